@@ -33,6 +33,14 @@ CREATE TABLE IF NOT EXISTS users (
 -- An access token without a row in `sessions` admits nobody if it was issued at this time or earlier.
 ALTER TABLE users ADD COLUMN IF NOT EXISTS tokens_valid_after timestamptz;
 ALTER TABLE users ADD COLUMN IF NOT EXISTS erased_at timestamptz;
+-- When the address was confirmed by a link in a mail; null if it was not. The addresses of earlier versions, and those that earlier
+-- versions add while they are being replaced, count as confirmed.
+ALTER TABLE users ADD COLUMN IF NOT EXISTS confirmed_at timestamptz DEFAULT now();
+-- Whether the person may neither publish nor write first until the address is confirmed.
+ALTER TABLE users ADD COLUMN IF NOT EXISTS must_confirm boolean NOT NULL DEFAULT false;
+CREATE INDEX IF NOT EXISTS users_that_must_confirm ON users (id) WHERE must_confirm;
+-- The address that replaces `email` when it is confirmed.
+ALTER TABLE users ADD COLUMN IF NOT EXISTS new_email text;
 CREATE INDEX IF NOT EXISTS users_to_erase ON users (deleted_at, id) WHERE deleted_at IS NOT NULL AND erased_at IS NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS users_email_key ON users (lower(email));
 -- The same text for all spellings of one address (shared/domain/email_addresses.py). What an earlier version stores gets the
@@ -167,6 +175,8 @@ CREATE TABLE IF NOT EXISTS mail_links (
     purpose    text        NOT NULL,
     expires_at timestamptz NOT NULL
 );
+-- The address that the link confirms.
+ALTER TABLE mail_links ADD COLUMN IF NOT EXISTS address text;
 CREATE INDEX IF NOT EXISTS mail_links_of_user ON mail_links (user_id);
 CREATE INDEX IF NOT EXISTS mail_links_oldest ON mail_links (expires_at);
 
@@ -188,6 +198,13 @@ ALTER TABLE mail_choices DROP CONSTRAINT IF EXISTS mail_choices_choice_check;
 ALTER TABLE mail_choices DROP CONSTRAINT IF EXISTS mail_choices_choice;
 ALTER TABLE mail_choices ADD CONSTRAINT mail_choices_choice
     CHECK (choice IN ('at_once', 'with_text', 'daily', 'never')) NOT VALID;
+
+-- Up to which alert a person was told in a daily mail, and when.
+CREATE TABLE IF NOT EXISTS daily_mails (
+    user_id bigint      PRIMARY KEY REFERENCES users (id),
+    up_to   bigint      NOT NULL,
+    sent_at timestamptz NOT NULL
+);
 
 -- The answers of requests that their clients may repeat, by the header Idempotency-Key (shared/repositories/repeats.py).
 CREATE TABLE IF NOT EXISTS repeatable_requests (

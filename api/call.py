@@ -37,6 +37,7 @@ from shared.access.actor import Actor
 from shared.access.policy import Action, may
 from shared.domain.ids import parse_id
 from shared.domain.repeats import Repeatable
+from shared.domain.users import NotConfirmed
 from shared.repositories.listing_access import SeenListing
 from shared.security_events import SecurityEvent
 
@@ -107,6 +108,11 @@ class Call:
         return await self.services.listing_access.visible(
             self.path_id() if listing_id is None else listing_id, self.actor
         )
+
+    def require_confirmed(self) -> None:
+        """Raises NotConfirmed if the user has to confirm the e-mail address before publishing anything."""
+        if self.user.must_confirm:
+            raise NotConfirmed
 
     def require(self, action: Action, *, owner_id: int | None) -> None:
         """Raises Forbidden if the actor may not do the action to something that belongs to this owner."""

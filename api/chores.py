@@ -9,6 +9,7 @@ from functools import partial
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable
 from shared.repositories.address_names import name_accounts
+from shared.repositories.alert_mails import mail_daily
 from shared.repositories.alerts import remove_old_alerts
 from shared.repositories.chores import ChoreRepository, Work
 from shared.repositories.erasure import erase_some
@@ -18,6 +19,7 @@ from shared.repositories.reanalysis import reanalyse_some
 from shared.repositories.repeats import remove_old_keys
 from shared.repositories.second_factors import lock_anew, vault_of
 from shared.repositories.suggestions import collect_suggestions
+from shared.repositories.users import free_everybody
 from shared.repositories.vocabulary import rebuild_vocabulary
 from shared.repositories.waiting import remove_seen
 from shared.settings import Settings
@@ -51,7 +53,7 @@ class Chores:
             unseen_days=settings.unseen_alert_days,
             most=settings.max_alerts_per_user,
         )
-        self._chores = (
+        self._chores: tuple[Chore, ...] = (
             Chore("analysis", settings.analysis_seconds, reanalyse_some),
             Chore("vocabulary", settings.vocabulary_seconds, rebuild_vocabulary),
             Chore("suggestions", settings.vocabulary_seconds, collect_suggestions),
@@ -68,6 +70,12 @@ class Chores:
             Chore("second factors", settings.erasure_seconds, partial(lock_anew, vault_of(settings))),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )
+        if settings.has_mail:
+            daily = partial(mail_daily, seconds=settings.daily_mail_seconds)
+            self._chores += (Chore("daily mails", settings.daily_mail_seconds / 48, daily),)
+        if not settings.confirms_addresses:
+            # Whoever had to confirm an address before this was switched off is not kept waiting for a mail.
+            self._chores += (Chore("confirmations", settings.mail_cleaning_seconds, free_everybody),)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:

@@ -13,20 +13,26 @@ import secrets
 
 from shared.access.signatures import Signatures
 from shared.domain.ids import parse_id
-from shared.domain.mails import SWITCHES, MailKind, Purpose
+from shared.domain.mails import SWITCHES, MailKind, NewLink, Purpose
 from shared.settings import Settings
 
 MAX_TOKEN_LENGTH = 200
 UNSUBSCRIBE = "/mail/unsubscribe"
 
 
-PATHS = {Purpose.PASSWORD_RESET: "/password/reset"}
+PATHS = {Purpose.PASSWORD_RESET: "/password/reset", Purpose.ADDRESS: "/address/confirm"}
 """The page that each link leads to."""
 
 
 def new_seed() -> str:
     """Returns the random part of a new token."""
     return secrets.token_urlsafe(24)
+
+
+def new_link(seconds: float) -> NewLink:
+    """Returns a link that is to be made, and then works for `seconds`."""
+    seed = new_seed()
+    return NewLink(seed, hash_of(seed), seconds)
 
 
 def hash_of(seed: str) -> str:

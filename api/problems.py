@@ -197,6 +197,13 @@ class Blocked(Problem):
     status, slug, title = 403, "blocked", "The recipient has blocked you"
 
 
+class NotConfirmed(Problem):
+    status, slug, title = 403, "address-not-confirmed", "Confirm your e-mail address first"
+
+    def __init__(self) -> None:
+        super().__init__("Open the link in the mail that we sent you. Your account's page sends it again.")
+
+
 class CategoryNameTaken(Problem):
     status, slug, title = 409, "category-name-taken", "Another category has this name"
 
@@ -378,6 +385,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     users.SessionNotFound: _is(NotFound),
     users.EmailTaken: _is(EmailTaken),
     users.PasswordChanged: _is(WrongPassword),
+    users.NotConfirmed: _is(NotConfirmed),
     second_factor.SecondFactorOn: _is(SecondFactorOn),
     second_factor.SecondFactorOff: _is(SecondFactorOff),
     second_factor.WrongCode: _is(WrongCode),
@@ -391,6 +399,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     users.NoLongerAllowed: _is(Forbidden),
     mails.LinkUsed: _is(InvalidLink),
     messages.Blocked: _is(Blocked),
+    messages.NotConfirmed: _is(NotConfirmed),
     listings.ListingNotFound: _is(NotFound),
     listings.CategoryNotFound: _is(NotFound),
     listings.CategoryNameTaken: _is(CategoryNameTaken),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from api.endpoint import Route
 from api.handlers import (
     accounts,
+    addresses,
     alerts,
     audit,
     blocks,
@@ -49,7 +50,7 @@ from api.schemas.pages import PageQuery
 from api.schemas.passkeys import PasskeyBody, PasskeyLoginBody
 from api.schemas.pictures import PictureOrderBody
 from api.schemas.push import PushBody
-from api.schemas.recovery import ForgottenBody, ResetBody
+from api.schemas.recovery import ConfirmBody, ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
@@ -97,6 +98,8 @@ ROUTES: tuple[Route, ...] = (
         status=202,
     ),
     Route("POST", "/api/password/reset", recovery.reset, Action.ACCOUNT_RECOVER, body=ResetBody),
+    Route("POST", "/api/address/confirm", addresses.confirm, Action.ACCOUNT_RECOVER, body=ConfirmBody),
+    Route("POST", "/api/me/address/link", addresses.send_again, Action.ACCOUNT_CHANGE, status=202),
     Route("POST", "/api/token/refresh", accounts.refresh, Action.SESSION_CREATE, body=RefreshBody),
     Route("POST", "/api/logout", accounts.logout, Action.SESSION_END),
     Route("GET", "/api/me", accounts.read, Action.ACCOUNT_READ, has_version=True),

@@ -138,7 +138,10 @@ class Services:
     def build(cls, settings: Settings, broker: Broker, node_id: str) -> Services:
         """Returns the services. Nothing is connected yet: the database connects on use, the broker when started."""
         database = Database(settings)
-        users, listings = UserRepository(database, has_mail=settings.has_mail), ListingRepository(database)
+        users, listings = (
+            UserRepository(database, has_mail=settings.has_mail),
+            ListingRepository(database, has_mail=settings.has_mail),
+        )
         categories = CategoryRepository(database)
         chats = Chats.of(database, settings)
         tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
@@ -212,11 +215,12 @@ class Services:
             self,
             users=UserRepository(transaction, has_mail=self.settings.has_mail),
             categories=CategoryRepository(transaction),
-            listings=ListingRepository(transaction),
+            listings=ListingRepository(transaction, has_mail=self.settings.has_mail),
             replies=ReplyRepository(transaction, has_mail=self.settings.has_mail),
             reports=ReportRepository(transaction),
             saved_searches=SavedSearchRepository(transaction, self.saved_searches.words),
             pictures=PictureRepository(transaction),
+            trash=TrashRepository(transaction),
             outbox=self.outbox.within(transaction),
             sessions=SessionRepository(transaction),
         )

@@ -46,7 +46,7 @@ class Telling(Collector):
         self._database = Database(replace(settings, database_pool_size=1))
         search = ListingSearch(self._database, correction_seconds=settings.correction_seconds)
         self._searches = SavedSearchRepository(self._database, search.query)
-        self._matching = Matching(self._database, filter_of)
+        self._matching = Matching(self._database, filter_of, has_mail=settings.has_mail)
         self._alerts = AlertRepository(self._database)
         self._task: asyncio.Task[None] | None = None
         self._unsure_since: float | None = None

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 from shared.domain.declared import Id, Label, OtherUser, Text
-from shared.domain.messages import MAX_CLIENT_REF_LENGTH, MAX_TEXT_LENGTH, NewMessage
+from shared.domain.messages import MAX_CLIENT_REF_LENGTH, MAX_TEXT_LENGTH, NewMessage, NotConfirmed
 from shared.events import topics
 from shared.events.messages import SEND, message_payload
 from shared.postgres import Database
@@ -132,6 +132,15 @@ class Typing(Event):
         if await chats.blocks.is_blocked(user_id, by=self.to):
             return Outcome()
         return Outcome([topics.private_chat(self.to)], {"from": str(user_id), "to": str(self.to)})
+
+
+async def refuse_beginning(event: Event, chats: Chats, user_id: int) -> None:
+    """Raises NotConfirmed if a user who has to confirm the address writes to somebody who has not written to them.
+
+    It asks whether the address is confirmed by now: a connection may be older than the confirmation.
+    """
+    if isinstance(event, Send) and not await chats.messages.may_write(user_id, event.to):
+        raise NotConfirmed
 
 
 EVENTS: Mapping[str, type[Event]] = MappingProxyType({kind.NAME: kind for kind in (Send, Read, Typing)})

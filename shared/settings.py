@@ -130,6 +130,16 @@ class Settings:
     mail_give_up_seconds: float = 86400.0
     """A mail that has not been sent for this long is given up. One that the server refuses for good is given up at
     once."""
+    daily_mail_seconds: float = 86400.0
+    """A person gets at most one daily mail of each kind in this time; a fiftieth of it late at most."""
+    confirm_addresses: str = ""
+    """`on`: until people have confirmed their e-mail address by a link in a mail, they may neither publish nor write
+    first, and a changed address counts when it has been confirmed. `off`: they get the link, and may do everything.
+    Empty: `on` with `smtp_url`."""
+    address_link_seconds: float = 259200.0
+    """A link that confirms an e-mail address works for this long."""
+    max_address_links: int = 5
+    """Such links of one account that work at the same time; past it, no further mail is sent."""
     failed_mail_days: int = 30
     """A mail that was given up leaves a row without address and text, which is removed after this many days."""
     mail_cleaning_seconds: float = 3600.0
@@ -449,6 +459,11 @@ class Settings:
         """Whether mails are sent, or written into files as in development."""
         return bool(self.smtp_url) or not self.is_production
 
+    @property
+    def confirms_addresses(self) -> bool:
+        """Whether people have to confirm their addresses."""
+        return self.confirm_addresses == "on" or (not self.confirm_addresses and bool(self.smtp_url))
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Read and check the environment. An empty variable counts as absent. Raises InvalidSettings."""
@@ -492,6 +507,10 @@ class Settings:
                 raise InvalidSettings(f"SMTP_URL: {error}") from None
             if not self.site_url:
                 raise InvalidSettings("SITE_URL: required with SMTP_URL, because mails have links to the page")
+        if self.confirm_addresses not in ("", "on", "off"):
+            raise InvalidSettings(f"CONFIRM_ADDRESSES: must be on or off, not {self.confirm_addresses!r}")
+        if self.confirm_addresses == "on" and not self.has_mail:
+            raise InvalidSettings("SMTP_URL: required with CONFIRM_ADDRESSES=on")
         if self.mail_from and not is_mailbox(self.mail_from):
             raise InvalidSettings("MAIL_FROM: must be an address, like cars@example.com or Cars <cars@example.com>")
         for name in ("aws_endpoint_url", "aws_endpoint_url_s3"):

@@ -60,6 +60,10 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("POST", "/api/password/reset"): Operation(
             problems=(problems.InvalidLink,), example={"token": "what the link in the mail has", "password": PASSWORD}
         ),
+        ("POST", "/api/address/confirm"): Operation(
+            problems=(problems.InvalidLink, problems.EmailTaken), example={"token": "what the link in the mail has"}
+        ),
+        ("POST", "/api/me/address/link"): Operation(problems=(problems.Conflict, problems.NoMail)),
         ("POST", "/api/token/refresh"): Operation(
             problems=(problems.InvalidRefreshToken, problems.BannedUser),
             example={"refresh_token": "the one that the last log-in or refresh gave"},

@@ -7,6 +7,7 @@ from typing import Any
 
 from api.answers import Page
 from api.call import Call
+from api.mail_links import new_link
 from api.pagination import decode_cursor, page
 from api.password_rules import account_fault
 from api.passwords import Match
@@ -47,7 +48,10 @@ async def register(call: Call) -> answers.LoggedIn:
     name = _new_name(body.name, Role.USER)
     refuse_password_of(body.password, name, body.email)
     password_hash = await services.passwords.hash(body.password)
-    user = await services.users.create(body.email, name, password_hash)
+    settings = services.settings
+    link = new_link(settings.address_link_seconds) if settings.has_mail else None
+    must_confirm = settings.confirms_addresses
+    user = await services.users.create(body.email, name, password_hash, link=link, must_confirm=must_confirm)
     return await begin_session(call, user, password_hash, services.devices.issue(user.id), is_new_device=False)
 
 
@@ -153,9 +157,13 @@ async def read(call: Call) -> answers.Profile:
 
 
 async def change(call: Call) -> answers.Profile:
-    """Change your profile; a new password ends your other sessions and tokens."""
+    """Change your profile; a new password ends your other sessions and tokens.
+
+    Where addresses have to be confirmed, a new one counts when the link in a mail to it has been used; until then it is
+    `new_email`.
+    """
     body = await call.body(ProfileBody)
-    user_id, services = call.user.user_id, call.services
+    user_id, services, settings = call.user.user_id, call.services, call.services.settings
     checked_hash = None
     if body.current_password is not None and (body.email is not None or body.password is not None):
         checked_hash = await check_password(call, body.current_password)
@@ -180,6 +188,8 @@ async def change(call: Call) -> answers.Profile:
             email=body.email,
             password_hash=password_hash,
             checked_hash=checked_hash,
+            link=new_link(settings.address_link_seconds) if settings.has_mail else None,
+            must_confirm=settings.confirms_addresses,
         )
     if password_hash is not None:
         call.tell(SecurityEvent.PASSWORD_CHANGED)

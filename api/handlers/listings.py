@@ -101,6 +101,7 @@ async def read(call: Call) -> Json[answers.Listing]:
 
 async def create(call: Call) -> Json[answers.Listing]:
     """Offer a car."""
+    call.require_confirmed()
     new = await call.body(ListingBody)
     try:
         async with once(call) as within:
@@ -117,6 +118,8 @@ async def change(call: Call) -> Json[answers.Listing]:
     listing = await call.listing()
     call.require(Action.LISTING_EDIT, owner_id=listing.seller_id)
     change = await call.body(ListingChangeBody)
+    if "visibility" in change.values:
+        call.require_confirmed()
     try:
         async with as_seen(call, "listings", listing.id, lambda within: _as_shown(within, listing.id, call)) as within:
             await within.listings.change(listing.id, change, by=call.user.user_id)
@@ -142,6 +145,7 @@ async def renew(call: Call) -> Json[answers.Listing]:
     """
     listing, settings = await call.listing(), call.services.settings
     call.require(Action.LISTING_RENEW, owner_id=listing.seller_id)
+    call.require_confirmed()
     call.query()
     await call.services.listings.renew(
         listing.id, days=settings.listing_days, pause_seconds=settings.renewal_seconds, by=call.user.user_id

@@ -36,6 +36,7 @@ async def create(call: Call) -> answers.Reply:
     listing, services = await call.listing(), call.services
     if is_too_old(listing.created_at, datetime.now(UTC)):
         raise ListingTooOld
+    call.require_confirmed()
     body = await call.body(ReplyBody)
     async with once(call) as within:
         reply, alert_id = await within.services.replies.create(listing.id, call.user.user_id, body.text)

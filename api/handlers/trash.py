@@ -18,6 +18,7 @@ from api.schemas.pages import PageQuery
 from api.schemas.trash import RestoreBody
 from shared.domain.ids import MAX_ID
 from shared.domain.listings import CategoryNotFound
+from shared.domain.mails import MailKind
 from shared.repositories.trash import TrashedListing
 
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
@@ -31,13 +32,20 @@ async def find(call: Call) -> Page[answers.TrashedListing]:
     return page(trashed, query.limit, _payload, lambda one: (one.at, one.id))
 
 
+_SHOWN_AGAIN = {"is_hidden": False, "reason": None, "until": None}
+"""The facts of a mail about a listing that a moderator has put on show again."""
+
+
 async def restore(call: Call) -> Json[answers.Listing]:
     """Take a listing out of the trash."""
     listing_id, services = call.path_id(), call.services
     try:
         await services.trash.require(listing_id)
         body = await call.optional_body(RestoreBody)
-        await services.trash.restore(listing_id, body.category_id, by=call.user.user_id)
+        async with services.database.transaction() as transaction:
+            within, by = services.within(transaction), call.user.user_id
+            await within.trash.restore(listing_id, body.category_id, by=by)
+            await within.outbox.add_to_seller(MailKind.MODERATED, listing_id, _SHOWN_AGAIN, by=by)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
     return Json(await announce_and_read(services, listing_id, call.user))

@@ -10,6 +10,8 @@ from api.pagination import decode_cursor, page
 from api.problems import Conflict, Invalid
 from api.schemas import answers
 from api.schemas.users import BanBody, RoleBody, UsersQuery
+from shared.domain.mails import MailKind
+from shared.domain.times import rfc3339_or_none
 from shared.security_events import SecurityEvent
 
 
@@ -56,7 +58,11 @@ async def ban(call: Call) -> answers.FullProfile:
         raise Invalid({"until": ["Is in the past."]})
     if user_id == call.user.user_id:
         raise Conflict("You cannot ban yourself.")
-    user = await services.users.ban(user_id, until=body.until, reason=body.reason, by=call.user.user_id)
+    async with services.database.transaction() as transaction:
+        within = services.within(transaction)
+        user = await within.users.ban(user_id, until=body.until, reason=body.reason, by=call.user.user_id)
+        facts = {"name": user.name, "reason": body.reason, "until": rfc3339_or_none(body.until)}
+        await within.outbox.add(MailKind.BANNED, user_id, facts)
     services.realtime.disconnect(user_id)
     services.realtime.seller_changed(user_id)
     return answers.full_profile(user)

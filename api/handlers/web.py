@@ -32,7 +32,7 @@ from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.derived import limits_of
 from api.schemas.listings import HideBody, ListingBody, ListingsQuery
 from api.schemas.passkeys import PasskeyBody
-from api.schemas.recovery import ForgottenBody, ResetBody
+from api.schemas.recovery import ConfirmBody, ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody
@@ -49,6 +49,7 @@ _SERVICE_WORKER_FILE = "api/web/service_worker.js"
 PAGES = (
     "/",
     "/account",
+    "/address/confirm",
     "/admin",
     "/admin/audit",
     "/alerts",
@@ -76,7 +77,7 @@ _LISTED = {"/login": "Log in", "/register": "Register"}
 _INPUTS = (
     *(RegisterBody, LoginBody, ProfileBody, LeaveBody, PasswordBody, CodeBody, ConfirmedBody, PasskeyBody),
     *(ListingBody, ListingsQuery, SearchBody, HideBody, ReplyBody, ReportBody),
-    *(ForgottenBody, ResetBody),
+    *(ConfirmBody, ForgottenBody, ResetBody),
     *(CategoryBody, CategoryChangeBody, BanBody, UsersQuery),
 )
 """The bodies and queries that the page has forms for."""

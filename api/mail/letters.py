@@ -24,6 +24,7 @@ from markupsafe import Markup
 from api.mail.words import HtmlParts, Parts, TextParts, body_of_page, named
 from api.mail_links import MailLinks
 from api.pages import words
+from api.pages.units import Units
 from shared.access.smtp_server import mailbox
 from shared.domain.email_addresses import deliverable
 from shared.domain.mails import SWITCHES, MailKind, Purpose, WaitingMail
@@ -42,8 +43,13 @@ def _password_reset(mail: WaitingMail, links: MailLinks) -> Mapping[str, Any]:
     return {"link": links.link(Purpose.PASSWORD_RESET, mail.facts["seed"])}
 
 
+def _address_confirm(mail: WaitingMail, links: MailLinks) -> Mapping[str, Any]:
+    return {"link": links.link(Purpose.ADDRESS, mail.facts["seed"])}
+
+
 VALUES: Mapping[MailKind, Values] = {
     MailKind.PASSWORD_RESET: _password_reset,
+    MailKind.ADDRESS_CONFIRM: _address_confirm,
 }
 """What a kind's template needs besides the mail's facts."""
 
@@ -55,6 +61,7 @@ class Letters:
         host = links.site.partition("://")[2].partition(":")[0]
         self.sender = mailbox(settings.mail_from or f"Daveslist <no-reply@{host}>")
         self._links = links
+        self._price = Units.of(settings).price
 
     def message(self, mail: WaitingMail) -> bytes:
         """Returns the message, with CRLF at the ends of lines. Raises ValueError if the address is none."""
@@ -78,7 +85,7 @@ class Letters:
 
     def words(self, mail: WaitingMail) -> tuple[str, str, str]:
         """Returns the subject, the text and the HTML."""
-        values = {**mail.facts, "page": self._links.page}
+        values = {**mail.facts, "page": self._links.page, "price": self._price}
         if mail.kind in VALUES:
             values |= VALUES[mail.kind](mail, self._links)
         if mail.kind in SWITCHES:
@@ -135,6 +142,7 @@ def _environment(*, is_html: bool) -> Environment:
         "paragraph": parts.paragraph,
         "quote": parts.quote,
         "button": parts.button,
+        "entry": parts.entry,
         "small": parts.small,
     }
     return made

@@ -30,6 +30,9 @@ class Parts(Protocol):
     def button(self, label: str, url: str) -> str:
         """Returns a link that stands out."""
 
+    def entry(self, title: str, detail: str, url: str) -> str:
+        """Returns a line of a list, whose title is a link."""
+
     def small(self, text: str) -> str:
         """Returns a remark below the letter."""
 
@@ -47,6 +50,9 @@ class TextParts:
     def button(self, label: str, url: str) -> str:
         # A line of its own, never broken, so that mail programs make a link of all of it.
         return f"{label}:\n{url}\n\n"
+
+    def entry(self, title: str, detail: str, url: str) -> str:
+        return f"{_wrapped(title)}\n{_wrapped(detail)}\n{url}\n\n"
 
     def small(self, text: str) -> str:
         return _wrapped(text) + "\n"
@@ -66,6 +72,9 @@ class HtmlParts:
     def button(self, label: str, url: str) -> Markup:
         style = "display:inline-block;padding:10px 16px;border-radius:6px;background:#0b57d0;color:#fff"
         return Markup('<p style="margin:0 0 16px"><a href="{}" style="{}">{}</a></p>\n').format(url, style, label)
+
+    def entry(self, title: str, detail: str, url: str) -> Markup:
+        return Markup('<p style="margin:0 0 16px"><a href="{}">{}</a><br>{}</p>\n').format(url, title, detail)
 
     def small(self, text: str) -> Markup:
         return Markup('<p style="margin:0 0 8px;font-size:13px;color:#555">{}</p>\n').format(text)

@@ -49,7 +49,11 @@ def escaped(value: Any) -> str:
 
 def shown(value: Any) -> str:
     """Returns a value as pages have it: text contained and escaped, markup unchanged."""
-    return escaped(contained(value) if type(value) is str else value)
+    if type(value) is not str:
+        return escaped(value)
+    # Everything that has to be contained is a character that cannot be printed.
+    text: str = _escape(value if value.isprintable() else contained(value))
+    return text
 
 
 class _Template(Template):
@@ -110,7 +114,6 @@ def _environment() -> Environment:
         "name_of": words.name_of,
         "alike": facts.alike,
         "linked": links.linked,
-        "srcset": srcset.srcset,
         "as_json": _as_json,
         # Filters are called faster than functions.
         "facts": facts.facts,
@@ -120,7 +123,7 @@ def _environment() -> Environment:
         "field": _field_of,
     }
     made.globals |= {"asked_words": asked, "car_icon": CAR_ICON, "needed": _NEEDED}
-    made.globals |= {"in_list": srcset.IN_LIST, "in_gallery": srcset.IN_GALLERY}
+    made.globals |= {"image": _image, "in_list": srcset.IN_LIST, "in_gallery": srcset.IN_GALLERY}
     return made
 
 
@@ -139,6 +142,20 @@ def _field(*given: object) -> Markup:
 
 _empty_field = lru_cache(maxsize=200)(_field)
 """The categories of the site are in one of them, and change."""
+
+
+def _image(picture: Mapping[str, Any], address: str, alt: str, sizes: str = "", is_first: bool = False) -> Markup:
+    """Returns the element of a picture. With `sizes`, browsers choose among its sizes. They ask for the first early.
+
+    It is no macro, because pages have many pictures and macros are slow.
+    """
+    choices = srcset.srcset(picture) if sizes else ""
+    chosen = f' srcset="{shown(choices)}" sizes="{shown(sizes)}"' if choices else ""
+    when = 'loading="eager" fetchpriority="high"' if is_first else 'loading="lazy"'
+    return Markup(
+        f'<img{chosen} src="{shown(address)}" alt="{shown(alt)}" width="{picture["width"]:d}" '
+        f'height="{picture["height"]:d}" {when} decoding="async">'
+    )
 
 
 def _as_price(value: int | None, units: Units) -> str:

@@ -96,13 +96,25 @@ def blocked_profile(blocked: blocks.BlockedUser) -> BlockedProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile(PublicProfile):
-    """The profile that only the user and admins see."""
+    """The profile that only the user and admins see.
+
+    `confirmed` says whether the user has confirmed `email` by a link in a mail. With `must_confirm` they may neither
+    publish nor write first until they have. `new_email` replaces `email` when it is confirmed.
+    """
 
     email: str
+    confirmed: bool
+    must_confirm: bool
+    new_email: str | None
 
 
 def profile(user: users.User) -> Profile:
-    return Profile(**_public(user), email=user.email)
+    return Profile(**_own(user))
+
+
+def _own(user: users.User) -> dict[str, Any]:
+    own = {"email": user.email, "confirmed": user.is_confirmed, "must_confirm": user.must_confirm}
+    return {**_public(user), **own, "new_email": user.new_email}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +228,7 @@ def full_profile(user: users.User) -> FullProfile:
     ban = None
     if user.ban is not None:
         ban = Ban(since=rfc3339(user.ban.since), until=rfc3339_or_none(user.ban.until), reason=user.ban.reason)
-    return FullProfile(**_public(user), email=user.email, ban=ban)
+    return FullProfile(**_own(user), ban=ban)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Bodies of people who have forgotten their password."""
+"""Bodies with which people use the links in mails, and ask for them."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ class ForgottenBody:
 class ResetBody:
     token: LinkToken
     password: NewPassword
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmBody:
+    token: LinkToken

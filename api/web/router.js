@@ -10,6 +10,7 @@ import { AlertsView } from "./views/alerts.js";
 import { Audit } from "./views/audit.js";
 import { Browse } from "./views/browse.js";
 import { Categories } from "./views/categories.js";
+import { Confirm } from "./views/confirm.js";
 import { EditListing } from "./views/edit_listing.js";
 import { Favourites } from "./views/favourites.js";
 import { Forgotten } from "./views/forgotten.js";
@@ -30,6 +31,7 @@ import { Trash } from "./views/trash.js";
 const ROUTES = [
   ["/", Browse, null],
   ["/account", Account, "user"],
+  ["/address/confirm", Confirm, null],
   ["/admin", People, "admin"],
   ["/admin/audit", Audit, "admin"],
   ["/alerts", AlertsView, "user"],

@@ -15,7 +15,7 @@ from shared.domain.payloads import read
 from shared.events import topics
 from shared.events.messages import message_payload
 from shared.postgres import DatabaseUnavailable
-from shared.private_chat import EVENTS
+from shared.private_chat import EVENTS, refuse_beginning
 
 
 class PrivateChat(OwnTopic):
@@ -39,7 +39,10 @@ class PrivateChat(OwnTopic):
         if budgets is not None and not budgets[event].take(user_id):
             return self.limited(event)
         try:
-            outcome = await read(kind, payload).happen(context.chats, user_id)
+            pushed = read(kind, payload)
+            if self.actor.must_confirm:
+                await refuse_beginning(pushed, context.chats, user_id)
+            outcome = await pushed.happen(context.chats, user_id)
         except InvalidMessage as invalid:
             return Error({"reason": invalid.reason, "errors": invalid.errors})
         except MessageRefused as refused:

@@ -36,6 +36,8 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
     """Seconds since the epoch; 0 if the token does not say."""
     lacks_second_factor: bool = False
     """True of moderators and admins who, for want of a second factor, have the role of a user now."""
+    must_confirm: bool = False
+    """True if the user may neither publish nor write first until the address is confirmed."""
 
     @property
     def kind(self) -> Kind:

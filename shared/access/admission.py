@@ -120,5 +120,11 @@ class Admission:
         if standing.is_banned:
             raise Banned(user_id=user_id)
         if standing.lacks_second_factor and self._staff_needs_second_factor:
-            return Actor(user_id, session_id, Role.USER, standing.name, token_expires_at, token_issued_at, True)
-        return Actor(user_id, session_id, standing.role, standing.name, token_expires_at, token_issued_at)
+            must_confirm = standing.must_confirm
+            return Actor(
+                user_id, session_id, Role.USER, standing.name, token_expires_at, token_issued_at, True, must_confirm
+            )
+        must_confirm = standing.must_confirm
+        return Actor(
+            user_id, session_id, standing.role, standing.name, token_expires_at, token_issued_at, False, must_confirm
+        )

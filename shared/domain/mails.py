@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class MailKind(StrEnum):
@@ -15,16 +15,32 @@ class MailKind(StrEnum):
 
     PASSWORD_RESET = "password_reset"
     PASSWORD_CHANGED = "password_changed"
+    ADDRESS_CONFIRM = "address_confirm"
+    ADDRESS_CHANGED = "address_changed"
     NEW_LOGIN = "new_login"
     REPLY = "reply"
     MESSAGE = "message"
     """Private messages that wait for somebody who is away; one mail for a conversation until it is looked at."""
+    MODERATED = "moderated"
+    BANNED = "banned"
+    MATCH = "match"
+    PRICE_DROP = "price_drop"
 
 
 class Purpose(StrEnum):
     """What a link in a mail does, once."""
 
     PASSWORD_RESET = "password_reset"
+    ADDRESS = "address"
+    """It confirms an e-mail address."""
+
+
+class NewLink(NamedTuple):
+    """A link that is to be made: the seed goes into the mail, and its hash into the table of links."""
+
+    seed: str
+    hash: str
+    seconds: float
 
 
 class LinkUsed(Exception):
@@ -50,6 +66,13 @@ class Switch:
     usual: Choice = Choice.AT_ONCE
 
 
+_OFTEN = (Choice.AT_ONCE, Choice.DAILY, Choice.NEVER)
+
+OF_ALERTS = (MailKind.MATCH, MailKind.PRICE_DROP)
+"""The kinds of mail that have the names of the alerts that they tell of. One mail may tell of many."""
+MAX_ITEMS = 20
+"""Alerts that one mail lists."""
+
 SWITCHES: Mapping[MailKind, Switch] = MappingProxyType(
     {
         MailKind.NEW_LOGIN: Switch("log-ins on new devices"),
@@ -57,6 +80,9 @@ SWITCHES: Mapping[MailKind, Switch] = MappingProxyType(
         MailKind.MESSAGE: Switch(
             "messages that wait while you are away", (Choice.AT_ONCE, Choice.WITH_TEXT, Choice.NEVER)
         ),
+        MailKind.MODERATED: Switch("listings of yours that a moderator hides or shows again"),
+        MailKind.MATCH: Switch("cars that match your saved searches", _OFTEN, Choice.DAILY),
+        MailKind.PRICE_DROP: Switch("favourites that have become cheaper", _OFTEN, Choice.DAILY),
     }
 )
 """The kinds that can be switched off. What is not here concerns the account itself, and is always sent."""

@@ -96,6 +96,12 @@ class SenderGone(MessageRefused, NoLongerAllowed):
     reason = "unauthorized"
 
 
+class NotConfirmed(MessageRefused):
+    """The sender has not confirmed the e-mail address yet, and may only answer."""
+
+    reason = "not confirmed"
+
+
 class Blocked(MessageRefused):
     """The recipient has blocked the sender."""
 

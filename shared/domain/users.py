@@ -46,6 +46,12 @@ class User:
     created_at: datetime
     ban: Ban | None = None
     """None also if the ban has run out."""
+    is_confirmed: bool = True
+    """Whether the e-mail address was confirmed."""
+    must_confirm: bool = False
+    """Whether the user may neither publish nor write first until then."""
+    new_email: str | None = None
+    """The address that will replace `email` when it is confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,8 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
     """Seconds since the epoch: a token without a stored session admits only if it was issued later. None admits all."""
     lacks_second_factor: bool = False
     """True of moderators and admins without one."""
+    must_confirm: bool = False
+    """True if the user may neither publish nor write first until the address is confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,10 @@ class SessionNotFound(Exception):
 
 class EmailTaken(Exception):
     """Another user is registered with this e-mail address."""
+
+
+class NotConfirmed(Exception):
+    """The user has not confirmed the e-mail address yet, and may neither publish nor write first."""
 
 
 class LastAdmin(Exception):

@@ -72,6 +72,7 @@ _OF_PERSON = (
                SELECT key FROM repeatable_requests WHERE user_id = $1 LIMIT $2))""",
         ("bigint", "integer"),
     ),
+    Statement("erase_daily_mails", "DELETE FROM daily_mails WHERE user_id = $1 AND $2 > 0", ("bigint", "integer")),
     Statement(
         "erase_mail_choices",
         """DELETE FROM mail_choices WHERE user_id = $1 AND kind = ANY (ARRAY(

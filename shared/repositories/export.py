@@ -62,8 +62,8 @@ SECTIONS: tuple[Section, ...] = (
     Section(
         "profile",
         (("users", "id"),),
-        f"""u.id, u.email, u.name, u.role, u.ban_reason,
-            {_times("u", "created_at", "banned_at", "banned_until")}""",
+        f"""u.id, u.email, u.new_email, u.name, u.role, u.ban_reason,
+            {_times("u", "created_at", "confirmed_at", "banned_at", "banned_until")}""",
         "users u WHERE u.id = $1",
         "u.id",
     ),
@@ -224,6 +224,7 @@ LEFT_OUT: Mapping[Column, str] = MappingProxyType(
         ("reports", "user_id"): "What others told moderators about somebody belongs to those others.",
         ("waiting_news", "user_id"): "What somebody is told of while away is among their messages and alerts.",
         ("mail_links", "user_id"): "Hashes of links in mails, until they have expired.",
+        ("daily_mails", "user_id"): "When a daily mail was sent; what it told of is among the alerts.",
         ("repeatable_requests", "user_id"): "Copies of answers that the person has got, for a day.",
     }
 )

@@ -21,12 +21,14 @@ from shared.domain.declared import fields_of
 from shared.domain.ids import MAX_ID
 from shared.domain.indexed import INDEXED, indexed
 from shared.domain.listings import CategoryNotFound, ListingChange, ListingNotFound, NewListing, RenewedRecently, Sort
+from shared.domain.mails import MailKind
 from shared.domain.times import rfc3339, rfc3339_or_none
 from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import acting
 from shared.repositories.audit import RECORD, details_json
 from shared.repositories.listing_ways import ORDERS, Position
+from shared.repositories.outbox import adding
 from shared.repositories.places import PlaceRepository
 from shared.repositories.visibility import FOR_ANYONE, HAS_ENDED, IS_HIDDEN, TYPES, Viewer, visible_to
 
@@ -150,14 +152,27 @@ _TRASH = Statement(
         SELECT EXISTS (SELECT FROM trashed), {_IS_REFUSED}""",
     ("bigint", "bigint"),
 )
+
+
+def _mail(about: str, source: str, by: str, is_on: str) -> str:
+    """Returns SQL that tells the listing's seller what a moderator did; `about` is SQL for the facts that differ."""
+    facts = (
+        f"""jsonb_build_object('name', addressee.name, 'title', {source}.title, 'listing_id', {source}.id, {about})"""
+    )
+    is_wanted = f"{is_on} AND {source}.seller_id <> {by}"
+    return adding(MailKind.MODERATED, facts, source, user_id=f"{source}.seller_id", is_on=is_wanted)
+
+
 _HIDE = Statement(
     "listing_hide",
     f"""WITH actor AS MATERIALIZED ({acting("$3", Action.LISTING_HIDE)}), hidden AS (
             UPDATE listings SET hidden_at = now(), hidden_until = $2, hidden_by = $3, hidden_reason = $4
-            FROM actor WHERE listings.id = $1 AND trashed_at IS NULL AND {_IS_ALLOWED} RETURNING listings.id
-        ), recorded AS ({RECORD} SELECT $3, 'listing_hide', 'listing', id, $4, $5 FROM hidden)
+            FROM actor WHERE listings.id = $1 AND trashed_at IS NULL AND {_IS_ALLOWED}
+            RETURNING listings.id, listings.seller_id, listings.title
+        ), recorded AS ({RECORD} SELECT $3, 'listing_hide', 'listing', id, $4, $5 FROM hidden),
+        mailed AS ({_mail("'is_hidden', true, 'reason', $4, 'until', $5 -> 'until'", "hidden", "$3", "$6")})
         SELECT EXISTS (SELECT FROM hidden), {_IS_REFUSED}""",
-    ("bigint", "timestamptz", "bigint", "text", "jsonb"),
+    ("bigint", "timestamptz", "bigint", "text", "jsonb", "boolean"),
 )
 _SHOW = Statement(
     "listing_show",
@@ -165,10 +180,11 @@ _SHOW = Statement(
             UPDATE listings SET hidden_at = NULL, hidden_until = NULL, hidden_by = NULL, hidden_reason = NULL
             FROM actor
             WHERE listings.id = $1 AND trashed_at IS NULL AND hidden_at IS NOT NULL AND {_IS_ALLOWED}
-            RETURNING listings.id
-        ), recorded AS ({RECORD} SELECT $2, 'listing_show', 'listing', id, NULL, '{{}}' FROM shown)
+            RETURNING listings.id, listings.seller_id, listings.title
+        ), recorded AS ({RECORD} SELECT $2, 'listing_show', 'listing', id, NULL, '{{}}' FROM shown),
+        mailed AS ({_mail("'is_hidden', false, 'reason', NULL, 'until', NULL", "shown", "$2", "$3")})
         SELECT EXISTS (SELECT FROM shown), {_IS_REFUSED}""",
-    ("bigint", "bigint"),
+    ("bigint", "bigint", "boolean"),
 )
 
 
@@ -263,8 +279,10 @@ class ListingViews:
 class ListingRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database | Transaction) -> None:
+    def __init__(self, database: Database | Transaction, *, has_mail: bool = False) -> None:
+        """`has_mail` says whether sellers are told by mail what moderators do."""
         self._database = database
+        self._has_mail = has_mail
         self._places = PlaceRepository(database)
 
     async def read_many_for_anyone(self, listing_ids: Sequence[int]) -> dict[int, str]:
@@ -386,12 +404,12 @@ class ListingRepository:
         Raises NoLongerAllowed, or ListingNotFound if it is now in the trash.
         """
         details = details_json({"until": rfc3339_or_none(until)})
-        if not await self._act(_HIDE, listing_id, until, by, reason, details):
+        if not await self._act(_HIDE, listing_id, until, by, reason, details, self._has_mail):
             raise ListingNotFound
 
     async def show(self, listing_id: int, *, by: int) -> bool:
         """Unhide a listing. Returns whether it was hidden. Raises NoLongerAllowed."""
-        return await self._act(_SHOW, listing_id, by)
+        return await self._act(_SHOW, listing_id, by, self._has_mail)
 
     async def renew(self, listing_id: int, *, days: int, pause_seconds: float, by: int) -> None:
         """Let the listing end only after so many days from now, and put it on top of the newest ones.

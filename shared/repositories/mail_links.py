@@ -7,7 +7,7 @@ waits for an answer whose time would tell.
 
 from __future__ import annotations
 
-from shared.domain.mails import LinkUsed
+from shared.domain.mails import LinkUsed, Purpose
 from shared.postgres import Database, Statement, Transaction
 
 _ASK = Statement("forgotten_ask", "INSERT INTO forgotten_passwords (address) VALUES ($1)", ("text",))
@@ -27,9 +27,9 @@ _COUNT = Statement(
 )
 _MAKE = Statement(
     "mail_link_make",
-    """INSERT INTO mail_links (hash, user_id, purpose, expires_at)
-       VALUES ($1, $2, $3, clock_timestamp() + make_interval(secs => $4))""",
-    ("text", "bigint", "text", "double precision"),
+    """INSERT INTO mail_links (hash, user_id, purpose, expires_at, address)
+       VALUES ($1, $2, $3, clock_timestamp() + make_interval(secs => $4), $5)""",
+    ("text", "bigint", "text", "double precision", "text"),
 )
 _FIND = Statement(
     "mail_link_find",
@@ -39,7 +39,7 @@ _FIND = Statement(
 _USE = Statement(
     "mail_link_use",
     """DELETE FROM mail_links WHERE hash = $1 AND purpose = $2 AND expires_at > clock_timestamp()
-       RETURNING user_id""",
+       RETURNING user_id, address""",
     ("text", "text"),
 )
 _FORGET = Statement(
@@ -71,15 +71,17 @@ class MailLinkRepository:
         """Returns the addresses of some of these requests, and deletes them, in this transaction."""
         return [row[0] for row in await self._database.fetch(_TAKE_ASKED, most)]
 
-    async def make(self, hash: str, user_id: int, purpose: str, *, seconds: float, most: int) -> bool:
+    async def make(
+        self, hash: str, user_id: int, purpose: str, *, seconds: float, most: int, address: str | None = None
+    ) -> bool:
         """Make a link that works for `seconds`. Returns False if the user has `most` of the purpose, or has left.
 
-        Call it in a transaction.
+        `address` is what the link confirms. Call it in a transaction.
         """
         row = await self._database.fetch_one(_COUNT, user_id, purpose)
         if row is None or row[0] >= most:
             return False
-        await self._database.execute(_MAKE, hash, user_id, purpose, seconds)
+        await self._database.execute(_MAKE, hash, user_id, purpose, seconds, address)
         return True
 
     async def owner(self, hash: str, purpose: str) -> int:
@@ -96,6 +98,14 @@ async def use_link(transaction: Transaction, hash: str, purpose: str) -> int:
     if row is None:
         raise LinkUsed
     return int(row[0])
+
+
+async def use_address_link(transaction: Transaction, hash: str) -> tuple[int, str]:
+    """Use a link up that confirms an address. Returns the user and the address. Raises LinkUsed."""
+    row = await transaction.fetch_one(_USE, hash, Purpose.ADDRESS)
+    if row is None:
+        raise LinkUsed
+    return int(row[0]), str(row[1])
 
 
 async def forget_links(transaction: Transaction, user_id: int, purpose: str | None = None) -> None:

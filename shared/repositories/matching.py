@@ -29,6 +29,7 @@ from shared.domain.listings import ListingFilter
 from shared.domain.users import Role
 from shared.postgres import Database, Statement, Transaction
 from shared.postgres.statement import array
+from shared.repositories.alert_mails import mail_at_once
 from shared.repositories.alerts import SEES_HIDDEN
 from shared.repositories.bans import is_banned
 from shared.repositories.blocked_pairs import is_blocked
@@ -229,8 +230,10 @@ class Step:
 class Matching:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database, filter_of: FilterOf) -> None:
+    def __init__(self, database: Database, filter_of: FilterOf, *, has_mail: bool = False) -> None:
+        """`has_mail` says whether people are told by mail too."""
         self._database = database
+        self._has_mail = has_mail
         self._filter_of = filter_of
 
     async def step(self, most: int, *, warning_days: int = 7) -> Step:
@@ -261,6 +264,8 @@ class Matching:
             if soon:
                 told += await transaction.fetch(_WARN_SELLERS, soon)
             told += await transaction.fetch(_TELL_FAVOURITES, sorted({*(row[1] for row in changes), *ended}))
+            if told and self._has_mail:
+                await mail_at_once(transaction, [row[0] for row in told])
         return Step(max(len(changes), len(ends)), [row[0] for row in told], ended)
 
     async def waiting(self) -> int:

@@ -67,6 +67,12 @@ _BY_CLIENT_REF = Statement(
         JOIN messages m ON m.from_id = asked.from_id AND m.client_ref = asked.client_ref""",
     ("bigint[]", "text[]"),
 )
+_MAY_WRITE = Statement(
+    "messages_may_write",
+    """SELECT NOT u.must_confirm OR EXISTS (SELECT FROM messages m WHERE m.from_id = $2 AND m.to_id = u.id)
+       FROM users u WHERE u.id = $1""",
+    ("bigint", "bigint"),
+)
 # Sent and received messages are read by their own index, each up to the limit. A message to oneself is in both indexes,
 # and is returned once.
 _AFTER = Statement(
@@ -244,6 +250,12 @@ class MessageRepository:
         """Returns the messages between two users with ids smaller than `before_id`, newest first."""
         rows = await self._database.fetch(_CONVERSATION, user_id, other_id, before_id, limit)
         return [Message(*row) for row in rows]
+
+    async def may_write(self, from_id: int, to_id: int) -> bool:
+        """Whether the user may write to this one: the address needs no confirmation, or it is an answer."""
+        row = await self._database.fetch_one(_MAY_WRITE, from_id, to_id)
+        # Who does not exist is refused when the message is stored.
+        return row is None or bool(row[0])
 
     async def mark_read(self, user_id: int, other_id: int, up_to: int) -> int | None:
         """Mark the messages from the other user to this one as read, up to and including the id `up_to`.

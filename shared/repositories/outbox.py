@@ -17,14 +17,25 @@ from typing import Any, NamedTuple
 from shared.domain.mails import SWITCHES, Choice, MailKind, WaitingMail
 from shared.postgres import Database, Statement, Transaction
 
-# The kind's switch is only looked up for kinds that have one.
+# What can be switched off is not sent to an address that has to be confirmed first: it may be somebody else's.
 _ADD = Statement(
     "outbox_add",
     """INSERT INTO outbox (user_id, kind, address, facts, useless_at)
        SELECT u.id, $2, coalesce($3, u.email), $4::jsonb, now() + make_interval(secs => $5)
        FROM users u LEFT JOIN mail_choices c ON c.user_id = u.id AND c.kind = $2
-       WHERE u.id = $1 AND u.deleted_at IS NULL AND coalesce(c.choice, $6) = 'at_once'""",
-    ("bigint", "text", "text", "text", "double precision", "text"),
+       WHERE u.id = $1 AND u.deleted_at IS NULL AND coalesce(c.choice, $6) = 'at_once'
+         AND ($7 OR NOT u.must_confirm)""",
+    ("bigint", "text", "text", "text", "double precision", "text", "boolean"),
+)
+_ADD_TO_SELLER = Statement(
+    "outbox_add_to_seller",
+    """INSERT INTO outbox (user_id, kind, address, facts)
+       SELECT u.id, $2, u.email,
+              $4::jsonb || jsonb_build_object('name', u.name, 'title', l.title, 'listing_id', l.id)
+       FROM listings l JOIN users u ON u.id = l.seller_id AND u.deleted_at IS NULL
+       LEFT JOIN mail_choices c ON c.user_id = u.id AND c.kind = $2
+       WHERE l.id = $1 AND u.id <> $3 AND coalesce(c.choice, $5) = 'at_once'""",
+    ("bigint", "text", "bigint", "text", "text"),
 )
 _TAKE = Statement(
     "outbox_take",
@@ -125,7 +136,15 @@ class Outbox:
             return
         usual = SWITCHES[kind].usual if kind in SWITCHES else Choice.AT_ONCE
         written = json.dumps(facts or {}, ensure_ascii=False)
-        await self._database.execute(_ADD, user_id, kind.value, address, written, useful_seconds, usual.value)
+        await self._database.execute(
+            _ADD, user_id, kind.value, address, written, useful_seconds, usual.value, kind not in SWITCHES
+        )
+
+    async def add_to_seller(self, kind: MailKind, listing_id: int, facts: Mapping[str, Any], *, by: int) -> None:
+        """Add a mail to a listing's seller, who is not `by`. The facts get `name`, `title` and `listing_id`."""
+        if self.is_on:
+            written, usual = json.dumps(facts, ensure_ascii=False), SWITCHES[kind].usual.value
+            await self._database.execute(_ADD_TO_SELLER, listing_id, kind.value, by, written, usual)
 
     async def take(self, most: int, *, seconds: float, give_up_seconds: float) -> list[TakenMail]:
         """Take the mails that are due first. No other process takes them during the next `seconds`."""

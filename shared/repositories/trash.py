@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.access.policy import Action
 from shared.domain.listings import CategoryNeeded, ListingNotFound, SellerGone
-from shared.postgres import Database, Statement
+from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import require
 from shared.repositories.audit import record
 from shared.repositories.listings import JOINED, JSON, lock_category
@@ -71,7 +71,7 @@ class TrashedListing:
 class TrashRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database | Transaction) -> None:
         self._database = database
 
     async def find(self, *, before: tuple[datetime, int], limit: int) -> list[TrashedListing]:

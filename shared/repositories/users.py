@@ -11,7 +11,7 @@ import psycopg2.errors
 
 from shared.access.policy import Action
 from shared.domain.email_addresses import account_of
-from shared.domain.mails import MailKind, Purpose
+from shared.domain.mails import MailKind, NewLink, Purpose
 from shared.domain.users import (
     Account,
     Ban,
@@ -29,19 +29,20 @@ from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import may_still
 from shared.repositories.audit import record
 from shared.repositories.bans import is_banned
-from shared.repositories.mail_links import forget_links, use_link
+from shared.repositories.mail_links import MailLinkRepository, forget_links, use_address_link, use_link
 from shared.repositories.outbox import Outbox, forget_mails
 
 _IS_BANNED = is_banned("u")
 _COLUMNS = f"""u.id, u.email, u.name, u.role, u.created_at, u.banned_at, u.banned_until, u.ban_reason,
-    {_IS_BANNED}"""
+    {_IS_BANNED}, u.confirmed_at IS NOT NULL, u.must_confirm, u.new_email"""
 
 
 _STANDINGS = Statement(
     "user_standings",
     f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL,
                CASE WHEN s.id IS NULL THEN floor(extract(epoch FROM u.tokens_valid_after))::bigint END,
-               u.role <> 'user' AND NOT u.has_second_factor
+               u.role <> 'user' AND NOT u.has_second_factor,
+               u.must_confirm
         FROM unnest($1, $2) AS asked (user_id, session_id)
         JOIN users u ON u.id = asked.user_id AND u.deleted_at IS NULL
         LEFT JOIN sessions s ON s.id = asked.session_id""",
@@ -49,9 +50,10 @@ _STANDINGS = Statement(
 )
 _CREATE = Statement(
     "user_create",
-    f"""INSERT INTO users AS u (email, email_account, name, password_hash) VALUES ($1, $2, $3, $4)
+    f"""INSERT INTO users AS u (email, email_account, name, password_hash, confirmed_at, must_confirm)
+        VALUES ($1, $2, $3, $4, CASE WHEN $5 THEN now() END, $6)
         ON CONFLICT DO NOTHING RETURNING {_COLUMNS}""",
-    ("text", "text", "text", "text"),
+    ("text", "text", "text", "text", "boolean", "boolean"),
 )
 _BY_ID = Statement(
     "user_by_id", f"SELECT {_COLUMNS} FROM users u WHERE u.id = $1 AND u.deleted_at IS NULL", ("bigint",)
@@ -89,6 +91,23 @@ _UPDATE = Statement(
         WHERE id = $1 AND deleted_at IS NULL AND ($5 IS NULL OR password_hash = $5) RETURNING {_COLUMNS}""",
     ("bigint", "text", "text", "text", "text"),
 )
+_LOCK = Statement(
+    "user_lock", f"SELECT {_COLUMNS} FROM users u WHERE u.id = $1 AND u.deleted_at IS NULL FOR UPDATE", ("bigint",)
+)
+_SET_NEW_EMAIL = Statement(
+    "user_set_new_email",
+    f"""UPDATE users AS u SET new_email = $2, confirmed_at = CASE WHEN $3 THEN confirmed_at END
+        WHERE id = $1 RETURNING {_COLUMNS}""",
+    ("bigint", "text", "boolean"),
+)
+_CONFIRM = Statement(
+    "user_confirm",
+    f"""UPDATE users AS u SET email = $2, email_account = $3, confirmed_at = now(), must_confirm = false,
+                             new_email = NULL
+        WHERE id = $1 AND deleted_at IS NULL RETURNING {_COLUMNS}""",
+    ("bigint", "text", "text"),
+)
+_FREE = Statement("user_free", "UPDATE users SET must_confirm = false WHERE must_confirm")
 _REVOKE_SESSIONS = Statement(
     "user_revoke_sessions",
     """UPDATE sessions SET revoked_at = now(), revoked_because = $3
@@ -133,7 +152,8 @@ _TRASH_LISTINGS = Statement(
 )
 _DELETE = Statement(
     "user_delete",
-    """UPDATE users SET deleted_at = now(), email = NULL, password_hash = NULL, name = '', role = 'user',
+    """UPDATE users SET deleted_at = now(), email = NULL, new_email = NULL, password_hash = NULL, name = '',
+              role = 'user',
               banned_at = NULL, banned_until = NULL, banned_by = NULL, ban_reason = NULL
        WHERE id = $1 AND deleted_at IS NULL""",
     ("bigint",),
@@ -165,14 +185,26 @@ class UserRepository:
     async def standings(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Standing]:
         """Returns standings by (user id, session id), with one statement; users who do not exist are absent."""
         rows = await self._database.fetch(_STANDINGS, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
-        return {(row[0], row[1]): Standing(row[2], Role(row[3]), row[4], row[5], row[6], row[7]) for row in rows}
+        return {
+            (row[0], row[1]): Standing(row[2], Role(row[3]), row[4], row[5], row[6], row[7], row[8]) for row in rows
+        }
 
-    async def create(self, email: str, name: str, password_hash: str) -> User:
-        """Create a user and return them. Raises EmailTaken."""
-        row = await self._database.fetch_one(_CREATE, email, account_of(email), name, password_hash)
-        if row is None:
-            raise EmailTaken
-        return _user(row)
+    async def create(
+        self, email: str, name: str, password_hash: str, *, link: NewLink | None = None, must_confirm: bool = False
+    ) -> User:
+        """Create a user and return them. Raises EmailTaken.
+
+        With a link, the address is not confirmed yet, and a mail with the link goes to it.
+        """
+        account = account_of(email)
+        async with self._database.transaction() as transaction:
+            row = await transaction.fetch_one(_CREATE, email, account, name, password_hash, link is None, must_confirm)
+            if row is None:
+                raise EmailTaken
+            user = _user(row)
+            if link is not None:
+                await self._send_link(transaction, user, user.email, link)
+            return user
 
     async def by_id(self, user_id: int) -> User:
         """Returns the user. Raises UserNotFound."""
@@ -201,7 +233,7 @@ class UserRepository:
         """Returns the account that somebody wants to log in to, by any spelling of its address."""
         name = account_of(email)
         row = await self._database.fetch_one(_BY_EMAIL, name, email.strip())
-        return Account(name, None, None) if row is None else Account(row[10], _user(row), row[9])
+        return Account(name, None, None) if row is None else Account(row[13], _user(row), row[12])
 
     async def password_hash(self, user_id: int) -> str:
         """Returns the hash of the user's password. Raises UserNotFound."""
@@ -223,20 +255,29 @@ class UserRepository:
         email: str | None = None,
         password_hash: str | None = None,
         checked_hash: str | None = None,
+        link: NewLink | None = None,
+        must_confirm: bool = False,
     ) -> User:
         """Change the fields that are not None. Returns the user. A new password ends all tokens except `kept`.
 
-        `checked_hash` is the hash of the current password that was checked, if it was. Raises EmailTaken,
-        PasswordChanged or UserNotFound.
+        With a link, a mail with it goes to the new address, and another one tells the old address. With `must_confirm`,
+        the new address counts only when the link has been used. `checked_hash` is the hash of the current password that
+        was checked, if it was. Raises EmailTaken, PasswordChanged or UserNotFound.
         """
         try:
             async with self._database.transaction() as transaction:
+                before = _found(await transaction.fetch_one(_LOCK, user_id))
+                wanted, is_other = email, email is not None and account_of(email) != account_of(before.email)
+                if is_other and must_confirm:
+                    email = None
                 row = await transaction.fetch_one(_UPDATE, user_id, name, email, password_hash, checked_hash)
                 if row is None:
                     await _require_password(transaction, user_id, checked_hash)
                 user = _found(row)
                 if email is not None:
                     await transaction.execute(_SET_EMAIL_ACCOUNT, user_id, account_of(email))
+                if is_other and wanted is not None:
+                    user = await self._new_address(transaction, user, before.email, wanted, link, must_confirm)
                 if email is not None or password_hash is not None:
                     await forget_links(transaction, user_id, Purpose.PASSWORD_RESET)
                 if password_hash is not None:
@@ -260,6 +301,71 @@ class UserRepository:
             await forget_links(transaction, user_id, Purpose.PASSWORD_RESET)
             await self._tell_of_password(transaction, user)
             return user
+
+    async def _new_address(
+        self, transaction: Transaction, user: User, old: str, new: str, link: NewLink | None, must_confirm: bool
+    ) -> User:
+        if must_confirm and await UserRepository(transaction).is_taken(new):
+            raise EmailTaken
+        await forget_links(transaction, user.id, Purpose.ADDRESS)
+        pending = new if must_confirm else None
+        is_confirmed = must_confirm or link is None
+        changed = _found(await transaction.fetch_one(_SET_NEW_EMAIL, user.id, pending, is_confirmed))
+        if link is not None:
+            await self._send_link(transaction, changed, new, link)
+        await self._tell_old_address(transaction, changed, old, new, is_done=not must_confirm)
+        return changed
+
+    async def is_taken(self, email: str) -> bool:
+        """Whether another account has this address already."""
+        return (await self.for_login(email)).user is not None
+
+    async def confirm_address(self, link: str) -> User:
+        """Use a link up, by its hash: the address to which it was sent is the user's, and is confirmed.
+
+        Raises LinkUsed, EmailTaken or UserNotFound.
+        """
+        try:
+            async with self._database.transaction() as transaction:
+                user_id, address = await use_address_link(transaction, link)
+                before = _found(await transaction.fetch_one(_LOCK, user_id))
+                user = _found(await transaction.fetch_one(_CONFIRM, user_id, address, account_of(address)))
+                await forget_links(transaction, user_id, Purpose.ADDRESS)
+                if account_of(before.email) != account_of(address):
+                    await forget_links(transaction, user_id, Purpose.PASSWORD_RESET)
+                    await self._tell_old_address(transaction, user, before.email, address, is_done=True)
+                return user
+        except psycopg2.errors.UniqueViolation:
+            raise EmailTaken from None
+
+    async def send_link_again(self, user_id: int, link: NewLink, *, most: int) -> bool:
+        """Send another link to the address that is not confirmed yet. Returns False if there is none.
+
+        Also returns False if `most` links work already. Raises UserNotFound.
+        """
+        async with self._database.transaction() as transaction:
+            user = _found(await transaction.fetch_one(_LOCK, user_id))
+            if user.is_confirmed and user.new_email is None:
+                return False
+            return await self._send_link(transaction, user, user.new_email or user.email, link, most=most)
+
+    async def _send_link(
+        self, transaction: Transaction, user: User, address: str, link: NewLink, *, most: int = 1
+    ) -> bool:
+        links = MailLinkRepository(transaction)
+        is_made = await links.make(
+            link.hash, user.id, Purpose.ADDRESS, seconds=link.seconds, most=most, address=address
+        )
+        if is_made:
+            outbox, facts = Outbox(transaction, is_on=self._has_mail), {"name": user.name, "seed": link.seed}
+            await outbox.add(MailKind.ADDRESS_CONFIRM, user.id, facts, address=address, useful_seconds=link.seconds)
+        return is_made
+
+    async def _tell_old_address(
+        self, transaction: Transaction, user: User, old: str, new: str, *, is_done: bool
+    ) -> None:
+        facts = {"name": user.name, "new": new, "is_done": is_done}
+        await Outbox(transaction, is_on=self._has_mail).add(MailKind.ADDRESS_CHANGED, user.id, facts, address=old)
 
     async def _tell_of_password(self, transaction: Transaction, user: User) -> None:
         await Outbox(transaction, is_on=self._has_mail).add(MailKind.PASSWORD_CHANGED, user.id, {"name": user.name})
@@ -340,6 +446,12 @@ class UserRepository:
         return [_user(row) for row in await self._database.fetch(Statement("", sql), *parameters, limit)]
 
 
+async def free_everybody(transaction: Transaction) -> bool:
+    """Let everybody publish and write first, confirmed or not. Returns True: it is done in one step."""
+    await transaction.execute(_FREE)
+    return True
+
+
 async def end_other_tokens(transaction: Transaction, user_id: int, kept: KeptToken, because: str) -> None:
     """End all sessions and tokens of the user except the kept one, also tokens without a session."""
     await transaction.execute(_END_TOKENS, user_id)
@@ -402,7 +514,7 @@ def _found(row: tuple[Any, ...] | None) -> User:
 
 def _user(row: tuple[Any, ...]) -> User:
     ban = Ban(row[5], row[6], row[7] or "") if row[8] else None
-    return User(row[0], row[1], row[2], Role(row[3]), row[4], ban)
+    return User(row[0], row[1], row[2], Role(row[3]), row[4], ban, row[9], row[10], row[11])
 
 
 def public_user(row: tuple[Any, ...]) -> PublicUser:

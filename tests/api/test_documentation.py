@@ -96,6 +96,7 @@ async def test_every_write_documents_429_with_retry_after(api: Api) -> None:
                 assert operation["responses"]["429"]["headers"]["Retry-After"]["required"]
 
 
+TOKENS = ("accounts_refresh", "accounts_leave", "recovery_reset", "addresses_confirm")
 SECOND_FACTOR_CODES = ("second_factor_confirm", "second_factor_remove", "second_factor_new_codes")
 
 PASSKEYS = ("passkeys_add", "passkeys_login", "passkeys_remove")
@@ -127,7 +128,7 @@ async def test_the_examples_work(make_api: MakeApi, rows: Rows) -> None:
         form = FormData({"picture": io.BytesIO(PIXEL)})
         await api.call("POST", f"/api/listings/{listing_id}/pictures", 201, who=admin, data=form)
     # These need a token, a password, a code or a passkey, which an example cannot know.
-    for name in (*("accounts_refresh", "accounts_leave", "recovery_reset"), *SECOND_FACTOR_CODES, *PASSKEYS):
+    for name in (*TOKENS, *SECOND_FACTOR_CODES, *PASSKEYS):
         del bodies[name]
     for name in sorted(bodies, key=lambda name: (name != "accounts_register", name)):
         await _send(api, admin, bodies[name], ids.get(name, listing_id))

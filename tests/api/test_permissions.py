@@ -60,6 +60,9 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("POST", "/api/token/refresh", {"refresh_token": "x.0.x"}, "401 " * 8),
         ("POST", "/api/password/forgotten", {"email": "{own email}"}, "202 " * 8),
         ("POST", "/api/password/reset", {"token": "x.x", "password": PASSWORD}, "410 " * 8),
+        ("POST", "/api/address/confirm", {"token": "x.x"}, "410 " * 8),
+        # Their addresses are confirmed already.
+        ("POST", "/api/me/address/link", None, "401 409 409 409 409 403 409 409"),
         ("GET", "/api/me", None, USERS),
         ("PATCH", "/api/me", {"name": "Renamed"}, USERS),
         ("DELETE", "/api/me", {"current_password": PASSWORD}, "401 204 204 204 204 403 204 204"),

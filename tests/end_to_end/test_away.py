@@ -133,6 +133,34 @@ async def test_an_api_that_is_killed_between_two_looks_leaves_the_rest_to_anothe
     assert [news["body"] for news in await world.push.take()] == ["Hello"]
 
 
+async def test_a_mail_is_written_once_although_an_api_is_killed_between_two_looks(world: World) -> None:
+    ann, bob = await world.person("Ann"), await world.person("Bob")
+    world.api.kill()
+    slow = await world.processes.api(AWAY_SECONDS="3600")
+    async with Rest(slow.url) as rest:
+        await rest.call("POST", "/api/messages", 201, who=ann, body={"to": bob.id, "message": "Hello"})
+    mine = f"way = 'mail' AND user_id = {bob.id}"
+    await until(lambda: bool(world.rows(f"SELECT 1 FROM waiting_news WHERE {mine}")), 30.0)
+    world.rows("UPDATE messages SET inserted_at = inserted_at - interval '1 hour' WHERE to_id = %s", bob.id)
+    world.rows(f"UPDATE waiting_news SET due_at = now() WHERE {mine}")
+    await until(lambda: bool(world.rows(f"SELECT 1 FROM waiting_news WHERE {mine} AND away_since IS NOT NULL")), 30.0)
+    slow.kill()
+    world.api = await world.processes.again(world.api)
+    world.rows("UPDATE waiting_news SET due_at = now() WHERE user_id = %s AND due_at IS NOT NULL", bob.id)
+    # Development writes mails into files.
+    folder = world.settings.data_directory / "mail"
+    await until(lambda: any(bob.email in file.read_text() for file in folder.glob("*.eml")), 30.0)
+    assert [news["body"] for news in await world.push.take()] == ["Hello"]
+    # Nothing more is due, and another message tells nothing more by mail.
+    sent = await world.write(ann, bob, "Hello?")
+    await world.push.take()
+    looked = f"SELECT 1 FROM waiting_news WHERE {mine} AND newest_id = {sent} AND due_at IS NULL"
+    world.rows(f"UPDATE waiting_news SET due_at = now() WHERE {mine} AND due_at IS NOT NULL")
+    await until(lambda: bool(world.rows(looked)), 30.0)
+    assert sum(bob.email in file.read_text() for file in folder.glob("*.eml")) == 1
+    assert world.rows("SELECT 1 FROM outbox WHERE user_id = %s", bob.id) == []
+
+
 async def test_a_push_message_whose_api_is_killed_while_it_is_sent_is_sent_by_another(world: World) -> None:
     ann, bob = await world.person("Ann"), await world.person("Bob")
     world.push.hangs = asyncio.Event()

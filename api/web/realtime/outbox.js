@@ -117,6 +117,7 @@ function isSame(one, message) {
 
 function explain({ reason, errors }) {
   if (reason === "blocked") return "This person does not want messages from you.";
+  if (reason === "not confirmed") return "Confirm your e-mail address first: your account's page sends the mail again.";
   if (reason === "user not found") return "This person has left Daveslist.";
   if (reason === "could not be sent") return "This message could not be sent.";
   return Object.values(errors ?? {}).flat().join(" ") || "The message was refused.";

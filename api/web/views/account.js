@@ -12,6 +12,7 @@ import { PagedList } from "../ui/list.js";
 import { PushSwitch } from "../ui/push_switch.js";
 import { MailChoices } from "../ui/mail_choices.js";
 import { PasswordMeter } from "../ui/password_meter.js";
+import { Unconfirmed } from "../ui/unconfirmed.js";
 import { View } from "../view.js";
 import { navigate } from "../navigation.js";
 import { Passkeys } from "./account_passkeys.js";
@@ -34,6 +35,7 @@ export class Account extends View {
   push = new PushSwitch(this);
   passkeys = new Passkeys(this);
   mails = new MailChoices(this);
+  unconfirmed = new Unconfirmed(this);
   profile = new Form(this, "profile", "ProfileBody", async (values, element) => {
     this.#seen ??= { ...session.user };
     await session.rename(await change("/api/me", this.#seen, values, { name: "Name", email: "E-mail address" }));
@@ -70,6 +72,7 @@ export class Account extends View {
     return html`<section class="narrow">
       <h1>Your account</h1>
       <p><a href=${`/?seller_id=${me.id}&status=any`}>Your listings</a></p>
+      ${this.unconfirmed.template()}
       <h2>Profile</h2>
       ${formOf(this.profile, { label: "Profile", action: "Save" }, [
         input(this.profile, { name: "name", label: "Name", value: me.name, autocomplete: "nickname", required: true }),

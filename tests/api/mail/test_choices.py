@@ -27,7 +27,9 @@ async def chosen(api: Api, who: Person) -> dict[str, str]:
 
 
 async def mails_to(rows: Rows, who: Person) -> list[Any]:
-    found = await rows.fetch("SELECT kind, address, facts::text FROM outbox WHERE user_id = %s ORDER BY id", who.id)
+    found = await rows.fetch(
+        "SELECT kind, address, facts::text FROM outbox WHERE user_id = %s AND kind = 'reply' ORDER BY id", who.id
+    )
     return [(kind, address, json.loads(facts)) for kind, address, facts in found]
 
 

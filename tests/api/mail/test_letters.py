@@ -30,6 +30,13 @@ FACTS: dict[str, Any] = {
     "listing_id": 7,
     "text": "Is it still there?",
     "seed": "seed",
+    "new": "new@example.com",
+    "is_done": True,
+    "is_hidden": True,
+    "reason": "It is a duplicate.",
+    "until": "2026-05-04T03:02:01Z",
+    "items": [{"listing_id": 7, "title": "A car", "price": 9500, "price_before": 9900, "search": "Mine"}],
+    "more": 3,
     "sender": "Bob",
     "other_id": 8,
     "count": 2,
@@ -111,14 +118,16 @@ HOSTILE = (
 @pytest.mark.parametrize("kind", MailKind)
 def test_what_people_wrote_is_neither_markup_nor_a_header_nor_a_template(kind: MailKind) -> None:
     calm = message_of(mail(kind))
-    message = message_of(mail(kind, name=HOSTILE, author=HOSTILE, title=HOSTILE, text=HOSTILE))
+    hostile: dict[str, Any] = dict.fromkeys(("name", "author", "title", "text", "new", "reason"), HOSTILE)
+    hostile["items"] = [{**FACTS["items"][0], "title": HOSTILE, "search": HOSTILE}]
+    message = message_of(mail(kind, **hostile))
     assert message.keys() == calm.keys()
     assert message["To"] == calm["To"]
     plain, marked = parts(message)
     tree, before = LexborHTMLParser(marked), LexborHTMLParser(parts(calm)[1])
     tags = [node.tag for node in tree.root.traverse()] if tree.root else []
     usual = [node.tag for node in before.root.traverse()] if before.root else []
-    assert [tag for tag in tags if tag != "br"] == usual
+    assert [tag for tag in tags if tag != "br"] == [tag for tag in usual if tag != "br"]
     assert "49" not in plain + str(message["Subject"])
     # Each isolate and each override that a text begins ends before the letter's own words go on.
     for line in plain.replace("\n", " ").split("  "):

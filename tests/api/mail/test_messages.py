@@ -67,9 +67,20 @@ class Away:
 
 
 async def away_with(make_api: MakeApi, rows: Rows, smtp: MailServer, **changes: Any) -> Away:
-    quick = {**QUICK, "mail_seconds": 0.05, "mail_retry_seconds": 0.2, "message_mail_seconds": 0.2, "site_url": SITE}
+    quick = {
+        **QUICK,
+        "confirm_addresses": "off",
+        "mail_seconds": 0.05,
+        "mail_retry_seconds": 0.2,
+        "message_mail_seconds": 0.2,
+        "site_url": SITE,
+    }
     api = await make_api(**{**quick, "smtp_url": f"smtp://127.0.0.1:{smtp.port}", **changes})
-    return Away(api, rows, smtp, await api.register("Ann"), await api.register("Bob"))
+    ann, bob = await api.register("Ann"), await api.register("Bob")
+    # The mails that ask them to confirm their addresses.
+    await holds(rows, "SELECT WHERE NOT EXISTS (SELECT FROM outbox)")
+    smtp.received.clear()
+    return Away(api, rows, smtp, ann, bob)
 
 
 @pytest.fixture

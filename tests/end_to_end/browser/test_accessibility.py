@@ -99,7 +99,7 @@ async def faults_of(page: Page, view: View) -> list[str]:
 
 def long(letters: int) -> str:
     """A word of so many letters, as German has them, or an address without a space."""
-    return ("Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen" * (letters // 50))[:letters]
+    return ("Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen" * (letters // 50 + 1))[:letters]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +116,9 @@ async def populated(site: Site) -> Populated:
     category = await site.category(long(30), admin)
     facts = {"make": "Honda", "year": 2010, "mileage": 90_000, "price": 5000, "fuel": "diesel", "location": long(100)}
     listing = await site.listing(ann, category, "A car", **facts)
-    wide = await site.listing(ann, category, long(200), content=long(5000), make=long(100), model=long(100))
-    hidden = await site.listing(ann, category, f"Hidden {long(100)}", visibility="private")
-    trashed = await site.listing(ann, category, f"Trashed {long(100)}")
+    wide = await site.listing(ann, category, long(80), content=long(5000), make=long(100), model=long(100))
+    hidden = await site.listing(ann, category, f"Hidden {long(70)}", visibility="private")
+    trashed = await site.listing(ann, category, f"Trashed {long(70)}")
     for one, colours in ((listing, ("red", "blue")), (wide, ("green",))):
         for colour in colours:
             await site.picture(ann, one, colour)
@@ -142,7 +142,7 @@ async def populated(site: Site) -> Populated:
         *(View("/?price_min=x&near=nowhere"), View(f"/?seller_id={ann.id}"), View(f"/?category_id={category}")),
         *(View(car), View(f"/listings/{wide}", (".gallery-open",)), View("/nowhere"), View("/listings/999999999")),
         *(View("/login", ("main form .primary",)), View("/register", ("main form .primary",))),
-        *(View("/password/forgotten"), View("/password/reset")),
+        *(View("/password/forgotten"), View("/password/reset"), View("/address/confirm")),
         View("/api/docs", ("details summary", "#accounts_register summary")),
     ]
     theirs = [

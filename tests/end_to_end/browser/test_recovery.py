@@ -61,6 +61,24 @@ async def test_a_forgotten_password_is_replaced_by_the_link_in_the_mail(site: Si
     await expect(page.get_by_text("The link was used already, or has expired")).to_be_visible()
 
 
+async def test_an_address_is_confirmed_by_the_link_in_the_mail(site: Site, open_page: Open) -> None:
+    email = "ann.who.confirms@example.com"
+    page = await open_page("/register")
+    await page.get_by_label("Name").fill("Ann")
+    await page.get_by_label("E-mail address").fill(email)
+    await page.get_by_role("textbox", name="Password").fill(NEW)
+    await page.get_by_role("button", name="Register").click()
+    await page.get_by_role("link", name="Ann").click()
+    await expect(page.get_by_text(f"We have sent a mail to {email}")).to_be_visible()
+    link = await link_in_mail(site, email, "/address/confirm")
+    await page.goto(link)
+    await expect(page.get_by_role("heading", name="Confirm your address")).to_be_visible()
+    assert "#" not in page.url
+    await page.get_by_role("button", name="Confirm the address").click()
+    await expect(page.get_by_text("Your e-mail address is confirmed.")).to_be_visible()
+    await expect(page.get_by_text("We have sent a mail to")).to_have_count(0)
+
+
 async def test_the_accounts_page_has_a_switch_for_each_kind_of_mail(site: Site, open_page: Open) -> None:
     ann = await site.person("Ann")
     page = await open_page("/account", ann)

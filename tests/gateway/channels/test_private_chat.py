@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.channels.own_topic import CATCH_UP_LIMIT
@@ -45,7 +46,7 @@ class Post:
             admission=SimpleNamespace(admit=self.admit, is_registered=self.is_registered),
             chats=SimpleNamespace(
                 blocks=SimpleNamespace(is_blocked=self.is_blocked),
-                messages=SimpleNamespace(mark_read=self.mark_read),
+                messages=SimpleNamespace(mark_read=self.mark_read, may_write=self.may_write),
                 writer=SimpleNamespace(send=self.send),
             ),
             budgets=None,
@@ -64,6 +65,10 @@ class Post:
     async def is_blocked(self, user_id: int, *, by: int) -> bool:
         self.fail_if_away()
         return by == EVE
+
+    async def may_write(self, from_id: int, to_id: int) -> bool:
+        self.fail_if_away()
+        return any((one.from_id, one.to_id) == (to_id, from_id) for one in self.stored)
 
     async def send(self, new: NewMessage) -> Message:
         self.fail_if_away()
@@ -218,6 +223,20 @@ async def test_a_refused_message_gets_the_reason_and_is_not_broadcast(node: Endp
         assert refused.payload["response"]["reason"] in ("invalid message", "user not found")
     assert post.stored == []
     assert eve.take() == []
+
+
+async def test_who_has_to_confirm_the_address_answers_and_does_not_write_first(node: Endpoint, post: Post) -> None:
+    bob = await chatting(node, BOB)
+    ann = Client(node, msgspec.structs.replace(actor(ANN), must_confirm=True))
+    await ann.joins(f"private_chat:{ANN}")
+    says(ann, SEND, {"to": str(BOB), "message": "Hi"})
+    assert ann.take() == [refusal(ann, "not confirmed")]
+    assert post.stored == []
+    says(bob, SEND, {"to": str(ANN), "message": "Hi"})
+    bob.take()
+    ann.take()
+    says(ann, SEND, {"to": str(BOB), "message": "Hello"})
+    assert ann.events() == [SEND, "r1"]
 
 
 # Reading and typing

@@ -1,0 +1,189 @@
+"""An address counts when it was confirmed by the link in a mail; until then a person reads, and answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from api.services import SERVICES, Services
+from shared.domain.mails import Purpose
+from tests.api.conftest import PASSWORD, Api, MakeApi, Person
+from tests.api.rows import Rows
+
+NEVER = 1_000_000.0
+
+
+@pytest.fixture
+async def api(make_api: MakeApi) -> Api:
+    """An API that wants addresses to be confirmed, and sends no mail by itself."""
+    return await make_api(confirm_addresses="on", mail_seconds=NEVER, rate_limits=False)
+
+
+def services_of(api: Api) -> Services:
+    services: Services = api.client.app[SERVICES]
+    return services
+
+
+async def mails(rows: Rows, kind: str = "address_confirm") -> list[tuple[str, str | None]]:
+    """The address and the seed of each mail of this kind, oldest first."""
+    found = await rows.fetch("SELECT address, facts->>'seed' FROM outbox WHERE kind = %s ORDER BY id", kind)
+    return [(address, seed) for address, seed in found]
+
+
+async def last_token(api: Api, rows: Rows) -> str:
+    seed = (await mails(rows))[-1][1]
+    assert seed is not None
+    return services_of(api).mail_links.token(Purpose.ADDRESS, seed)
+
+
+async def confirm(api: Api, token: str, status: int = 204) -> Any:
+    return await api.call("POST", "/api/address/confirm", status, json={"token": token})
+
+
+async def profile(api: Api, who: Person) -> tuple[str, bool, bool, str | None]:
+    me = await api.call("GET", "/api/me", 200, who=who)
+    return me["email"], me["confirmed"], me["must_confirm"], me["new_email"]
+
+
+async def test_until_the_address_is_confirmed_a_person_neither_publishes_nor_writes_first(api: Api, rows: Rows) -> None:
+    ann = await api.register("Ann")
+    assert await profile(api, ann) == (ann.email, False, True, None)
+    [bob_id] = (
+        await rows.fetch(
+            "INSERT INTO users (name, email, password_hash) VALUES ('Bob', 'b@b.example', 'x') RETURNING id"
+        )
+    )[0]
+    bobs, own, ended = (
+        await rows.listing(bob_id),
+        await rows.listing(ann.id, visibility="private"),
+        await rows.listing(ann.id, expires_at="now()"),
+    )
+    requests: list[tuple[str, str, Any, int]] = [
+        (
+            "POST",
+            "/api/listings",
+            {"title": "A car", "content": "It drives.", "category_id": await rows.category()},
+            201,
+        ),
+        ("PATCH", f"/api/listings/{own}", {"visibility": "public"}, 200),
+        ("PUT", f"/api/listings/{ended}/renewed", None, 200),
+        ("POST", f"/api/listings/{bobs}/replies", {"text": "Hi"}, 201),
+        ("POST", "/api/messages", {"to": bob_id, "message": "Hi"}, 201),
+    ]
+    for method, path, body, _ in requests:
+        problem = await api.call(method, path, 403, who=ann, json=body)
+        assert problem["type"] == "/problems/address-not-confirmed", path
+    assert await rows.fetch("SELECT id FROM messages") == []
+    # Reading, searching, their own listing and what they like need no confirmed address.
+    await api.call("GET", f"/api/listings/{bobs}", 200, who=ann)
+    await api.call("PATCH", f"/api/listings/{own}", 200, who=ann, json={"title": "New"})
+    await api.call("PUT", f"/api/listings/{bobs}/favourite", 204, who=ann)
+    await confirm(api, await last_token(api, rows))
+    assert await profile(api, ann) == (ann.email, True, False, None)
+    for method, path, body, status in requests:
+        await api.call(method, path, status, who=ann, json=body)
+
+
+async def test_who_is_written_to_may_answer(api: Api, rows: Rows) -> None:
+    ann, bob = await api.register("Ann"), await api.register("Bob")
+    await rows.execute("INSERT INTO messages (from_id, to_id, text) VALUES (%s, %s, 'Hi')", bob.id, ann.id)
+    await api.call("POST", "/api/messages", 201, who=ann, json={"to": bob.id, "message": "Hello"})
+    await api.call("POST", "/api/messages", 201, who=bob, json={"to": ann.id, "message": "How are you?"})
+
+
+async def test_a_link_confirms_once_and_only_the_address_that_it_was_sent_to(api: Api, rows: Rows) -> None:
+    ann = await api.register("Ann")
+    assert [address for address, _ in await mails(rows)] == [ann.email]
+    token = await last_token(api, rows)
+    body = {"email": "new@example.com", "current_password": PASSWORD}
+    await api.call("PATCH", "/api/me", 200, who=ann, json=body)
+    await confirm(api, token, 410)
+    await confirm(api, await last_token(api, rows))
+    await confirm(api, await last_token(api, rows), 410)
+    assert await profile(api, ann) == ("new@example.com", True, False, None)
+    for wrong in ("x", token[:-1], services_of(api).mail_links.token(Purpose.PASSWORD_RESET, "seed")):
+        await confirm(api, wrong, 410)
+
+
+async def test_a_changed_address_counts_when_it_is_confirmed_and_the_old_one_is_told(api: Api, rows: Rows) -> None:
+    ann = await api.register("Ann")
+    await confirm(api, await last_token(api, rows))
+    body = {"email": "New@Example.com", "current_password": PASSWORD}
+    changed = await api.call("PATCH", "/api/me", 200, who=ann, json=body)
+    assert (changed["email"], changed["new_email"]) == (ann.email, "New@Example.com")
+    assert await profile(api, ann) == (ann.email, True, False, "New@Example.com")
+    assert await mails(rows, "address_changed") == [(ann.email, None)]
+    assert (await mails(rows))[-1][0] == "New@Example.com"
+    await api.call("POST", "/api/login", 401, json={"email": "new@example.com", "password": PASSWORD})
+    await confirm(api, await last_token(api, rows))
+    await api.call("POST", "/api/login", 200, json={"email": "new@example.com", "password": PASSWORD})
+    await api.call("POST", "/api/login", 401, json={"email": ann.email, "password": PASSWORD})
+    assert [address for address, _ in await mails(rows, "address_changed")] == [ann.email] * 2
+
+
+async def test_another_spelling_of_the_same_address_counts_at_once(api: Api, rows: Rows) -> None:
+    ann = await api.register("Ann")
+    await confirm(api, await last_token(api, rows))
+    body = {"email": ann.email.capitalize(), "current_password": PASSWORD}
+    await api.call("PATCH", "/api/me", 200, who=ann, json=body)
+    assert await profile(api, ann) == (ann.email.capitalize(), True, False, None)
+    assert await mails(rows, "address_changed") == []
+
+
+async def test_an_address_that_somebody_else_takes_meanwhile_stays_theirs(api: Api, rows: Rows) -> None:
+    ann, bob = await api.register("Ann"), await api.register("Bob")
+    body = {"email": bob.email.upper(), "current_password": PASSWORD}
+    await api.call("PATCH", "/api/me", 409, who=ann, json=body)
+    await api.call("PATCH", "/api/me", 200, who=ann, json=body | {"email": "new@example.com"})
+    token = await last_token(api, rows)
+    await api.call("POST", "/api/register", 201, json={"email": "new@example.com", "password": PASSWORD, "name": "Eve"})
+    assert (await confirm(api, token, 409))["type"] == "/problems/email-taken"
+    assert (await profile(api, ann))[0] == ann.email
+
+
+async def test_the_mail_is_sent_again_a_few_times(api: Api, rows: Rows) -> None:
+    ann = await api.register("Ann")
+    for _ in range(4):
+        await api.call("POST", "/api/me/address/link", 202, who=ann)
+    await api.call("POST", "/api/me/address/link", 409, who=ann)
+    assert [address for address, _ in await mails(rows)] == [ann.email] * 5
+    await confirm(api, await last_token(api, rows))
+    await api.call("POST", "/api/me/address/link", 409, who=ann)
+    assert await rows.fetch("SELECT * FROM mail_links") == []
+
+
+async def test_where_nobody_has_to_confirm_everything_goes_on_at_once(make_api: MakeApi, rows: Rows) -> None:
+    api = await make_api(mail_seconds=NEVER)
+    ann, bob = await api.register("Ann"), await api.register("Bob")
+    assert await profile(api, ann) == (ann.email, False, False, None)
+    await api.call("POST", "/api/messages", 201, who=ann, json={"to": bob.id, "message": "Hi"})
+    body = {"email": "new@example.com", "current_password": PASSWORD}
+    await api.call("PATCH", "/api/me", 200, who=ann, json=body)
+    assert await profile(api, ann) == ("new@example.com", False, False, None)
+    assert await mails(rows, "address_changed") == [(ann.email, None)]
+    await confirm(api, await last_token(api, rows))
+    assert await profile(api, ann) == ("new@example.com", True, False, None)
+
+
+async def test_without_mail_addresses_count_as_confirmed(make_api: MakeApi) -> None:
+    api = await make_api(environment="production")
+    ann = await api.register("Ann")
+    assert await profile(api, ann) == (ann.email, True, False, None)
+    assert (await api.call("POST", "/api/me/address/link", 503, who=ann))["type"] == "/problems/no-mail"
+
+
+async def test_who_had_to_confirm_is_let_go_when_that_is_switched_off(api: Api, make_api: MakeApi) -> None:
+    ann = await api.register("Ann")
+    await services_of(api).chores.do()
+    assert (await profile(api, ann))[2] is True
+    other = await make_api(mail_seconds=NEVER)
+    await services_of(other).chores.do()
+    assert (await profile(api, ann))[2] is False
+
+
+async def test_a_new_password_by_mail_needs_no_confirmed_address(api: Api, rows: Rows) -> None:
+    ann = await api.register("Ann")
+    await api.call("POST", "/api/password/forgotten", 202, json={"email": ann.email})
+    await services_of(api).mailing.answer_forgotten()
+    assert [address for address, _ in await mails(rows, "password_reset")] == [ann.email]
