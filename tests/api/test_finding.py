@@ -65,7 +65,7 @@ async def found(api: Api, q: str, **more: str) -> list[int]:
         "x" * 60,
         "Ford A",
         "🚗🚗",
-        " ".join(f"word{number}" for number in range(30)),
+        " ".join(f"word{number}" for number in range(12)),
     ],
 )
 @pytest.mark.parametrize("form", ["NFC", "NFD", "upper"])

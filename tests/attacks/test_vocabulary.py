@@ -20,7 +20,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 LISTINGS = 60
 """Of each account."""
 AT_ONCE = 4
-WORDS = 28
+WORDS = 11
 """Words that fit into a title."""
 OURS = Statement("", "SELECT count(*) FROM vocabulary WHERE starts_with(word, 'zq')")
 

@@ -148,8 +148,8 @@ async def test_a_mail_is_written_once_although_an_api_is_killed_between_two_look
     world.api = await world.processes.again(world.api)
     world.rows("UPDATE waiting_news SET due_at = now() WHERE user_id = %s AND due_at IS NOT NULL", bob.id)
     # Development writes mails into files.
-    folder = world.settings.data_directory / "mail"
-    await until(lambda: any(bob.email in file.read_text() for file in folder.glob("*.eml")), 30.0)
+    folder, name = world.settings.data_directory / "mail", "*-message-*.eml"
+    await until(lambda: any(bob.email in file.read_text() for file in folder.glob(name)), 30.0)
     assert [news["body"] for news in await world.push.take()] == ["Hello"]
     # Nothing more is due, and another message tells nothing more by mail.
     sent = await world.write(ann, bob, "Hello?")
@@ -157,8 +157,8 @@ async def test_a_mail_is_written_once_although_an_api_is_killed_between_two_look
     looked = f"SELECT 1 FROM waiting_news WHERE {mine} AND newest_id = {sent} AND due_at IS NULL"
     world.rows(f"UPDATE waiting_news SET due_at = now() WHERE {mine} AND due_at IS NOT NULL")
     await until(lambda: bool(world.rows(looked)), 30.0)
-    assert sum(bob.email in file.read_text() for file in folder.glob("*.eml")) == 1
-    assert world.rows("SELECT 1 FROM outbox WHERE user_id = %s", bob.id) == []
+    assert sum(bob.email in file.read_text() for file in folder.glob(name)) == 1
+    assert world.rows("SELECT 1 FROM outbox WHERE kind = 'message' AND user_id = %s", bob.id) == []
 
 
 async def test_a_push_message_whose_api_is_killed_while_it_is_sent_is_sent_by_another(world: World) -> None:
