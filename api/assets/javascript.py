@@ -1,5 +1,7 @@
 """JavaScript as a sequence of tokens (ECMA-262, 12), and written again without comments and needless blanks. Pure.
 
+In markup, which is what the tags `html` and `svg` are for, blanks at the beginning of lines are needless as well.
+
 It knows as much of the language as that needs. Whether a slash begins a regular expression, it decides by the token
 before it, which is right for all code but a division after a closing brace or a regular expression after `)`.
 """
@@ -27,6 +29,9 @@ _BEFORE_A_REGEX = frozenset(
 _ENDS_A_VALUE = frozenset(")]}")
 _NEVER_AFTER_A_STATEMENT = frozenset(")]},;.?:=|&")
 """Marks that no statement begins with: a line break before them ends none (ECMA-262, 12.10.1)."""
+
+_MARKUP = frozenset({"html", "svg"})
+_INDENT = re.compile(r"\n[ \t]+")
 
 
 class Token(NamedTuple):
@@ -81,10 +86,20 @@ def written(found: Iterable[Token]) -> str:
     parts: list[str] = []
     before: Token | None = None
     earlier: Token | None = None
+    markup: list[bool] = []
+    """For each template literal around this position, whether it is markup."""
     for token in found:
         if before is not None:
             parts.append(_between(earlier, before, token))
-        parts.append(token.text)
+        text = token.text
+        if token.kind == "template":
+            if text[0] == "`":
+                markup.append(before is not None and before.text in _MARKUP)
+            if markup[-1]:
+                text = _INDENT.sub(NEW_LINE, text)
+            if not token.text.endswith("${"):
+                markup.pop()
+        parts.append(text)
         earlier, before = before, token
     return "".join(parts)
 

@@ -49,9 +49,13 @@ def joined(sources: Mapping[str, str], entry: str) -> str:
     for path in order:
         module = modules[path]
         takes = "".join(_taking(path, module, modules, names))
-        gives = ",".join(f"{outside}:{inside}" for outside, inside in module.exports.items())
+        gives = ",".join(_pair(outside, inside) for outside, inside in module.exports.items())
         parts.append(f"const {names[path]}=(()=>{{{takes}{module.text}\nreturn {{{gives}}}}})();\n")
     return "".join(parts)
+
+
+def _pair(name: str, value: str) -> str:
+    return name if name == value else f"{name}:{value}"
 
 
 def _taking(path: str, module: _Module, modules: Mapping[str, _Module], names: Mapping[str, str]) -> list[str]:
@@ -61,7 +65,7 @@ def _taking(path: str, module: _Module, modules: Mapping[str, _Module], names: M
         if missing:
             raise CannotJoin(f"{path} imports {', '.join(sorted(missing))} from {imported}, which does not export it")
         if pairs:
-            inside = ",".join(f"{there}:{here}" for there, here in pairs)
+            inside = ",".join(_pair(there, here) for there, here in pairs)
             taken.append(f"const {{{inside}}}={names[imported]};")
     return taken
 

@@ -38,6 +38,8 @@ from tests.support.vendored import PACKAGES
         ("`a \\` \\${ b } $ ${ c }`", "`a \\` \\${ b } $ ${c}`"),
         ("case /a b/: x", "case/a b/:x"),
         ("`${ /a b/ }`", "`${/a b/}`"),
+        ("html`<p>\n    ${ a }\n  <b>`", "html`<p>\n${a}\n<b>`"),
+        ("svg`\n  ${ f(`\n  ${ b }`) }\n  `; c = `\n  `", "svg`\n${f(`\n  ${b}`)}\n`;c=`\n  `"),
         ("", ""),
     ],
 )
