@@ -10,6 +10,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from api.answers import Json
 from api.call import Call
+from api.conditional import is_known
 from api.listing_changes import announce, announce_and_read
 from api.pictures.errors import (
     PictureTooLarge,
@@ -162,7 +163,7 @@ async def _file(call: Call, key: str, content_type: str, name: str, is_for_anyon
         hdrs.CACHE_CONTROL: _FOR_ANYONE if is_for_anyone else _FOR_THIS_USER,
         hdrs.VARY: hdrs.AUTHORIZATION,
     }
-    if _is_known(call.request, tag):
+    if is_known(call.request, headers[hdrs.ETAG]):
         return web.Response(status=304, headers=headers)
     data = await call.services.picture_storage.get(key)
     headers[hdrs.CONTENT_DISPOSITION] = f'inline; filename="{name}.{extension}"'
@@ -170,14 +171,6 @@ async def _file(call: Call, key: str, content_type: str, name: str, is_for_anyon
     # Other sites may embed public pictures: whether a public address exists is no secret.
     headers["Cross-Origin-Resource-Policy"] = "cross-origin" if is_for_anyone else "same-site"
     return web.Response(body=data, headers=headers)
-
-
-def _is_known(request: web.Request, tag: str) -> bool:
-    """True if If-None-Match has the tag, by weak comparison (RFC 9110, 13.1.2)."""
-    try:
-        return any(known.value in (tag, "*") for known in request.if_none_match or ())
-    except ValueError:
-        return False
 
 
 def _check_form(call: Call) -> None:

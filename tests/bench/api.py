@@ -41,6 +41,7 @@ from shared.repositories.seed import SeedRepository
 from shared.repositories.seed_listings import ListingSeedRepository
 from shared.repositories.visibility import FOR_ANYONE, Viewer
 from shared.settings import Settings
+from tests.bench.settings import measured
 from tests.support.ports import free_port
 from tests.support.processes import CHECKOUT, Node, Processes
 from tests.support.roles import as_owner
@@ -311,15 +312,8 @@ async def main(given: argparse.Namespace) -> None:
         stack.callback(shutil.rmtree, directory)
         servers: Servers = given.servers
         url = given.database_url or stack.enter_context(servers.database())
-        settings = Settings(
-            # In development, pages look for changed files each time.
-            environment="production",
-            database_url=url,
-            redis_url=servers.redis.url,
-            jwt_secrets=("a secret of the benchmark and of nobody else on earth",),
-            data_directory=directory,
-            log_level="WARNING",
-            rate_limits=False,
+        settings = replace(
+            measured(url, servers.redis.url, directory),
             # All searches come from one address; those of the load before may still wait.
             max_waiting_searches=8 * CONNECTIONS,
             database_timeout_seconds=3600.0,

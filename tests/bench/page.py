@@ -31,6 +31,7 @@ from shared.postgres import Database
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
 from tests.bench.compiler import CannotBench
+from tests.bench.settings import measured
 from tests.bench.table import Row
 from tests.deployment.nginx import find_nginx, running_nginx
 from tests.end_to_end.browser.chromium import FLAGS, find_chromium
@@ -167,16 +168,9 @@ async def site(servers: Servers, directory: Path) -> AsyncIterator[tuple[str, in
     if program is None:
         raise CannotBench("there is no nginx")
     with ExitStack() as stack:
-        settings = Settings(
-            environment="production",
-            database_url=stack.enter_context(servers.database()),
-            redis_url=stack.enter_context(servers.empty_redis()),
-            jwt_secrets=("a secret of the benchmark and of nobody else on earth",),
-            data_directory=directory,
-            trusted_proxies=(ip_network("127.0.0.1/32"),),
-            rate_limits=False,
-            log_level="WARNING",
-        )
+        database_url, redis_url = stack.enter_context(servers.database()), stack.enter_context(servers.empty_redis())
+        proxies = (ip_network("127.0.0.1/32"),)
+        settings = replace(measured(database_url, redis_url, directory), trusted_proxies=proxies)
         processes = Processes(settings, directory, nursery=None)
         try:
             gateway, api = await processes.gateway(), await processes.api()

@@ -22,6 +22,7 @@ import uvloop
 from shared.postgres import Database, Statement
 from shared.repositories.sitemap import FILE_IDS
 from shared.settings import Settings
+from tests.bench.settings import measured
 from tests.support.processes import Node, Processes
 from tests.support.roles import as_owner
 from tests.support.servers import Servers, running_servers
@@ -131,16 +132,7 @@ async def main(servers: Servers, count: int) -> None:
             started = time.perf_counter()
             await seed(url, count)
             print(f"{count:,} listings made in {time.perf_counter() - started:.0f} s")
-            settings = Settings(
-                environment="production",
-                database_url=url,
-                redis_url=servers.redis.url,
-                jwt_secrets=("a secret of the benchmark and of nobody else on earth",),
-                data_directory=directory,
-                log_level="WARNING",
-                rate_limits=False,
-            )
-            processes = Processes(settings, directory, nursery=None)
+            processes = Processes(measured(url, servers.redis.url, directory), directory, nursery=None)
             try:
                 await measure(await processes.api(), count)
             finally:

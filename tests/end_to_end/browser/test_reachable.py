@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-import pyotp
 import pytest
 from playwright.async_api import Page, expect
 
 from tests.end_to_end.browser.conftest import Open, Site
 from tests.end_to_end.browser.test_recovery import NEW, link_in_mail
+from tests.end_to_end.browser.test_second_factor import begin, confirm
 from tests.support.database import query
 from tests.support.waiting import until
 
@@ -70,16 +70,8 @@ async def test_somebody_registers_forgets_the_password_leaves_and_comes_back_by_
     await expect(page.get_by_role("link", name="Ann")).to_be_visible()
 
     await page.goto("/account")
-    await page.get_by_text("Turn it on").click()
-    form = page.locator("#second-factor-begin")
-    await form.get_by_label("Current password").fill(NEW)
-    await form.get_by_role("button").click()
-    totp = pyotp.TOTP((await page.locator(".secret").inner_text()).replace(" ", ""))
-    await page.get_by_label("Code from the app").fill(totp.at(int(time.time())))
-    await page.get_by_role("button", name="Turn it on").click()
-    codes = page.locator(".recovery-codes li")
-    await expect(codes).to_have_count(10)
-    recovery = await codes.first.inner_text()
+    await begin(page, NEW)
+    totp, recovery = await confirm(page)
     await log_out(page)
     await page.goto("/login?next=/account")
     # The present code may have been used. A phone may be a little ahead.
