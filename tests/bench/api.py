@@ -197,7 +197,7 @@ async def pages_beside_answers(
     `forgetful` keeps no pages, so each is rendered anew.
     """
     print(
-        f"pages beside the API's answers that they show, {MANY_PAGES} each, {KEPT} of those kept, {CONNECTIONS} connections"
+        f"pages beside the answers that they show, {MANY_PAGES} each, {KEPT} of those kept, {CONNECTIONS} connections"
     )
     before_all = _memory(api.pid)
     for name, kinds in PAGES.items():
