@@ -35,6 +35,7 @@ from api.schemas.passkeys import PasskeyBody
 from api.schemas.recovery import ConfirmBody, ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
+from api.schemas.sanctions import DecisionBody, NoteBody, ObjectionBody, SuspensionBody, WarningBody
 from api.schemas.saved_searches import SearchBody
 from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.schemas.users import BanBody, UsersQuery
@@ -49,6 +50,7 @@ _SERVICE_WORKER_FILE = "api/web/service_worker.js"
 PAGES = (
     "/",
     "/account",
+    "/account/sanctions",
     "/address/confirm",
     "/admin",
     "/admin/audit",
@@ -63,7 +65,10 @@ PAGES = (
     "/moderation",
     "/moderation/categories",
     "/moderation/hidden",
+    "/moderation/objections",
+    "/moderation/people/{id}",
     "/moderation/trash",
+    "/objection",
     "/password/forgotten",
     "/password/reset",
     "/register",
@@ -79,6 +84,7 @@ _INPUTS = (
     *(ListingBody, ListingsQuery, SearchBody, HideBody, ReplyBody, ReportBody),
     *(ConfirmBody, ForgottenBody, ResetBody),
     *(CategoryBody, CategoryChangeBody, BanBody, UsersQuery),
+    *(WarningBody, SuspensionBody, ObjectionBody, DecisionBody, NoteBody),
 )
 """The bodies and queries that the page has forms for."""
 

@@ -20,10 +20,14 @@ import { Login } from "./views/login.js";
 import { Messages } from "./views/messages.js";
 import { Missing } from "./views/missing.js";
 import { NotAllowed } from "./views/not_allowed.js";
+import { Objection } from "./views/objection.js";
+import { Objections } from "./views/objections.js";
 import { People } from "./views/people.js";
+import { Person } from "./views/person.js";
 import { Register } from "./views/register.js";
 import { Reports } from "./views/reports.js";
 import { Reset } from "./views/reset.js";
+import { Sanctions } from "./views/sanctions.js";
 import { Searches } from "./views/searches.js";
 import { Trash } from "./views/trash.js";
 
@@ -34,6 +38,7 @@ const ROUTES = [
   ["/address/confirm", Confirm, null],
   ["/admin", People, "admin"],
   ["/admin/audit", Audit, "admin"],
+  ["/account/sanctions", Sanctions, "user"],
   ["/alerts", AlertsView, "user"],
   ["/favourites", Favourites, "user"],
   ["/listings/new", EditListing, "user"],
@@ -45,7 +50,10 @@ const ROUTES = [
   ["/moderation", Reports, "moderator"],
   ["/moderation/categories", Categories, "moderator"],
   ["/moderation/hidden", Hidden, "moderator"],
+  ["/moderation/objections", Objections, "moderator"],
+  ["/moderation/people/{id}", Person, "moderator"],
   ["/moderation/trash", Trash, "moderator"],
+  ["/objection", Objection, null],
   ["/password/forgotten", Forgotten, null],
   ["/password/reset", Reset, null],
   ["/register", Register, null],

@@ -15,6 +15,7 @@ import { Suggestions } from "./suggestions.js";
 import { update } from "./page.js";
 import { announce, announcer } from "./ui/announcer.js";
 import { bellIcon, carIcon, menuIcon, messageIcon, searchIcon } from "./ui/icons.js";
+import { warnings } from "./ui/warnings.js";
 import { andBack } from "./where_to.js";
 import { LIST_ID, activeId, suggestionList } from "./ui/suggestions.js";
 
@@ -32,7 +33,7 @@ export function shell(view) {
       ${search()}
       <nav aria-label="Main">${session.user ? forUser() : forVisitor()}</nav>
     </header>
-    ${announcer()}
+    ${announcer()} ${warnings.template()}
     <main id="main" tabindex="-1" class=${view.layout ?? ""} @click=${(event) => forgetNotice(event, view)}>
       ${isUpgraded() ? upgradeNotice() : nothing}
       ${view.notice ? html`<p class="notice" role="status">${view.notice}</p>` : nothing} ${view.template()}

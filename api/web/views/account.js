@@ -72,6 +72,7 @@ export class Account extends View {
     return html`<section class="narrow">
       <h1>Your account</h1>
       <p><a href=${`/?seller_id=${me.id}&status=any`}>Your listings</a></p>
+      <p><a href="/account/sanctions">What moderators did</a></p>
       ${this.unconfirmed.template()}
       <h2>Profile</h2>
       ${formOf(this.profile, { label: "Profile", action: "Save" }, [
