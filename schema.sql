@@ -795,6 +795,14 @@ CREATE TABLE IF NOT EXISTS messages (
     inserted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     read_at     timestamptz
 );
+-- Whether the recipient had to accept the sender when the message was sent. It stays as it was then.
+ALTER TABLE messages ADD COLUMN IF NOT EXISTS is_request boolean NOT NULL DEFAULT false;
+-- A message that waits for a moderator is for its sender alone. When it is let go, it gets a new id, so that recipients who
+-- read after the last id that they have get it. `was_id` is the id that its sender knew before.
+ALTER TABLE messages ADD COLUMN IF NOT EXISTS held_at timestamptz;
+ALTER TABLE messages ADD COLUMN IF NOT EXISTS was_id bigint;
+-- A message that its sender has deleted keeps its id and has no text.
+ALTER TABLE messages ADD COLUMN IF NOT EXISTS deleted_at timestamptz;
 CREATE UNIQUE INDEX IF NOT EXISTS messages_client_ref_key ON messages (from_id, client_ref)
     WHERE client_ref IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_from ON messages (from_id, id);
@@ -804,6 +812,19 @@ CREATE INDEX IF NOT EXISTS messages_to_from ON messages (to_id, from_id, id);
 -- The listing that a conversation is about: that of the last message which names one.
 CREATE INDEX IF NOT EXISTS messages_about_listing ON messages (from_id, to_id, id) WHERE listing_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_unread ON messages (to_id, from_id, id) WHERE read_at IS NULL;
+
+-- The messages that their senders have deleted. Clients that catch up are told those of the time that they were away, and
+-- gateways those of a gap. `to_id` is null if the recipient never had the message. It is a table of its own, because an index of
+-- messages by deleted_at would lock a large table while it is made.
+CREATE TABLE IF NOT EXISTS deleted_messages (
+    number     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    message_id bigint      NOT NULL,
+    from_id    bigint      NOT NULL,
+    to_id      bigint,
+    deleted_at timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS deleted_messages_from ON deleted_messages (from_id, deleted_at);
+CREATE INDEX IF NOT EXISTS deleted_messages_to ON deleted_messages (to_id, deleted_at);
 
 -- Ids become visible in the order of their numbers: an insert takes its ids only after the previous insert has committed.
 -- So a reader can continue after the greatest id that it has seen: no smaller id can appear later. Each insert is one

@@ -34,9 +34,30 @@ class Message:
     listing_id: int | None
     inserted_at: datetime
     read_at: datetime | None = None
+    is_request: bool = False
+    """True if the recipient had to accept the sender when the message was sent."""
+    is_held: bool = False
+    """True while it waits for a moderator. Only its sender knows of it."""
+    was_id: int | None = None
+    """The id that it had for its sender while it was held."""
+    deleted_at: datetime | None = None
+    """When its sender deleted it; it has no text since."""
     only_for_sender: bool = field(default=False, compare=False)
     """True of a repeat that is refused as a new message would be: it is answered, and not sent to the recipient again.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A message that its sender has deleted, for both sides."""
+
+    message_id: int
+    from_id: int
+    to_id: int | None
+    """None if the recipient never had it."""
+    deleted_at: datetime
+    number: int = field(default=0, compare=False)
+    """Later deletions have greater numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +87,10 @@ class Conversation:
     """That of the last message which names one, if the user may see it now."""
     is_blocked: bool = False
     """True if the user has blocked the other one."""
+
+
+class MessageNotFound(Exception):
+    """There is no such message, or the user has nothing to do with it."""
 
 
 class MessageRefused(Exception):
