@@ -83,6 +83,10 @@ class Router {
     for (const kind of ["pointerover", "touchstart", "focusin"]) {
       document.addEventListener(kind, prepareLink, { passive: true });
     }
+    // Whoever fills in one of these forms will soon be logged in.
+    document.addEventListener("input", () => {
+      if (!session.user && routeOf(location.pathname).view.script === "newcomers") prepareScript("users");
+    });
     // What a reload needs to show the same place again. While a page is being left, it is too late to note it.
     addEventListener("scroll", () => {
       clearTimeout(this.#noting);
@@ -203,7 +207,7 @@ class Router {
     this.#isToBeFocused = !isFirst && !(isSamePath && before?.constructor === this.view.constructor);
     if (this.#isToBeFocused) announce(this.view.title);
     update();
-    whenIdle(prepareNext);
+    if (session.is("moderator")) whenIdle(() => prepareScript("staff"));
   }
 }
 
@@ -237,12 +241,6 @@ const classOf = (view) => (view.script ? scriptHere(view.script)[view.name] : vi
 const isHere = ({ script }) => !script || (script === "users" ? live.isKept : scriptHere(script) !== undefined);
 
 const whenIdle = globalThis.requestIdleCallback ?? setTimeout;
-
-/** Loads what will probably be needed next. */
-function prepareNext() {
-  if (session.is("moderator")) prepareScript("staff");
-  if (!session.user && routeOf(location.pathname).view.script === "newcomers") prepareScript("users");
-}
 
 function prepareLink({ target }) {
   const link = target.closest?.("a[href]");
