@@ -85,7 +85,7 @@ class Router {
     }
     // Whoever fills in one of these forms will soon be logged in.
     document.addEventListener("input", () => {
-      if (!session.user && routeOf(location.pathname).view.script === "newcomers") prepareScript("users");
+      if (!session.user && wantedView("").view.script === "newcomers") prepareScript("users");
     });
     // What a reload needs to show the same place again. While a page is being left, it is too late to note it.
     addEventListener("scroll", () => {
