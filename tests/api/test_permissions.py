@@ -173,6 +173,8 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("GET", "/api/reports", None, MODERATORS),
         ("PUT", "/api/reports/{id=report}/resolved", None, MODERATORS),
         ("DELETE", "/api/reports/{id=report}/resolved", None, MODERATORS),
+        ("GET", "/api/reports/{id=message_report}/messages", None, MODERATORS),
+        ("GET", "/api/reports/{id=report}/messages", None, MODERATORS.replace("200", "404")),
         ("GET", "/api/audit", None, ADMINS),
     ],
     "replies and reports": [
@@ -335,6 +337,11 @@ class World:
             case "message_to_owner":
                 other = (await self.people())["user"]
                 return await self._insert("messages", from_id=other.id, to_id=owner.id, text="Pay first.")
+            case "message_report":
+                other = (await self.people())["user"]
+                sent = await self._insert("messages", from_id=owner.id, to_id=other.id, text="Pay first.")
+                about = {"user_id": owner.id, "message_id": sent, "quote": "Pay first."}
+                return await self._insert("reports", reporter_id=other.id, reason="spam", **about)
             case "passkey":
                 key = {"credential_id": secrets.token_urlsafe(9), "public_key": "k", "sign_count": 0, "name": "Phone"}
                 return await self._insert("passkeys", user_id=owner.id, **key)
