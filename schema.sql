@@ -580,9 +580,14 @@ ALTER TABLE reports ADD CONSTRAINT reports_subject CHECK ((listing_id IS NULL) <
 CREATE UNIQUE INDEX IF NOT EXISTS reports_open_about_user
     ON reports (user_id, reporter_id, coalesce(message_id, 0), coalesce(reply_id, 0))
     WHERE user_id IS NOT NULL AND resolved_at IS NULL;
+CREATE INDEX IF NOT EXISTS reports_about_user ON reports (user_id, reporter_id) WHERE user_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS reports_open ON reports (listing_id) WHERE resolved_at IS NULL;
 CREATE INDEX IF NOT EXISTS reports_texts_of_reporter ON reports (reporter_id) WHERE text IS NOT NULL;
 CREATE INDEX IF NOT EXISTS reports_resolved ON reports (resolved_at) WHERE resolved_at IS NOT NULL;
+-- The reasons, as shared/domain/reports.py has them. The list grows by another constraint, in both places.
+ALTER TABLE reports DROP CONSTRAINT IF EXISTS reports_reason_check;
+ALTER TABLE reports ADD CONSTRAINT reports_reason_check
+    CHECK (reason IN ('spam', 'fraud', 'offensive', 'unrelated', 'wrong_category', 'sold', 'other')) NOT VALID;
 
 -- Alerts ---------------------------------------------------------------------------------------------------------------
 

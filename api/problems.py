@@ -251,7 +251,7 @@ class RenewedRecently(Problem):
 
 
 class AlreadyReported(Problem):
-    status, slug, title = 409, "already-reported", "You have reported this listing already"
+    status, slug, title = 409, "already-reported", "You have reported this already"
 
 
 class ListingIsFull(Problem):

@@ -732,6 +732,33 @@ class ReportsPage:
     open: Number
 
 
+@dataclass(frozen=True, slots=True)
+class ReportedMessages:
+    """`people` are the reported one and the one who reported; `quote` is the reported message as it was then, or null.
+
+    `data` has the reported message, `message_id`, with the ten nearest of its conversation, oldest first.
+    """
+
+    report_id: Id
+    message_id: Id
+    quote: str | None
+    people: list[Person]
+    data: list[Message]
+
+
+def reported_messages(found: reports.ReportedMessages) -> ReportedMessages:
+    subject = found.report.subject
+    assert subject is not None
+    assert subject.message_id is not None
+    return ReportedMessages(
+        found.report.id,
+        subject.message_id,
+        subject.quote,
+        [Person(*one) for one in found.people],
+        [message_payload(message) for message in found.messages],
+    )
+
+
 def queued_report(queued: reports.QueuedReport) -> QueuedReport:
     about, shown = queued.report, queued.listing
     listing = (

@@ -177,6 +177,8 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("GET", "/api/reports", None, MODERATORS),
         ("PUT", "/api/reports/{id=report}/resolved", None, MODERATORS),
         ("DELETE", "/api/reports/{id=report}/resolved", None, MODERATORS),
+        ("GET", "/api/reports/{id=message_report}/messages", None, MODERATORS),
+        ("GET", "/api/reports/{id=report}/messages", None, MODERATORS.replace("200", "404")),
         ("GET", "/api/audit", None, ADMINS),
     ],
     "replies and reports": [
@@ -341,6 +343,11 @@ class World:
                 sides = (owner.id, other.id) if kind == "message_of_owner" else (other.id, owner.id)
                 held = {"held_at": "now"} if kind.startswith("held") else {}
                 return await self._insert("messages", from_id=sides[0], to_id=sides[1], text="Pay first.", **held)
+            case "message_report":
+                sent = await self.make("message_of_owner", owner)
+                [[reporter_id]] = await rows.fetch("SELECT to_id FROM messages WHERE id = %s", sent)
+                about = {"user_id": owner.id, "message_id": sent, "quote": "Pay first."}
+                return await self._insert("reports", reporter_id=reporter_id, reason="spam", **about)
             case "passkey":
                 key = {"credential_id": secrets.token_urlsafe(9), "public_key": "k", "sign_count": 0, "name": "Phone"}
                 return await self._insert("passkeys", user_id=owner.id, **key)
