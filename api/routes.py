@@ -35,6 +35,7 @@ from api.handlers import (
     second_factor,
     suggestions,
     trash,
+    uploads,
     users,
     vin,
     web,
@@ -61,7 +62,7 @@ from api.schemas.users import BanBody, RoleBody, UsersQuery
 from api.schemas.vin import VinQuery
 from shared import private_chat
 from shared.access.policy import Action
-from shared.domain.pictures import ADDRESS, MEDIUM_ADDRESS, THUMBNAIL_ADDRESS
+from shared.domain.pictures import ADDRESS, MEDIUM_ADDRESS, PICTURES, THUMBNAIL_ADDRESS
 
 PAGE_ROUTES: tuple[Route, ...] = (
     *(Route("GET", path, pages.WITH_CONTENT.get(path, web.page), Action.SERVICE_READ) for path in web.PAGES),
@@ -194,7 +195,11 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/trash/{id}/restore", trash.restore, Action.TRASH_RESTORE, body=RestoreBody),
     Route("DELETE", "/api/trash/{id}", trash.delete, Action.TRASH_DELETE),
     # what belongs to a listing
-    Route("POST", "/api/listings/{id}/pictures", pictures.add, Action.PICTURE_CHANGE, status=201, is_repeatable=True),
+    Route("POST", PICTURES, pictures.add, Action.PICTURE_CHANGE, status=201, is_repeatable=True),
+    Route("POST", "/api/listings/{id}/uploads", uploads.create, Action.PICTURE_CHANGE, status=201, is_repeatable=True),
+    Route("GET", "/api/uploads/{id}", uploads.read, Action.PICTURE_CHANGE),
+    Route("PATCH", "/api/uploads/{id}", uploads.append, Action.PICTURE_CHANGE, status=201),
+    Route("DELETE", "/api/uploads/{id}", uploads.end, Action.PICTURE_CHANGE),
     Route(
         "PUT",
         "/api/listings/{id}/pictures/order",

@@ -18,6 +18,7 @@ from api.mail_links import MailLinks
 from api.passkey_ceremonies import Ceremonies
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
+from api.pictures.receiving import Receiving
 from api.pictures.storage import PictureStorage
 from api.pictures.workers import PictureWorkers
 from api.push.vapid import Vapid
@@ -65,6 +66,7 @@ from shared.repositories.shared_reads import SharedReads
 from shared.repositories.sitemap import SitemapRepository
 from shared.repositories.suggestions import SuggestionRepository
 from shared.repositories.trash import TrashRepository
+from shared.repositories.uploads import UploadRepository
 from shared.repositories.users import UserRepository
 from shared.security_events import SecurityEvents
 from shared.settings import Settings
@@ -123,6 +125,8 @@ class Services:
     audit: AuditRepository
     pictures: PictureRepository
     picture_workers: PictureWorkers
+    receiving: Receiving
+    uploads: UploadRepository
     picture_storage: PictureStorage
     abandoned_files: AbandonedFiles
     chores: Chores
@@ -197,6 +201,8 @@ class Services:
             audit=AuditRepository(database),
             pictures=pictures,
             picture_workers=PictureWorkers.from_settings(settings),
+            receiving=Receiving(settings.max_arriving_parts),
+            uploads=UploadRepository(database),
             picture_storage=storage,
             abandoned_files=AbandonedFiles(pictures, storage, settings.abandoned_files_seconds),
             chores=Chores(settings),
@@ -220,6 +226,7 @@ class Services:
             reports=ReportRepository(transaction),
             saved_searches=SavedSearchRepository(transaction, self.saved_searches.words),
             pictures=PictureRepository(transaction),
+            uploads=UploadRepository(transaction),
             trash=TrashRepository(transaction),
             outbox=self.outbox.within(transaction),
             sessions=SessionRepository(transaction),

@@ -15,7 +15,7 @@ from marshmallow import fields
 from msgspec import UNSET
 
 from api.password_rules import Strength
-from shared.domain import alerts, listings, messages, passkeys, pictures, replies, reports, users, vin
+from shared.domain import alerts, listings, messages, passkeys, pictures, replies, reports, uploads, users, vin
 from shared.domain.alerts import AlertKind
 from shared.domain.declared import Id, Number, Timestamp
 from shared.domain.listings import NewListing, Status, Visibility
@@ -319,6 +319,31 @@ class Picture:
     width: Number
     height: Number
     sizes: list[PictureSize]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """How much of a picture's file has arrived, in bytes. `picture` was made of it, unless it was removed since."""
+
+    id: Id
+    url: str
+    length: Number
+    offset: Number
+    is_complete: bool
+    expires_at: Timestamp
+    picture: Picture | None
+
+
+def upload(upload: uploads.Upload, picture_: pictures.Picture | None) -> Upload:
+    return Upload(
+        id=upload.id,
+        url=f"/api/uploads/{upload.id}",
+        length=upload.length,
+        offset=upload.offset,
+        is_complete=upload.is_complete,
+        expires_at=rfc3339(upload.expires_at),
+        picture=None if picture_ is None else picture(picture_),
+    )
 
 
 def picture(picture: pictures.Picture) -> Picture:

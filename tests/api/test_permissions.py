@@ -220,6 +220,14 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
     "pictures": [
         ("POST", "/api/listings/{id=public}/pictures", PICTURE, "401 403 201 403 403 403 403 201"),
         ("POST", "/api/listings/{id=hidden}/pictures", PICTURE, "401 404 201 404 404 403 403 201"),
+        # The headers are missing: whoever may begin an upload gets 400.
+        ("POST", "/api/listings/{id=public}/uploads", None, "401 403 400 403 403 403 403 400"),
+        ("POST", "/api/listings/{id=hidden}/uploads", None, "401 404 400 404 404 403 403 400"),
+        ("POST", "/api/listings/{id=trashed}/uploads", None, "401 404 404 404 404 403 404 404"),
+        ("GET", "/api/uploads/{id=upload}", None, OWNS),
+        ("PATCH", "/api/uploads/{id=upload}", {}, OWNS.replace("200", "415")),
+        ("DELETE", "/api/uploads/{id=upload}", None, OWNS.replace("200", "204")),
+        ("GET", "/api/uploads/{id=upload_to_trashed}", None, NOBODY.replace("404", "401", 1)),
         (
             "DELETE",
             "/api/listings/{id=its_listing}/pictures/{picture_id=picture}",
@@ -348,6 +356,10 @@ class World:
             case "report":
                 listing_id = await self.make("public", owner)
                 return await self._insert("reports", listing_id=listing_id, reporter_id=owner.id, reason="spam")
+            case "upload" | "upload_to_trashed":
+                listing_id = await self.make("trashed" if kind.endswith("trashed") else "public", owner)
+                until = {"expires_at": "tomorrow"}
+                return await self._insert("uploads", user_id=owner.id, listing_id=listing_id, length=9, **until)
             case "picture" | "private_picture" | "hidden_picture" | "ended_picture" | "trashed_picture":
                 listing_id = await self.make({"picture": "public"}.get(kind, kind.partition("_")[0]), owner)
                 return await self._picture(listing_id)

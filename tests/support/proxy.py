@@ -14,6 +14,10 @@ class Proxy:
         self._to = to
         self.refuses = False
         """True: each new connection is ended at once."""
+        self.most: int | None = None
+        """A connection over which clients have sent so many bytes is ended."""
+        self.sent = 0
+        """The bytes that clients have sent, over all connections."""
         self._there, self._back = asyncio.Event(), asyncio.Event()
         self.mend()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -74,10 +78,17 @@ class Proxy:
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, whole: asyncio.Event) -> None:
         try:
-            while data := await reader.read(65536):
+            passed, most = 0, self.most if whole is self._there else None
+            while data := await reader.read(65536 if most is None else min(65536, most - passed)):
                 await whole.wait()
                 writer.write(data)
                 await writer.drain()
+                passed += len(data)
+                self.sent += len(data) if whole is self._there else 0
+                if passed == most:
+                    # What was passed on arrives before the end.
+                    writer.close()
+                    return
             await whole.wait()
         except OSError:
             pass
