@@ -826,6 +826,14 @@ CREATE TABLE IF NOT EXISTS messages (
     inserted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     read_at     timestamptz
 );
+-- Whether the recipient had to accept the sender when the message was sent. It stays as it was then.
+ALTER TABLE messages ADD COLUMN IF NOT EXISTS is_request boolean NOT NULL DEFAULT false;
+-- A message that waits for a moderator is for its sender alone. When it is let go, it gets a new id, so that recipients who
+-- read after the last id that they have get it. `was_id` is the id that its sender knew before.
+ALTER TABLE messages ADD COLUMN IF NOT EXISTS held_at timestamptz;
+ALTER TABLE messages ADD COLUMN IF NOT EXISTS was_id bigint;
+-- A message that its sender has deleted keeps its id and has no text.
+ALTER TABLE messages ADD COLUMN IF NOT EXISTS deleted_at timestamptz;
 CREATE UNIQUE INDEX IF NOT EXISTS messages_client_ref_key ON messages (from_id, client_ref)
     WHERE client_ref IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_from ON messages (from_id, id);

@@ -378,6 +378,8 @@ class Settings:
     picture_memory_bytes: int = 1536 * 1024 * 1024
     """The address space of a worker process. The largest WebP that `max_picture_pixels` allows needs most of it."""
 
+    kept_pages_bytes: int = 24 * 1024 * 1024
+    """An API keeps the pages that it rendered last, in so many bytes. A kept page costs less than half of another."""
     max_message_bytes: int = 1024 * 1024
     """The largest frame, and the largest body of a long-poll POST."""
     max_connections: int = 50_000

@@ -87,7 +87,8 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "no-cache"
 # Asked only when the person presses the button that says so.
 _PERMISSIONS = "geolocation=(self), camera=(), microphone=(), payment=(), usb=()"
-_PAGES = KeptPages()
+_kept_pages = lru_cache(maxsize=1)(KeptPages)
+"""A process has one."""
 
 
 async def page(call: Call) -> web.Response:
@@ -144,7 +145,8 @@ def html_page(
     sent = {**policy, **(headers or {})}
     if status != 200:
         return web.Response(body=render().body, status=status, content_type="text/html", charset="utf-8", headers=sent)
-    kept = _PAGES.get((template, files.version, socket, limits, origin, is_gzip, *made_of), render)
+    frame_of_page = (template, files.version, socket, limits, origin, is_gzip)
+    kept = _kept_pages(settings.kept_pages_bytes).get(frame_of_page, made_of, render)
     # The page reads the server's clock here, because no script can read the Date of its page (api/web/clock.js).
     sent |= {hdrs.CACHE_CONTROL: ASK_AGAIN, "Server-Timing": f'now;desc="{time.time() * 1000:.0f}"'}
     sent[hdrs.VARY] = ", ".join(filter(None, (sent.get(hdrs.VARY), hdrs.ACCEPT_ENCODING)))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from functools import cache
-from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, NotRequired, Union, get_args, get_origin, get_type_hints
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +141,18 @@ def fields_of(declaration: type) -> tuple[Field, ...]:
     """Returns the fields of a dataclass or a TypedDict, in order."""
     hints = get_type_hints(declaration, include_extras=True)
     if not is_dataclass(declaration):
-        return tuple(_field(name, hint, MISSING, is_null_refused=False) for name, hint in hints.items())
+        return tuple(_entry(name, hint) for name, hint in hints.items())
     return tuple(
         _field(one.name, hints[one.name], one.default, is_null_refused=one.metadata.get(_NOT_NULL, False))
         for one in fields(declaration)
     )
+
+
+def _entry(name: str, hint: Any) -> Field:
+    """Returns a key of a TypedDict; one that may be left out is `NotRequired`."""
+    if get_origin(hint) is NotRequired:
+        return replace(_field(name, get_args(hint)[0], MISSING, is_null_refused=False), may_be_left_out=True)
+    return _field(name, hint, MISSING, is_null_refused=False)
 
 
 def _field(name: str, hint: Any, default: Any, *, is_null_refused: bool) -> Field:

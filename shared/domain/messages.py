@@ -34,6 +34,14 @@ class Message:
     listing_id: int | None
     inserted_at: datetime
     read_at: datetime | None = None
+    is_request: bool = False
+    """True if the recipient had to accept the sender when the message was sent."""
+    is_held: bool = False
+    """True while it waits for a moderator. Only its sender knows of it."""
+    was_id: int | None = None
+    """The id that it had for its sender while it was held."""
+    deleted_at: datetime | None = None
+    """When its sender deleted it; it has no text since."""
     only_for_sender: bool = field(default=False, compare=False)
     """True of a repeat that is refused as a new message would be: it is answered, and not sent to the recipient again.
     """

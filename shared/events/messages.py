@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from shared.domain import messages
 from shared.domain.declared import Id, Timestamp
@@ -22,14 +22,21 @@ Message = TypedDict(
         "listing_id": int | None,
         "inserted_at": Timestamp,
         "read_at": Timestamp | None,
+        "request": NotRequired[bool],
+        "held": NotRequired[bool],
+        "was_id": NotRequired[Id],
+        "deleted_at": NotRequired[Timestamp],
     },
 )
-"""A message for clients. `from` and `to` are user ids as strings; the other ids are integers."""
+"""A message for clients. `from` and `to` are user ids as strings; the other ids are integers.
+
+`request`, `held`, `was_id` and `deleted_at` are there only if they say something: `request` and `held` are always true.
+"""
 
 
 def message_payload(message: messages.Message) -> Message:
     """Returns the payload of `send`, which REST also answers."""
-    return {
+    payload: Message = {
         "id": message.id,
         "from": str(message.from_id),
         "to": str(message.to_id),
@@ -38,3 +45,12 @@ def message_payload(message: messages.Message) -> Message:
         "inserted_at": rfc3339(message.inserted_at),
         "read_at": rfc3339_or_none(message.read_at),
     }
+    if message.is_request:
+        payload["request"] = True
+    if message.is_held:
+        payload["held"] = True
+    if message.was_id is not None:
+        payload["was_id"] = message.was_id
+    if message.deleted_at is not None:
+        payload["deleted_at"] = rfc3339(message.deleted_at)
+    return payload

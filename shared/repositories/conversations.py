@@ -14,7 +14,7 @@ from shared.domain.ids import MAX_ID
 from shared.domain.messages import Conversation, ConversationListing, Message
 from shared.postgres import Database, Statement
 from shared.repositories.listings import PICTURES
-from shared.repositories.messages import COLUMNS
+from shared.repositories.messages import COLUMNS, WIDTH
 from shared.repositories.visibility import FOR_ANYONE, roles_that_see_hidden, visible_to
 
 RECENT = 500
@@ -42,7 +42,7 @@ _JOINED = f"""page p JOIN messages m ON m.id = p.message_id LEFT JOIN users u ON
         JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
         WHERE {visible_to("$1", "true", _SEES_HIDDEN)}
     ) AS about ON true"""
-_IS_ALL = 17
+_IS_ALL = WIDTH + 10
 """The column behind those of a conversation."""
 _LAST_WITH = """greatest(
     (SELECT s.id FROM messages s WHERE s.from_id = $1 AND s.to_id = other_id ORDER BY s.id DESC LIMIT 1),
@@ -140,5 +140,6 @@ class ConversationRepository:
 
 
 def _conversation(row: Sequence[Any]) -> Conversation:
-    listing = None if row[11] is None else ConversationListing(*row[11:_IS_ALL])
-    return Conversation(row[7], row[8] or "", Message(*row[:7]), row[9], listing, row[10])
+    user_id, name, unread_count, is_blocked, *about = row[WIDTH:_IS_ALL]
+    listing = None if about[0] is None else ConversationListing(*about)
+    return Conversation(user_id, name or "", Message(*row[:WIDTH]), unread_count, listing, is_blocked)

@@ -25,8 +25,11 @@ from shared.postgres import Database, Statement
 from shared.repositories.bans import is_banned
 from shared.repositories.visibility import roles_that_see_hidden, visible_to
 
-COLUMNS = "m.id, m.from_id, m.to_id, m.text, m.listing_id, m.inserted_at, m.read_at"
+COLUMNS = """m.id, m.from_id, m.to_id, m.text, m.listing_id, m.inserted_at, m.read_at,
+    m.is_request, m.held_at IS NOT NULL, m.was_id, m.deleted_at"""
 """The columns of a Message, from `messages m`."""
+WIDTH = 11
+"""The number of these columns."""
 
 # Every sender is registered, and so may see private listings. The role decides whether they may see hidden ones.
 _SEES_HIDDEN = f"EXISTS (SELECT FROM users f WHERE f.id = from_id AND f.role IN ({roles_that_see_hidden()}))"
@@ -210,7 +213,7 @@ class MessageRepository:
         """Returns stored messages by sender and `client_ref`. A new statement sees rows that the insert waited for."""
         pairs = list({(new.from_id, new.client_ref) for new in batch})
         rows = await self._database.fetch(_BY_CLIENT_REF, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
-        return {(row[1], row[7]): Message(*row[:7]) for row in rows}
+        return {(row[1], row[WIDTH]): Message(*row[:WIDTH]) for row in rows}
 
     async def after(self, user_id: int, after_id: int, limit: int) -> list[Message]:
         """Returns the user's messages, sent and received, with ids greater than `after_id`, oldest first.
