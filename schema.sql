@@ -329,6 +329,8 @@ DROP INDEX IF EXISTS listings_of_status;
 CREATE INDEX IF NOT EXISTS listings_newest_hidden ON listings (coalesce(stands_at, id), id) WHERE hidden_at IS NOT NULL;
 DROP INDEX IF EXISTS listings_hidden;
 CREATE INDEX IF NOT EXISTS listings_trashed ON listings (trashed_at, id) WHERE trashed_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS listings_trashed_by_seller ON listings (seller_id, trashed_at, id)
+    WHERE trashed_at IS NOT NULL AND trashed_by = seller_id;
 
 -- Places --------------------------------------------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
 from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.schemas.suggestions import SuggestionsQuery
-from api.schemas.trash import RestoreBody
+from api.schemas.trash import RestoreBody, TrashQuery
 from api.schemas.users import BanBody, RoleBody, UsersQuery
 from api.schemas.vin import VinQuery
 from shared import private_chat
@@ -191,7 +191,7 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", "/api/listings/{id}/hidden", listings.hide, Action.LISTING_HIDE, body=HideBody),
     Route("DELETE", "/api/listings/{id}/hidden", listings.show, Action.LISTING_HIDE),
     Route("GET", "/api/vin", vin.read, Action.LISTING_CREATE, query=VinQuery),
-    Route("GET", "/api/trash", trash.find, Action.TRASH_READ, query=PageQuery),
+    Route("GET", "/api/trash", trash.find, Action.TRASH_READ, query=TrashQuery),
     Route("POST", "/api/trash/{id}/restore", trash.restore, Action.TRASH_RESTORE, body=RestoreBody),
     Route("DELETE", "/api/trash/{id}", trash.delete, Action.TRASH_DELETE),
     # what belongs to a listing

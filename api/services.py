@@ -188,7 +188,7 @@ class Services:
             search_places=SearchPlaces(settings.max_searches, settings.max_waiting_searches),
             listing_access=ListingAccess(database),
             sitemap=SitemapRepository(database),
-            trash=TrashRepository(database),
+            trash=TrashRepository(database, own_days=settings.own_trash_days),
             replies=ReplyRepository(database, has_mail=settings.has_mail),
             reports=ReportRepository(database),
             saved_searches=SavedSearchRepository(database, search.query),
@@ -227,7 +227,7 @@ class Services:
             saved_searches=SavedSearchRepository(transaction, self.saved_searches.words),
             pictures=PictureRepository(transaction),
             uploads=UploadRepository(transaction),
-            trash=TrashRepository(transaction),
+            trash=TrashRepository(transaction, own_days=self.settings.own_trash_days),
             outbox=self.outbox.within(transaction),
             sessions=SessionRepository(transaction),
         )

@@ -189,6 +189,8 @@ class Settings:
     repeatable_cleaning_seconds: float = 3600.0
     """How often one of the APIs removes the keys and answers of older requests."""
 
+    own_trash_days: int = 30
+    """How long people can restore a listing of their own that they deleted; moderators can at any time."""
     erase_after_days: int = 30
     """Of people who have left, what is personal is erased after this many days."""
     erasure_seconds: float = 3600.0

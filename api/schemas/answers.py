@@ -514,17 +514,27 @@ def decoded_vin(told: vin.DecodedVin) -> Vin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trashing:
-    """When, by whom and why the listing went to the trash. If its category is gone, a restore has to name another."""
+    """When, by whom and why the listing went to the trash. If its category is gone, a restore has to name another.
+
+    Its seller can restore it before `until`, which is null if they cannot.
+    """
 
     at: Timestamp
     by: Person | None
     reason: str | None
     category_is_gone: bool
+    until: Timestamp | None
 
 
 def trashing(trashed: trash.TrashedListing) -> Trashing:
     by = None if trashed.by_id is None else Person(trashed.by_id, trashed.by_name or "")
-    return Trashing(at=rfc3339(trashed.at), by=by, reason=trashed.reason, category_is_gone=trashed.category_is_gone)
+    return Trashing(
+        at=rfc3339(trashed.at),
+        by=by,
+        reason=trashed.reason,
+        category_is_gone=trashed.category_is_gone,
+        until=rfc3339_or_none(trashed.until),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ import { Audit } from "./views/audit.js";
 import { Browse } from "./views/browse.js";
 import { Categories } from "./views/categories.js";
 import { Confirm } from "./views/confirm.js";
+import { Deleted } from "./views/deleted.js";
 import { EditListing } from "./views/edit_listing.js";
 import { Favourites } from "./views/favourites.js";
 import { Forgotten } from "./views/forgotten.js";
@@ -36,6 +37,7 @@ const ROUTES = [
   ["/admin/audit", Audit, "admin"],
   ["/alerts", AlertsView, "user"],
   ["/favourites", Favourites, "user"],
+  ["/listings/deleted", Deleted, "user"],
   ["/listings/new", EditListing, "user"],
   ["/listings/{id}", Listing, null],
   ["/listings/{id}/edit", EditListing, "user"],

@@ -165,9 +165,12 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("PUT", "/api/listings/{id=hidden}/hidden", {}, MODERATORS),
         ("PUT", "/api/listings/{id=trashed}/hidden", {}, MODERATORS.replace("200", "404")),
         ("DELETE", "/api/listings/{id=hidden}/hidden", None, MODERATORS.replace("200", "204")),
-        ("GET", "/api/trash", None, MODERATORS),
-        ("POST", "/api/trash/{id=trashed}/restore", {}, MODERATORS),
-        ("POST", "/api/trash/{id=public}/restore", {}, MODERATORS.replace("200", "404")),
+        ("GET", "/api/trash", None, USERS),
+        ("GET", "/api/trash?own=true", None, USERS),
+        ("POST", "/api/trash/{id=trashed}/restore", {}, "401 404 404 404 404 403 200 200"),
+        ("POST", "/api/trash/{id=trashed_by_owner}/restore", {}, "401 404 200 404 404 403 200 200"),
+        ("POST", "/api/trash/{id=trashed_long_ago}/restore", {}, "401 404 404 404 404 403 200 200"),
+        ("POST", "/api/trash/{id=public}/restore", {}, USERS.replace("200", "404")),
         ("DELETE", "/api/trash/{id=trashed}", None, ADMINS.replace("200", "204")),
         ("DELETE", "/api/trash/{id=public}", None, ADMINS.replace("200", "404")),
         ("GET", "/api/reports", None, MODERATORS),
@@ -333,6 +336,10 @@ class World:
                 return await rows.listing(owner.id, hidden_at="now() - interval '2 s'", hidden_until="now()")
             case "ended":
                 return await rows.listing(owner.id, expires_at="now()")
+            case "trashed_by_owner":
+                return await rows.listing(owner.id, trashed_at="now()", trashed_by=owner.id)
+            case "trashed_long_ago":
+                return await rows.listing(owner.id, trashed_at="now() - interval '31 days'", trashed_by=owner.id)
             case "trashed":
                 return await rows.listing(owner.id, trashed_at="now()")
             case "old":
