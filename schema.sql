@@ -846,6 +846,19 @@ CREATE INDEX IF NOT EXISTS messages_to_from ON messages (to_id, from_id, id);
 CREATE INDEX IF NOT EXISTS messages_about_listing ON messages (from_id, to_id, id) WHERE listing_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_unread ON messages (to_id, from_id, id) WHERE read_at IS NULL;
 
+-- The messages that their senders have deleted. Clients that catch up are told those of the time that they were away, and
+-- gateways those of a gap. `to_id` is null if the recipient never had the message. It is a table of its own, because an index of
+-- messages by deleted_at would lock a large table while it is made.
+CREATE TABLE IF NOT EXISTS deleted_messages (
+    number     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    message_id bigint      NOT NULL,
+    from_id    bigint      NOT NULL,
+    to_id      bigint,
+    deleted_at timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS deleted_messages_from ON deleted_messages (from_id, deleted_at);
+CREATE INDEX IF NOT EXISTS deleted_messages_to ON deleted_messages (to_id, deleted_at);
+
 -- Ids become visible in the order of their numbers: an insert takes its ids only after the previous insert has committed.
 -- So a reader can continue after the greatest id that it has seen: no smaller id can appear later. Each insert is one
 -- statement, so the lock is held only inside the server, for about as long as a commit takes.

@@ -417,6 +417,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     users.NoLongerAllowed: _is(Forbidden),
     mails.LinkUsed: _is(InvalidLink),
     messages.Blocked: _is(Blocked),
+    messages.MessageNotFound: _is(NotFound),
     messages.NotConfirmed: _is(NotConfirmed),
     listings.ListingNotFound: _is(NotFound),
     listings.CategoryNotFound: _is(NotFound),

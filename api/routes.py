@@ -273,6 +273,7 @@ ROUTES: tuple[Route, ...] = (
         status=201,
         is_repeatable=True,
     ),
+    Route("DELETE", "/api/messages/{id}", messages.delete, Action.MESSAGE_DELETE),
     Route("GET", "/api/messages", messages.after, Action.MESSAGE_READ, query=MessagesQuery),
     Route("GET", "/api/conversations", conversations.find, Action.CONVERSATION_READ, query=ConversationsQuery),
     Route(

@@ -14,11 +14,12 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from api.realtime import Realtime
+from api.steps import keep_stepping
 from shared.events import topics
 from shared.events.alerts import alert_payload
 from shared.logs import log_of
 from shared.metrics import gauge
-from shared.postgres import Database, DatabaseUnavailable
+from shared.postgres import Database
 from shared.repositories.alerts import AlertRepository
 from shared.repositories.listing_search import ListingSearch
 from shared.repositories.matching import FilterOf, Matching
@@ -31,8 +32,6 @@ RENEWED_AT_ONCE = 20
 """Searches whose words are made anew between two steps, after the vocabulary has changed."""
 PUBLISHED_AT_ONCE = 100
 """Alerts that are read and published without a pause."""
-_PAUSE_SECONDS = 1.0
-"""After a failure, the next attempt waits this long."""
 
 
 class Telling(Collector):
@@ -52,14 +51,21 @@ class Telling(Collector):
         self._unsure_since: float | None = None
         """Loop time at which the first step began that failed since the last that did not."""
         self.looked = asyncio.Event()
-        """Set after the first look for changes, also if it failed."""
+        """Set after the first look at all changes, also if it failed."""
         self._waiting = 0
         self._changes = 0
         self._told = 0
 
     def start(self) -> None:
         """Begin to tell in the background."""
-        self._task = asyncio.create_task(self._run(), name="telling")
+        steps = keep_stepping(
+            self._look,
+            self._settings.telling_seconds,
+            log=log,
+            failure="nobody could be told of listings",
+            looked=self.looked,
+        )
+        self._task = asyncio.create_task(steps, name="telling")
 
     async def stop(self) -> None:
         """Stop at once. Another process takes what is left, and gateways read what was stored and not published."""
@@ -103,21 +109,12 @@ class Telling(Collector):
         """Make the words of some searches anew, if the vocabulary has changed. Returns their number."""
         return await self._searches.renew_words(self._filter_of, RENEWED_AT_ONCE)
 
-    async def _run(self) -> None:
-        while True:
-            pause = self._settings.telling_seconds
-            try:
-                if await self.step() == self._settings.max_told_changes:
-                    continue
-                await self.renew_words()
-            except DatabaseUnavailable as error:
-                log.debug("nobody could be told of listings", reason=str(error))
-                pause = max(pause, _PAUSE_SECONDS)
-            except Exception:
-                log.exception("nobody could be told of listings")
-                pause = max(pause, _PAUSE_SECONDS)
-            self.looked.set()
-            await asyncio.sleep(pause)
+    async def _look(self) -> bool:
+        """Tell of some changes. Returns whether there may be more; if not, the words of some searches are made anew."""
+        if await self.step() == self._settings.max_told_changes:
+            return True
+        await self.renew_words()
+        return False
 
     def collect(self) -> Iterator[Metric]:
         yield gauge("api_waiting_changes", "Changed listings that waited to be told at the last look", self._waiting)

@@ -85,6 +85,9 @@ class Send(Event):
         # A repeated `client_ref` returns the message that was stored first, even if the recipient differs.
         told = message_payload(message)
         answer = {"id": told["id"], "inserted_at": told["inserted_at"]}
+        if message.deleted_at is not None:
+            # A repeat of a message that its sender has deleted since does not bring it back.
+            answer["deleted_at"] = told["deleted_at"]
         if message.only_for_sender:
             return Outcome([topics.private_chat(message.from_id)], told, answer)
         return Outcome(topics.private_chats(message.to_id, message.from_id), told, answer)

@@ -6,7 +6,7 @@ Below each class is the function that makes it from the domain's object. Only li
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, make_dataclass
 from functools import partial
 from typing import Annotated, Any, TypedDict, TypeVar, get_type_hints
@@ -272,6 +272,30 @@ class Conversation:
     unread_count: Number
     listing: ConversationListing | None
     blocked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagesPage:
+    """`deleted` and `more_deleted` are there only if they say something. `deleted` has the ids of messages up to
+    `after_id` that were deleted shortly before its time or later; clients that still have them drop their texts. It has
+    the latest ones; if `more_deleted` is true, read the conversations that are kept again.
+    """
+
+    data: list[Message]
+    next_cursor: str | None
+    deleted: Annotated[list[int], partial(fields.List, fields.Integer(strict=True))] = ABSENT
+    more_deleted: bool = ABSENT
+
+
+def messages_page(
+    found: Sequence[messages.Message], next_cursor: str | None, deleted: Sequence[int], *, has_more_deleted: bool
+) -> MessagesPage:
+    return MessagesPage(
+        data=[message_payload(message) for message in found],
+        next_cursor=next_cursor,
+        deleted=list(deleted) or ABSENT,
+        more_deleted=has_more_deleted or ABSENT,
+    )
 
 
 def conversation(conversation: messages.Conversation) -> Conversation:

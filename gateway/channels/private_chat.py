@@ -28,7 +28,15 @@ class PrivateChat(OwnTopic):
     async def missed(self, user_id: int, after_id: int) -> dict[str, Any]:
         found = await self.context.catch_ups.get((user_id, after_id))
         assert found is not None
-        return {"messages": [message_payload(message) for message in found.messages], "complete": found.is_complete}
+        answer: dict[str, Any] = {
+            "messages": [message_payload(message) for message in found.messages],
+            "complete": found.is_complete,
+        }
+        if found.deleted:
+            answer["deleted"] = list(found.deleted)
+        if found.has_more_deleted:
+            answer["more_deleted"] = True
+        return answer
 
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
         kind = EVENTS.get(event) if isinstance(event, str) else None

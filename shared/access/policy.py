@@ -51,6 +51,7 @@ class Action(StrEnum):
     LISTING_READ_PRIVATE = "listing_read_private"
     LISTING_READ_PUBLIC = "listing_read_public"
     LISTING_RENEW = "listing_renew"
+    MESSAGE_DELETE = "message_delete"
     MESSAGE_READ = "message_read"
     MESSAGE_SEND = "message_send"
     PASSKEY_CHANGE = "passkey_change"
@@ -115,6 +116,7 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
         Action.LISTING_READ_PRIVATE:  (_NO,  _ANY, _ANY, _ANY),
         Action.LISTING_READ_PUBLIC:   (_ANY, _ANY, _ANY, _ANY),
         Action.LISTING_RENEW:         (_NO,  _OWN, _OWN, _OWN),
+        Action.MESSAGE_DELETE:        (_NO,  _OWN, _OWN, _OWN),
         Action.MESSAGE_READ:          (_NO,  _OWN, _OWN, _OWN),
         Action.MESSAGE_SEND:          (_NO,  _ANY, _ANY, _ANY),
         Action.PASSKEY_CHANGE:        (_NO,  _OWN, _OWN, _OWN),

@@ -134,7 +134,8 @@ SECTIONS: tuple[Section, ...] = (
     Section(
         "messages",
         (("messages", "from_id"), ("messages", "to_id")),
-        f'm.id, m.from_id AS "from", m.to_id AS "to", m.text, m.listing_id, {_times("m", "inserted_at", "read_at")}',
+        f'm.id, m.from_id AS "from", m.to_id AS "to", m.text, m.listing_id, '
+        f"{_times('m', 'inserted_at', 'read_at', 'deleted_at')}",
         _MESSAGES,
         "m.id",
     ),

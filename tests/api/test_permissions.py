@@ -118,6 +118,10 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
     "messages": [
         ("POST", "/api/messages", {"to": "{owner}", "message": "Hi"}, "401 201 201 201 403 403 201 201"),
         ("GET", "/api/messages", None, USERS),
+        # Each side deletes what they wrote; nobody else knows of it.
+        ("DELETE", "/api/messages/{id=message_of_owner}", None, OWNS.replace("200", "204")),
+        ("DELETE", "/api/messages/{id=message_to_owner}", None, OWNS.replace("200", "403")),
+        ("DELETE", "/api/messages/{id=held_message_to_owner}", None, NOBODY.replace("404", "401", 1)),
         ("GET", "/api/conversations", None, USERS),
         ("GET", "/api/conversations/{user_id=owner}/messages", None, USERS),
         ("PUT", "/api/conversations/{user_id=owner}/read", {"up_to": 1}, "401 204 204 204 204 403 204 204"),
@@ -347,9 +351,11 @@ class World:
             case "reply" | "reply_to_hidden":
                 listing_id = await self.make("public" if kind == "reply" else "hidden", owner)
                 return await self._insert("replies", listing_id=listing_id, author_id=owner.id, text="Hi")
-            case "message_to_owner":
+            case "message_to_owner" | "held_message_to_owner" | "message_of_owner":
                 other = (await self.people())["user"]
-                return await self._insert("messages", from_id=other.id, to_id=owner.id, text="Pay first.")
+                sides = (owner.id, other.id) if kind == "message_of_owner" else (other.id, owner.id)
+                held = {"held_at": "now"} if kind.startswith("held") else {}
+                return await self._insert("messages", from_id=sides[0], to_id=sides[1], text="Pay first.", **held)
             case "passkey":
                 key = {"credential_id": secrets.token_urlsafe(9), "public_key": "k", "sign_count": 0, "name": "Phone"}
                 return await self._insert("passkeys", user_id=owner.id, **key)

@@ -40,6 +40,7 @@ class Post:
         self.read: dict[tuple[int, int], int] = {}
         self.is_away = False
         self.asked_for: list[tuple[int, int]] = []
+        self.deleted: tuple[Sequence[int], bool] = ((), False)
         self.tokens: dict[str, Actor] = {}
         self.context = SimpleNamespace(
             settings=Settings(),
@@ -84,7 +85,9 @@ class Post:
         found = {}
         for user_id, after_id in asked:
             messages = [one for one in self.stored if user_id in (one.from_id, one.to_id) and one.id > after_id]
-            found[user_id, after_id] = CaughtUp(messages[:CATCH_UP_LIMIT], len(messages) <= CATCH_UP_LIMIT)
+            found[user_id, after_id] = CaughtUp(
+                messages[:CATCH_UP_LIMIT], len(messages) <= CATCH_UP_LIMIT, *self.deleted
+            )
         return found
 
     async def mark_read(self, user_id: int, other_id: int, up_to: int) -> int | None:
@@ -156,6 +159,23 @@ async def test_a_join_without_after_id_gets_no_messages(node: Endpoint, post: Po
     client.says("j1", "r1", f"private_chat:{ANN}", "phx_join", params)
     assert client.take() == [answer(client)]
     assert post.asked_for == []
+
+
+@pytest.mark.parametrize(
+    ("deleted", "has_more", "more"),
+    [
+        ((), False, {}),
+        ((5, 2), False, {"deleted": [5, 2]}),
+        ((5, 2), True, {"deleted": [5, 2], "more_deleted": True}),
+    ],
+)
+async def test_the_reply_to_a_join_names_deleted_messages_only_if_there_are_any(
+    node: Endpoint, post: Post, deleted: Sequence[int], has_more: bool, more: dict[str, Any]
+) -> None:
+    post.deleted = (deleted, has_more)
+    client = Client(node, ANN)
+    client.says("j1", "r1", f"private_chat:{ANN}", "phx_join", {"after_id": 7})
+    assert await client.gets(1) == [answer(client, {"messages": [], "complete": True, **more})]
 
 
 @pytest.mark.parametrize(("after_id", "ids"), [(0, [1, 2, 3]), ("0", [1, 2, 3]), (1, [2, 3]), ("2", [3]), (3, [])])
