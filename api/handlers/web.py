@@ -55,6 +55,7 @@ PAGES: Mapping[str, str | None] = {
     "/admin/audit": "staff",
     "/alerts": "users",
     "/favourites": "users",
+    "/listings/deleted": "users",
     "/listings/new": "users",
     "/listings/{id}": None,
     "/listings/{id}/edit": "users",
@@ -126,7 +127,8 @@ def html_page(
     files, socket, origin = assets(settings), _gateway(settings, request) + "/socket", origin_of_site(settings, request)
     units = Units.of(settings)
     pixels, side = settings.max_picture_pixels, settings.picture_side
-    limits = _limits(settings.max_picture_bytes, pixels, side, settings.erase_after_days, units, settings.has_mail)
+    days = settings.erase_after_days, settings.own_trash_days
+    limits = _limits(settings.max_picture_bytes, pixels, side, *days, units, settings.has_mail)
 
     is_gzip = status == 200 and accepts_gzip(request)
 
@@ -194,7 +196,13 @@ async def asset(call: Call) -> web.Response:
 
 @cache
 def _limits(
-    picture_bytes: int, picture_pixels: int, picture_side: int, erase_after_days: int, units: Units, has_mail: bool
+    picture_bytes: int,
+    picture_pixels: int,
+    picture_side: int,
+    erase_after_days: int,
+    own_trash_days: int,
+    units: Units,
+    has_mail: bool,
 ) -> str:
     """Returns the limits that the page keeps or tells, as JSON: `{"forms": {"ReplyBody": {"text": {...}}}, ...}`."""
     limits = {
@@ -206,6 +214,7 @@ def _limits(
         "page_items": MAX_LIMIT,
         "counted_of_a_search": MAX_COUNTED_OF_A_SEARCH,
         "erase_after_days": erase_after_days,
+        "own_trash_days": own_trash_days,
         "currency": units.currency,
         "distance_unit": units.distance,
         "distances": DISTANCES,

@@ -31,6 +31,7 @@ const ROUTES = [
   ["/admin/audit", staff("Audit"), "admin"],
   ["/alerts", users("AlertsView"), "user"],
   ["/favourites", users("Favourites"), "user"],
+  ["/listings/deleted", users("Deleted"), "user"],
   ["/listings/new", users("EditListing"), "user"],
   ["/listings/{id}", Listing, null],
   ["/listings/{id}/edit", users("EditListing"), "user"],
