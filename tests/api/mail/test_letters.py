@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
+from email.header import decode_header, make_header
 from email.message import EmailMessage
 from typing import Any
 
@@ -132,6 +133,50 @@ def test_what_people_wrote_is_neither_markup_nor_a_header_nor_a_template(kind: M
     # Each isolate and each override that a text begins ends before the letter's own words go on.
     for line in plain.replace("\n", " ").split("  "):
         assert line.count("\u2068") <= line.count("\u2069")
+
+
+ENCODED = (
+    "=?utf-8?q?=0d=0aBcc=3A_eve@evil.example?=",
+    "=?utf-8?b?DQpSZXBseS1UbzogZXZlQGV2aWwuZXhhbXBsZQ0KDQo8Yj4=?=",
+    "=?iso-8859-1?q?=0aX-Eve=3A_1?= =?utf-8?q?=0d=0a=0d=0abody?=",
+    "A car =?utf-8?q?hidden?= here",
+    "=?utf-8*en?q?hidden?=",
+    "\u05d0 =?utf-8?q?=0d=0aX-Eve=3A?=",
+)
+"""Titles with what headers decode as other characters (RFC 2047)."""
+
+
+@pytest.mark.parametrize("kind", MailKind)
+def test_a_subject_says_what_people_wrote_and_never_what_that_decodes_to(kind: MailKind) -> None:
+    usual = _header_names(mail(kind))
+    for text in (*ENCODED, HOSTILE, "x\u2028y\x85z", "\U0001f697 " * 60, "long words " * 40, "\u00e4" * 300, "x" * 300):
+        people: dict[str, Any] = dict.fromkeys(("name", "author", "sender", "title", "text", "new", "reason"), text)
+        people["items"] = [{**FACTS["items"][0], "title": text, "search": text}]
+        waiting = mail(kind, **people)
+        assert _header_names(waiting) == usual, ascii(text)
+        subject = str(Letters(SETTINGS, LINKS).words(waiting)[0])
+        # What a mail program shows.
+        assert _shown_subject(waiting) == subject, ascii(text)
+        assert subject.count("\u2066") + subject.count("\u2067") + subject.count("\u2068") == subject.count("\u2069")
+        if kind is MailKind.MODERATED and text in ENCODED:
+            assert text in subject
+
+
+def _header(waiting: WaitingMail) -> bytes:
+    return Letters(SETTINGS, LINKS).message(waiting).partition(b"\r\n\r\n")[0]
+
+
+def _header_names(waiting: WaitingMail) -> list[bytes]:
+    """The names of the fields, as a server reads them: each line that is no continuation begins one."""
+    lines = [line for line in _header(waiting).split(b"\r\n") if not line.startswith((b" ", b"\t"))]
+    assert all(len(line) <= 78 for line in lines if not line.startswith((b"List-Unsubscribe", b"Message-ID")))
+    return [line.partition(b":")[0] for line in lines]
+
+
+def _shown_subject(waiting: WaitingMail) -> str:
+    unfolded = re.sub(rb"\r\n(?=[ \t])", b"", _header(waiting))
+    [raw] = re.findall(rb"^Subject: (.*?)\r?$", unfolded, re.MULTILINE)
+    return str(make_header(decode_header(raw.decode("ascii"))))
 
 
 def test_a_long_title_makes_no_long_subject() -> None:
