@@ -30,6 +30,7 @@ from api.pages.units import Units
 from shared.access.smtp_server import mailbox
 from shared.domain.email_addresses import deliverable
 from shared.domain.mails import SWITCHES, MailKind, Purpose, WaitingMail
+from shared.domain.text import in_words
 from shared.settings import Settings
 
 Values = Callable[[WaitingMail, MailLinks], Mapping[str, Any]]
@@ -40,12 +41,17 @@ _MAX_SUBJECT = 150
 _BLANK_LINES = re.compile(r"\n{3,}")
 _UNFOLDED = frozenset({"list-unsubscribe", "message-id"})
 _SUBJECT = "subject"
+_USUAL_SECONDS = 3600
+"""How long a link works whose mail does not say it, because an earlier version has written the mail."""
 _MAX_WORD = 60
 """Characters of a word that fits into a line of a header as it is."""
 
 
 def _password_reset(mail: WaitingMail, links: MailLinks) -> Mapping[str, Any]:
-    return {"link": links.link(Purpose.PASSWORD_RESET, mail.facts["seed"])}
+    minutes = round(mail.facts.get("seconds", _USUAL_SECONDS) / 60)
+    count, unit = (minutes // 60, "hour") if minutes and minutes % 60 == 0 else (minutes, "minute")
+    time = f"{in_words(count)} {unit}{'' if count == 1 else 's'}"
+    return {"link": links.link(Purpose.PASSWORD_RESET, mail.facts["seed"]), "time": time}
 
 
 def _address_confirm(mail: WaitingMail, links: MailLinks) -> Mapping[str, Any]:

@@ -193,6 +193,14 @@ def test_headers_with_addresses_are_never_encoded(site: str) -> None:
     assert re.search(rb"^Message-ID: <\S+>\r$", data, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3600, "one hour"), (7200, "two hours"), (900, "15 minutes"), (5400, "90 minutes")]
+)
+def test_a_mail_says_how_long_its_link_works(seconds: float, words: str) -> None:
+    plain, _ = parts(message_of(mail(MailKind.PASSWORD_RESET, seconds=seconds)))
+    assert f"for {words}." in plain.replace("\n", " ")
+
+
 def test_the_sender_is_the_setting_or_the_sites_own_address() -> None:
     assert message_of(mail())["From"] == "Daveslist <no-reply@cars.example.com>"
     named = replace(SETTINGS, mail_from="Björn's Cars <hello@example.com>")
