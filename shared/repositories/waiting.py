@@ -99,7 +99,7 @@ _SENDER_WRITES = f"""EXISTS (SELECT FROM users o WHERE o.id = t.other_id AND o.d
         AND NOT {is_banned("o")}) AND NOT {is_blocked("t.user_id", "t.other_id")}"""
 _WAITS = f"""(u.deleted_at IS NULL AND NOT {is_banned("u")}
     AND CASE WHEN t.way = 'push' THEN EXISTS (SELECT FROM push_subscriptions p WHERE p.user_id = t.user_id)
-        -- One mail for a conversation, until it is looked at. An address that has to be confirmed may be somebody else's.
+        -- One mail for a conversation, until it is looked at. An address that is not confirmed may be somebody else's.
         ELSE {_WANTS_MAIL.format(user="t.user_id")} AND NOT u.must_confirm
             AND NOT EXISTS (SELECT FROM messages m WHERE m.id = t.told_id AND m.read_at IS NULL) END
     AND CASE WHEN t.other_id = {ALERTS} THEN EXISTS (

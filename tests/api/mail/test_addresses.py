@@ -205,10 +205,8 @@ async def test_whoever_gets_the_mail_at_an_unconfirmed_address_gets_the_account_
 ) -> None:
     """Somebody may register the address of somebody else, and wait until that person takes the account over."""
     eve = await api.register("Eve")
-    await rows.execute(
-        "INSERT INTO passkeys (user_id, credential_id, public_key, sign_count, name) VALUES (%s, 'id', 'key', 0, 'Mine')",
-        eve.id,
-    )
+    columns = "user_id, credential_id, public_key, sign_count, name"
+    await rows.execute(f"INSERT INTO passkeys ({columns}) VALUES (%s, 'id', 'key', 0, 'Mine')", eve.id)
     await rows.execute("INSERT INTO second_factors (user_id, seed, confirmed_at) VALUES (%s, 'seed', now())", eve.id)
     await rows.execute("INSERT INTO recovery_codes (user_id, hash) VALUES (%s, 'hash')", eve.id)
     change = {"email": "eve@example.com", "current_password": PASSWORD}
