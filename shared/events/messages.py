@@ -11,6 +11,9 @@ from shared.domain.times import rfc3339, rfc3339_or_none
 SEND = "send"
 """The event whose payload is a message."""
 
+DELETED = "deleted"
+"""The event that tells both sides that the sender has deleted a message."""
+
 # `from` is a keyword of Python, so this cannot be written as a class.
 Message = TypedDict(
     "Message",
@@ -54,3 +57,18 @@ def message_payload(message: messages.Message) -> Message:
     if message.deleted_at is not None:
         payload["deleted_at"] = rfc3339(message.deleted_at)
     return payload
+
+
+MessageDeleted = TypedDict("MessageDeleted", {"id": Id, "from": str, "to": str, "deleted_at": Timestamp})
+"""The payload of `deleted`: the message's id, and its two sides."""
+
+
+def deleted_payload(deletion: messages.Deletion) -> MessageDeleted:
+    """Returns the payload of `deleted`. What only the sender ever had says that it is to the sender."""
+    to_id = deletion.from_id if deletion.to_id is None else deletion.to_id
+    return {
+        "id": deletion.message_id,
+        "from": str(deletion.from_id),
+        "to": str(to_id),
+        "deleted_at": rfc3339(deletion.deleted_at),
+    }
