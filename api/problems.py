@@ -31,6 +31,7 @@ from shared.domain import (
     reports,
     sanctions,
     second_factor,
+    uploads,
     users,
 )
 from shared.domain.alerts import MAX_FAVOURITES, MAX_SEARCHES
@@ -286,11 +287,28 @@ class RenewedRecently(Problem):
 
 
 class AlreadyReported(Problem):
-    status, slug, title = 409, "already-reported", "You have reported this listing already"
+    status, slug, title = 409, "already-reported", "You have reported this already"
 
 
 class ListingIsFull(Problem):
     status, slug, title = 409, "too-many-pictures", f"A listing has room for {in_words(MAX_PICTURES)} pictures"
+
+
+class MismatchingOffset(Problem):
+    """`Upload-Offset` of the answer says where the upload is. The draft names this type and the next two."""
+
+    status, slug, title = 409, "mismatching-upload-offset", "The upload is at another offset"
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"{offset} bytes have arrived.", headers={"Upload-Offset": str(offset)})
+
+
+class InconsistentLength(Problem):
+    status, slug, title = 400, "inconsistent-upload-length", "The upload has another length"
+
+
+class CompletedUpload(Problem):
+    status, slug, title = 410, "completed-upload", "The upload is complete"
 
 
 class TooManySearches(Problem):
@@ -469,6 +487,11 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     ),
     pictures.ListingIsFull: _is(ListingIsFull),
     pictures.FilesGivenUp: lambda _: Unavailable("It took too long. Try again.", retry_after_seconds=5),
+    uploads.UploadNotFound: _is(NotFound),
+    uploads.UploadsFull: lambda _: Unavailable("Too many uploads are unfinished.", retry_after_seconds=60),
+    uploads.CompletedUpload: _is(CompletedUpload),
+    uploads.MismatchingOffset: lambda error: MismatchingOffset(error.offset),
+    uploads.InconsistentLength: _is(InconsistentLength),
     picture_errors.PictureMissing: _is(NotFound),
     picture_errors.UnsupportedPicture: lambda error: WrongMediaType(_sentence(error.reason)),
     picture_errors.PictureTooLarge: lambda error: TooLarge(_sentence(error.reason)),

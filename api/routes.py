@@ -37,6 +37,7 @@ from api.handlers import (
     second_factor,
     suggestions,
     trash,
+    uploads,
     users,
     vin,
     web,
@@ -59,12 +60,12 @@ from api.schemas.sanctions import DecisionBody, NoteBody, ObjectionBody, Suspens
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
 from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.schemas.suggestions import SuggestionsQuery
-from api.schemas.trash import RestoreBody
+from api.schemas.trash import RestoreBody, TrashQuery
 from api.schemas.users import BanBody, RoleBody, UsersQuery
 from api.schemas.vin import VinQuery
 from shared import private_chat
 from shared.access.policy import Action
-from shared.domain.pictures import ADDRESS, MEDIUM_ADDRESS, THUMBNAIL_ADDRESS
+from shared.domain.pictures import ADDRESS, MEDIUM_ADDRESS, PICTURES, THUMBNAIL_ADDRESS
 
 PAGE_ROUTES: tuple[Route, ...] = (
     *(Route("GET", path, pages.WITH_CONTENT.get(path, web.page), Action.SERVICE_READ) for path in web.PAGES),
@@ -193,11 +194,15 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", "/api/listings/{id}/hidden", listings.hide, Action.LISTING_HIDE, body=HideBody),
     Route("DELETE", "/api/listings/{id}/hidden", listings.show, Action.LISTING_HIDE),
     Route("GET", "/api/vin", vin.read, Action.LISTING_CREATE, query=VinQuery),
-    Route("GET", "/api/trash", trash.find, Action.TRASH_READ, query=PageQuery),
+    Route("GET", "/api/trash", trash.find, Action.TRASH_READ, query=TrashQuery),
     Route("POST", "/api/trash/{id}/restore", trash.restore, Action.TRASH_RESTORE, body=RestoreBody),
     Route("DELETE", "/api/trash/{id}", trash.delete, Action.TRASH_DELETE),
     # what belongs to a listing
-    Route("POST", "/api/listings/{id}/pictures", pictures.add, Action.PICTURE_CHANGE, status=201, is_repeatable=True),
+    Route("POST", PICTURES, pictures.add, Action.PICTURE_CHANGE, status=201, is_repeatable=True),
+    Route("POST", "/api/listings/{id}/uploads", uploads.create, Action.PICTURE_CHANGE, status=201, is_repeatable=True),
+    Route("GET", "/api/uploads/{id}", uploads.read, Action.PICTURE_CHANGE),
+    Route("PATCH", "/api/uploads/{id}", uploads.append, Action.PICTURE_CHANGE, status=201),
+    Route("DELETE", "/api/uploads/{id}", uploads.end, Action.PICTURE_CHANGE),
     Route(
         "PUT",
         "/api/listings/{id}/pictures/order",
@@ -260,6 +265,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/reports", reports.find, Action.REPORT_READ, query=PageQuery),
     Route("PUT", "/api/reports/{id}/resolved", reports.resolve, Action.REPORT_RESOLVE),
     Route("DELETE", "/api/reports/{id}/resolved", reports.reopen, Action.REPORT_RESOLVE),
+    Route("GET", "/api/reports/{id}/messages", reports.messages, Action.REPORT_READ),
     Route("GET", "/api/users/{id}/sanctions", sanctions.of_user, Action.SANCTION_READ, query=PageQuery),
     Route(
         "POST",

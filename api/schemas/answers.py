@@ -15,7 +15,19 @@ from marshmallow import fields
 from msgspec import UNSET
 
 from api.password_rules import Strength
-from shared.domain import alerts, listings, messages, passkeys, pictures, replies, reports, sanctions, users, vin
+from shared.domain import (
+    alerts,
+    listings,
+    messages,
+    passkeys,
+    pictures,
+    replies,
+    reports,
+    sanctions,
+    uploads,
+    users,
+    vin,
+)
 from shared.domain.alerts import AlertKind
 from shared.domain.declared import Id, Number, Timestamp
 from shared.domain.listings import NewListing, Status, Visibility
@@ -357,6 +369,31 @@ class Picture:
     sizes: list[PictureSize]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """How much of a picture's file has arrived, in bytes. `picture` was made of it, unless it was removed since."""
+
+    id: Id
+    url: str
+    length: Number
+    offset: Number
+    is_complete: bool
+    expires_at: Timestamp
+    picture: Picture | None
+
+
+def upload(upload: uploads.Upload, picture_: pictures.Picture | None) -> Upload:
+    return Upload(
+        id=upload.id,
+        url=f"/api/uploads/{upload.id}",
+        length=upload.length,
+        offset=upload.offset,
+        is_complete=upload.is_complete,
+        expires_at=rfc3339(upload.expires_at),
+        picture=None if picture_ is None else picture(picture_),
+    )
+
+
 def picture(picture: pictures.Picture) -> Picture:
     return Picture(
         id=picture.id,
@@ -525,17 +562,27 @@ def decoded_vin(told: vin.DecodedVin) -> Vin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trashing:
-    """When, by whom and why the listing went to the trash. If its category is gone, a restore has to name another."""
+    """When, by whom and why the listing went to the trash. If its category is gone, a restore has to name another.
+
+    Its seller can restore it before `until`, which is null if they cannot.
+    """
 
     at: Timestamp
     by: Person | None
     reason: str | None
     category_is_gone: bool
+    until: Timestamp | None
 
 
 def trashing(trashed: trash.TrashedListing) -> Trashing:
     by = None if trashed.by_id is None else Person(trashed.by_id, trashed.by_name or "")
-    return Trashing(at=rfc3339(trashed.at), by=by, reason=trashed.reason, category_is_gone=trashed.category_is_gone)
+    return Trashing(
+        at=rfc3339(trashed.at),
+        by=by,
+        reason=trashed.reason,
+        category_is_gone=trashed.category_is_gone,
+        until=rfc3339_or_none(trashed.until),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -742,6 +789,33 @@ class ReportsPage:
     data: list[QueuedReport]
     next_cursor: str | None
     open: Number
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedMessages:
+    """`people` are the reported one and the one who reported; `quote` is the reported message as it was then, or null.
+
+    `data` has the reported message, `message_id`, with the ten nearest of its conversation, oldest first.
+    """
+
+    report_id: Id
+    message_id: Id
+    quote: str | None
+    people: list[Person]
+    data: list[Message]
+
+
+def reported_messages(found: reports.ReportedMessages) -> ReportedMessages:
+    subject = found.report.subject
+    assert subject is not None
+    assert subject.message_id is not None
+    return ReportedMessages(
+        found.report.id,
+        subject.message_id,
+        subject.quote,
+        [Person(*one) for one in found.people],
+        [message_payload(message) for message in found.messages],
+    )
 
 
 def queued_report(queued: reports.QueuedReport) -> QueuedReport:

@@ -73,6 +73,11 @@ _OF_PERSON = (
                SELECT key FROM repeatable_requests WHERE user_id = $1 LIMIT $2))""",
         ("bigint", "integer"),
     ),
+    Statement(
+        "erase_uploads",
+        "DELETE FROM uploads WHERE id = ANY (ARRAY(SELECT id FROM uploads WHERE user_id = $1 LIMIT $2))",
+        ("bigint", "integer"),
+    ),
     Statement("erase_daily_mails", "DELETE FROM daily_mails WHERE user_id = $1 AND $2 > 0", ("bigint", "integer")),
     Statement(
         "erase_mail_choices",

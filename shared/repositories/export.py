@@ -251,6 +251,7 @@ LEFT_OUT: Mapping[Column, str] = MappingProxyType(
         ("waiting_news", "user_id"): "What somebody is told of while away is among their messages and alerts.",
         ("mail_links", "user_id"): "Hashes of links in mails, until they have expired.",
         ("daily_mails", "user_id"): "When a daily mail was sent; what it told of is among the alerts.",
+        ("uploads", "user_id"): "Parts of pictures that are on their way, for some hours.",
         ("repeatable_requests", "user_id"): "Copies of answers that the person has got, for a day.",
     }
 )

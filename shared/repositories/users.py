@@ -109,6 +109,17 @@ _CONFIRM = Statement(
         WHERE id = $1 AND deleted_at IS NULL RETURNING {_COLUMNS}""",
     ("bigint", "text", "text"),
 )
+_FORGET_NEW_EMAIL = Statement(
+    "user_forget_new_email",
+    f"UPDATE users AS u SET new_email = NULL WHERE id = $1 RETURNING {_COLUMNS}",
+    ("bigint",),
+)
+_PROVE = Statement(
+    "user_prove",
+    f"""UPDATE users AS u SET confirmed_at = coalesce(confirmed_at, now()), must_confirm = false, new_email = NULL
+        WHERE id = $1 RETURNING {_COLUMNS}""",
+    ("bigint",),
+)
 _FREE = Statement("user_free", "UPDATE users SET must_confirm = false WHERE must_confirm")
 _REVOKE_SESSIONS = Statement(
     "user_revoke_sessions",
@@ -262,8 +273,10 @@ class UserRepository:
         """Change the fields that are not None. Returns the user. A new password ends all tokens except `kept`.
 
         With a link, a mail with it goes to the new address, and another one tells the old address. With `must_confirm`,
-        the new address counts only when the link has been used. `checked_hash` is the hash of the current password that
-        was checked, if it was. Raises EmailTaken, PasswordChanged or UserNotFound.
+        the new address counts only when the link has been used. An address that waits for its link is forgotten with a
+        new password, or with the present address once more: then somebody wants to undo a change, perhaps somebody
+        else's. `checked_hash` is the hash of the current password that was checked, if it was. Raises EmailTaken,
+        PasswordChanged or UserNotFound.
         """
         try:
             async with self._database.transaction() as transaction:
@@ -279,6 +292,9 @@ class UserRepository:
                     await transaction.execute(_SET_EMAIL_ACCOUNT, user_id, account_of(email))
                 if is_other and wanted is not None:
                     user = await self._new_address(transaction, user, before.email, wanted, link, must_confirm)
+                elif before.new_email is not None and (email is not None or password_hash is not None):
+                    user = _found(await transaction.fetch_one(_FORGET_NEW_EMAIL, user_id))
+                    await forget_links(transaction, user_id, Purpose.ADDRESS)
                 if email is not None or password_hash is not None:
                     await forget_links(transaction, user_id, Purpose.PASSWORD_RESET)
                 if password_hash is not None:
@@ -289,17 +305,23 @@ class UserRepository:
             raise EmailTaken from None
 
     async def reset_password(self, link: str, password_hash: str) -> User:
-        """Use a link up, by its hash, and store the new password. Ends all sessions, tokens and other such links.
+        """Use a link up, by its hash, and store the new password. Ends all sessions, tokens and other links.
 
+        The link has shown whose address it is. So the address is confirmed now, and no other one replaces it. If it was
+        not confirmed before, somebody else may have made the account: their second factor and passkeys are removed.
         Raises LinkUsed or UserNotFound.
         """
         async with self._database.transaction() as transaction:
             user_id = await use_link(transaction, link, Purpose.PASSWORD_RESET)
-            row = await transaction.fetch_one(_UPDATE, user_id, None, None, password_hash, None)
-            user = _found(row)
+            before = _found(await transaction.fetch_one(_LOCK, user_id))
+            if not before.is_confirmed:
+                for statement in _DELETE_FACTORS:
+                    await transaction.execute(statement, user_id)
+            _found(await transaction.fetch_one(_UPDATE, user_id, None, None, password_hash, None))
+            user = _found(await transaction.fetch_one(_PROVE, user_id))
             await transaction.execute(_END_TOKENS, user_id)
             await transaction.execute(_REVOKE_SESSIONS, user_id, None, "password changed")
-            await forget_links(transaction, user_id, Purpose.PASSWORD_RESET)
+            await forget_links(transaction, user_id)
             await self._tell_of_password(transaction, user)
             return user
 
