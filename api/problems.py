@@ -197,6 +197,14 @@ class Blocked(Problem):
     status, slug, title = 403, "blocked", "The recipient has blocked you"
 
 
+class Blocking(Problem):
+    status, slug, title = 403, "blocking", "You have blocked this person"
+
+
+class NoRequests(Problem):
+    status, slug, title = 403, "only-about-listings", "This person takes messages only about their listings"
+
+
 class NotConfirmed(Problem):
     status, slug, title = 403, "address-not-confirmed", "Confirm your e-mail address first"
 
@@ -399,6 +407,9 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     users.NoLongerAllowed: _is(Forbidden),
     mails.LinkUsed: _is(InvalidLink),
     messages.Blocked: _is(Blocked),
+    messages.Blocking: _is(Blocking),
+    messages.NoRequests: _is(NoRequests),
+    messages.NoConversation: _is(NotFound),
     messages.NotConfirmed: _is(NotConfirmed),
     listings.ListingNotFound: _is(NotFound),
     listings.CategoryNotFound: _is(NotFound),

@@ -45,7 +45,7 @@ from api.schemas.audit import AuditQuery
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
 from api.schemas.mail import MailChoiceBody
-from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
+from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody, RequestBody
 from api.schemas.pages import PageQuery
 from api.schemas.passkeys import PasskeyBody, PasskeyLoginBody
 from api.schemas.pictures import PictureOrderBody
@@ -276,6 +276,13 @@ ROUTES: tuple[Route, ...] = (
         conversations.messages,
         Action.CONVERSATION_READ,
         query=PageQuery,
+    ),
+    Route(
+        "PUT",
+        "/api/conversations/{user_id}/request",
+        conversations.decide,
+        Action.CONVERSATION_READ,
+        body=RequestBody,
     ),
     Route("PUT", "/api/conversations/{user_id}/read", conversations.mark_read, Action.CONVERSATION_READ, body=ReadBody),
 )

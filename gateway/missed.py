@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from shared.domain.messages import Message
 from shared.events import topics
 from shared.events.alerts import ALERT_EVENTS, alert_payload
-from shared.events.messages import SEND, message_payload
+from shared.events.messages import SEND, message_payload, told_topics
 from shared.repositories.alerts import Alert
 
 
@@ -61,9 +61,7 @@ class MissedMessages:
 
     async def after(self, user_ids: Sequence[int], after_id: int, limit: int) -> list[Stored]:
         found = await self._messages.of_users_after(user_ids, after_id, limit)
-        return [
-            Stored(one.id, topics.private_chats(one.to_id, one.from_id), SEND, message_payload(one)) for one in found
-        ]
+        return [Stored(one.id, told_topics(one), SEND, message_payload(one)) for one in found]
 
 
 class Alerts(Protocol):

@@ -193,6 +193,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             problems=(problems.Blocked,),
             example={"to": 2, "message": "Hey, how are you?", "client_ref": "my-first-message"},
         ),
+        ("PUT", "/api/conversations/{user_id}/request"): Operation(example={"state": "accepted"}),
         ("PUT", "/api/conversations/{user_id}/read"): Operation(example={"up_to": 1}),
     }
 )

@@ -99,13 +99,15 @@ class Profile(PublicProfile):
     """The profile that only the user and admins see.
 
     `confirmed` says whether the user has confirmed `email` by a link in a mail. With `must_confirm` they may neither
-    publish nor write first until they have. `new_email` replaces `email` when it is confirmed.
+    publish nor write first until they have. `new_email` replaces `email` when it is confirmed. `takes_requests` says
+    whether people may write to the user about anything, or first only about a listing of the user.
     """
 
     email: str
     confirmed: bool
     must_confirm: bool
     new_email: str | None
+    takes_requests: bool
 
 
 def profile(user: users.User) -> Profile:
@@ -114,7 +116,7 @@ def profile(user: users.User) -> Profile:
 
 def _own(user: users.User) -> dict[str, Any]:
     own = {"email": user.email, "confirmed": user.is_confirmed, "must_confirm": user.must_confirm}
-    return {**_public(user), **own, "new_email": user.new_email}
+    return {**_public(user), **own, "new_email": user.new_email, "takes_requests": user.takes_requests}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,7 +266,8 @@ class ConversationListing:
 class Conversation:
     """`listing` is the one that the last message about a listing names; null if you may not see it (any more).
 
-    `blocked` says whether you have blocked this user.
+    `blocked` says whether you have blocked this user. `request` is null for a conversation in the inbox, `open` if this
+    user asks to write to you, and `declined` if you do not want that.
     """
 
     user: Person
@@ -272,6 +275,7 @@ class Conversation:
     unread_count: Number
     listing: ConversationListing | None
     blocked: bool
+    request: messages.RequestState | None
 
 
 def conversation(conversation: messages.Conversation) -> Conversation:
@@ -281,6 +285,7 @@ def conversation(conversation: messages.Conversation) -> Conversation:
         unread_count=conversation.unread_count,
         listing=_in_brief(conversation.listing),
         blocked=conversation.is_blocked,
+        request=conversation.request,
     )
 
 

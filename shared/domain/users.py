@@ -52,6 +52,8 @@ class User:
     """Whether the user may neither publish nor write first until then."""
     new_email: str | None = None
     """The address that will replace `email` when it is confirmed."""
+    takes_requests: bool = True
+    """Whether people may write to the user about anything, or first only about a listing of the user."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from shared.repositories.outbox import Outbox, forget_mails
 
 _IS_BANNED = is_banned("u")
 _COLUMNS = f"""u.id, u.email, u.name, u.role, u.created_at, u.banned_at, u.banned_until, u.ban_reason,
-    {_IS_BANNED}, u.confirmed_at IS NOT NULL, u.must_confirm, u.new_email"""
+    {_IS_BANNED}, u.confirmed_at IS NOT NULL, u.must_confirm, u.new_email, u.takes_requests"""
 
 
 _STANDINGS = Statement(
@@ -86,9 +86,10 @@ _SET_EMAIL_ACCOUNT = Statement(
 _UPDATE = Statement(
     "user_update",
     f"""UPDATE users AS u SET name = coalesce($2, name), email = coalesce($3, email),
-                             password_hash = coalesce($4, password_hash)
+                             password_hash = coalesce($4, password_hash),
+                             takes_requests = coalesce($6, takes_requests)
         WHERE id = $1 AND deleted_at IS NULL AND ($5 IS NULL OR password_hash = $5) RETURNING {_COLUMNS}""",
-    ("bigint", "text", "text", "text", "text"),
+    ("bigint", "text", "text", "text", "text", "boolean"),
 )
 _LOCK = Statement(
     "user_lock", f"SELECT {_COLUMNS} FROM users u WHERE u.id = $1 AND u.deleted_at IS NULL FOR UPDATE", ("bigint",)
@@ -232,7 +233,7 @@ class UserRepository:
         """Returns the account that somebody wants to log in to, by any spelling of its address."""
         name = account_of(email)
         row = await self._database.fetch_one(_BY_EMAIL, name, email.strip())
-        return Account(name, None, None) if row is None else Account(row[13], _user(row), row[12])
+        return Account(name, None, None) if row is None else Account(row[14], _user(row), row[13])
 
     async def password_hash(self, user_id: int) -> str:
         """Returns the hash of the user's password. Raises UserNotFound."""
@@ -256,6 +257,7 @@ class UserRepository:
         checked_hash: str | None = None,
         link: NewLink | None = None,
         must_confirm: bool = False,
+        takes_requests: bool | None = None,
     ) -> User:
         """Change the fields that are not None. Returns the user. A new password ends all tokens except `kept`.
 
@@ -269,7 +271,9 @@ class UserRepository:
                 wanted, is_other = email, email is not None and account_of(email) != account_of(before.email)
                 if is_other and must_confirm:
                     email = None
-                row = await transaction.fetch_one(_UPDATE, user_id, name, email, password_hash, checked_hash)
+                row = await transaction.fetch_one(
+                    _UPDATE, user_id, name, email, password_hash, checked_hash, takes_requests
+                )
                 if row is None:
                     await _require_password(transaction, user_id, checked_hash)
                 user = _found(row)
@@ -513,7 +517,7 @@ def _found(row: tuple[Any, ...] | None) -> User:
 
 def _user(row: tuple[Any, ...]) -> User:
     ban = Ban(row[5], row[6], row[7] or "") if row[8] else None
-    return User(row[0], row[1], row[2], Role(row[3]), row[4], ban, row[9], row[10], row[11])
+    return User(row[0], row[1], row[2], Role(row[3]), row[4], ban, row[9], row[10], row[11], row[12])
 
 
 def public_user(row: tuple[Any, ...]) -> PublicUser:

@@ -102,6 +102,12 @@ class Api:
             await self._users.set_role(answer["user"]["id"], role, by=None)
         return person(answer)
 
+    async def accept(self, who: Person, *others: Person) -> None:
+        """Let people accept what others have written to them."""
+        for other in others:
+            path = f"/api/conversations/{other.id}/request"
+            await self.call("PUT", path, 204, who=who, json={"state": "accepted"})
+
     async def login(self, someone: Person, password: str = PASSWORD) -> Person:
         body = {"email": someone.email, "password": password}
         return person(await self.call("POST", "/api/login", 200, json=body))

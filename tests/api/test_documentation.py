@@ -120,7 +120,7 @@ async def test_the_examples_work(make_api: MakeApi, rows: Rows) -> None:
     trashed_id = await rows.listing(other.id, 1, trashed_at="now()")
     await api.call("POST", "/api/messages", 201, who=other, json={"to": admin.id, "message": "First"})
     ids = {"trash_restore": trashed_id, "categories_change": 1, "users_change_role": other.id, "users_ban": other.id}
-    ids["conversations_mark_read"] = other.id
+    ids |= dict.fromkeys(("conversations_mark_read", "conversations_decide"), other.id)
     ids["reports_create"] = await rows.listing(other.id, 1)
     reply = await api.call("POST", f"/api/listings/{listing_id}/replies", 201, who=other, json={"text": "Hello"})
     ids |= {"reports_create_about_user": other.id, "reports_create_about_reply": reply["id"]}

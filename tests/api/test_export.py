@@ -21,7 +21,14 @@ REFERENCES = """SELECT k.table_name, k.column_name
     JOIN information_schema.constraint_column_usage u
       ON (u.constraint_schema, u.constraint_name) = (r.unique_constraint_schema, r.unique_constraint_name)
     WHERE u.table_name = 'users' AND r.constraint_schema = current_schema()"""
-WITHOUT_KEY = {("users", "id"), ("messages", "from_id"), ("messages", "to_id"), ("audit", "target_id")}
+WITHOUT_KEY = {
+    ("users", "id"),
+    ("messages", "from_id"),
+    ("messages", "to_id"),
+    ("contacts", "user_id"),
+    ("contacts", "other_id"),
+    ("audit", "target_id"),
+}
 """Columns with a user's id that are no foreign keys."""
 
 

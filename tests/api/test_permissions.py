@@ -120,6 +120,12 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("GET", "/api/messages", None, USERS),
         ("GET", "/api/conversations", None, USERS),
         ("GET", "/api/conversations/{user_id=owner}/messages", None, USERS),
+        (
+            "PUT",
+            "/api/conversations/{user_id=owner}/request",
+            {"state": "accepted"},
+            "401 404 404 404 404 403 404 404",
+        ),
         ("PUT", "/api/conversations/{user_id=owner}/read", {"up_to": 1}, "401 204 204 204 204 403 204 204"),
     ],
     "categories": [
