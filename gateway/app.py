@@ -14,7 +14,7 @@ from gateway.channels.routes import ROUTES
 from gateway.context import Context
 from gateway.lost_nodes import LostNodes
 from gateway.metrics import gateway_metrics
-from gateway.missed import MissedAlerts, MissedMessages
+from gateway.missed import MissedAlerts, MissedDeletions, MissedMessages
 from gateway.presence.store_redis import RedisStore
 from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint, new_node_id
@@ -91,7 +91,7 @@ async def create_app(settings: Settings) -> web.Application:
     )
 
     store.on_forged = endpoint.counts.forged.inc
-    catch_up = CatchUp(endpoint, MissedMessages(chats.messages), MissedAlerts(alerts))
+    catch_up = CatchUp(endpoint, MissedMessages(chats.messages), MissedDeletions(chats.messages), MissedAlerts(alerts))
     revalidation = Revalidation(endpoint, admission)
 
     lost_nodes = LostNodes(

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 from shared.domain.declared import Id, Label, OtherUser, Text
-from shared.domain.messages import MAX_CLIENT_REF_LENGTH, MAX_TEXT_LENGTH, NewMessage, NotConfirmed
+from shared.domain.messages import MAX_CLIENT_REF_LENGTH, MAX_TEXT_LENGTH, NewMessage, NotConfirmed, UnreadWarning
 from shared.events import topics
 from shared.events.messages import SEND, message_payload, told_topics
 from shared.postgres import Database
@@ -88,6 +88,9 @@ class Send(Event):
         # A repeated `client_ref` returns the message that was stored first, even if the recipient differs.
         told = message_payload(message)
         answer = {"id": told["id"], "inserted_at": told["inserted_at"]}
+        if message.deleted_at is not None:
+            # A repeat of a message that its sender has deleted since does not bring it back.
+            answer["deleted_at"] = told["deleted_at"]
         return Outcome(told_topics(message), told, answer)
 
 
@@ -144,6 +147,15 @@ async def refuse_beginning(event: Event, chats: Chats, user_id: int) -> None:
     """
     if isinstance(event, Send) and not await chats.messages.may_write(user_id, event.to):
         raise NotConfirmed
+
+
+async def refuse_warned(event: Event, chats: Chats, user_id: int) -> None:
+    """Raises UnreadWarning if a user who was warned writes before having read the warning.
+
+    It asks whether it is read by now: a connection may not know yet.
+    """
+    if isinstance(event, Send) and await chats.messages.has_warning(user_id):
+        raise UnreadWarning
 
 
 EVENTS: Mapping[str, type[Event]] = MappingProxyType({kind.NAME: kind for kind in (Send, Read, Typing)})

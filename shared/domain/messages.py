@@ -56,6 +56,19 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Deletion:
+    """A message that its sender has deleted, for both sides."""
+
+    message_id: int
+    from_id: int
+    to_id: int | None
+    """None if the recipient never had it."""
+    deleted_at: datetime
+    number: int = field(default=0, compare=False)
+    """Later deletions have greater numbers."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationListing:
     """The listing that a conversation is about, in brief, as it is now."""
 
@@ -104,6 +117,10 @@ class Conversation:
     """Of the other one's request to write to the user; None if the conversation is in the inbox."""
 
 
+class MessageNotFound(Exception):
+    """There is no such message, or the user has nothing to do with it."""
+
+
 class MessageRefused(Exception):
     """The message was not stored; `reason` is the text for the sender."""
 
@@ -136,6 +153,12 @@ class NotConfirmed(MessageRefused):
     """The sender has not confirmed the e-mail address yet, and may only answer."""
 
     reason = "not confirmed"
+
+
+class UnreadWarning(MessageRefused):
+    """The sender has a warning to read first."""
+
+    reason = "unread warning"
 
 
 class Blocked(MessageRefused):

@@ -14,6 +14,9 @@ SEND = "send"
 REQUEST = "request"
 """A user has accepted or declined what another one writes. Only the user's own devices are told."""
 
+DELETED = "deleted"
+"""The event that tells both sides that the sender has deleted a message."""
+
 # `from` is a keyword of Python, so this cannot be written as a class.
 Message = TypedDict(
     "Message",
@@ -69,3 +72,18 @@ def told_topics(message: messages.Message) -> list[str]:
 def request_payload(other_id: int, decision: messages.Decision) -> dict[str, str]:
     """Returns the payload of `request`: the other user, and what was decided."""
     return {"with": str(other_id), "state": decision.value}
+
+
+MessageDeleted = TypedDict("MessageDeleted", {"id": Id, "from": str, "to": str, "deleted_at": Timestamp})
+"""The payload of `deleted`: the message's id, and its two sides."""
+
+
+def deleted_payload(deletion: messages.Deletion) -> MessageDeleted:
+    """Returns the payload of `deleted`. What only the sender ever had says that it is to the sender."""
+    to_id = deletion.from_id if deletion.to_id is None else deletion.to_id
+    return {
+        "id": deletion.message_id,
+        "from": str(deletion.from_id),
+        "to": str(to_id),
+        "deleted_at": rfc3339(deletion.deleted_at),
+    }

@@ -12,18 +12,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from shared.access.policy import Action
+from shared.domain.mails import MailKind
 from shared.domain.messages import (
     Blocked,
     Blocking,
+    Deletion,
     InvalidMessage,
     Message,
+    MessageNotFound,
     MessageRefused,
     NewMessage,
     NoRequests,
     SenderGone,
     UnknownRecipient,
 )
+from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement
+from shared.repositories.acting import acting
 from shared.repositories.bans import is_banned
 from shared.repositories.contacts import READ_IN_SECRET, are_apart
 from shared.repositories.visibility import roles_that_see_hidden, visible_to
@@ -188,6 +194,7 @@ _MAY_WRITE = Statement(
        FROM users u WHERE u.id = $1""",
     ("bigint", "bigint"),
 )
+_HAS_WARNING = Statement("messages_has_warning", "SELECT has_warning FROM users WHERE id = $1", ("bigint",))
 # What the recipient's devices are told of, by each way alike.
 _IS_TOLD = "m.held_at IS NULL AND NOT m.is_declined"
 # Sent and received messages are read by their own index, each up to the limit. A message to oneself is in both indexes,
@@ -201,11 +208,15 @@ _AFTER = Statement(
         ORDER BY id LIMIT $3""",
     ("bigint", "bigint", "integer"),
 )
-# Like the above, and also messages that are a little older than the last one that the reader has.
+_SINCE_LAST_SEEN = """(SELECT inserted_at FROM messages WHERE id <= asked.after_id ORDER BY id DESC LIMIT 1)
+                - $5 * interval '1 second'"""
+# Like the above, and also messages that are a little older than the last one that the reader has, and the ids of
+# messages that the reader may still have although they were deleted since.
 _CATCH_UPS = Statement(
     "messages_catch_ups",
-    f"""SELECT asked.user_id, asked.after_id, found.*
-        FROM unnest($1, $2) AS asked (user_id, after_id) CROSS JOIN LATERAL (
+    f"""WITH asked AS MATERIALIZED (SELECT * FROM unnest($1, $2) AS asked (user_id, after_id))
+        SELECT asked.user_id, asked.after_id, found.*, NULL::bigint AS deleted_id
+        FROM asked CROSS JOIN LATERAL (
             WITH recent AS (
                 (SELECT {COLUMNS} FROM messages m
                  WHERE m.to_id = asked.user_id AND m.id <= asked.after_id AND (m.from_id = m.to_id OR {_IS_TOLD})
@@ -216,9 +227,7 @@ _CATCH_UPS = Statement(
                  ORDER BY m.id DESC LIMIT $4)
                 ORDER BY id DESC LIMIT $4
             )
-            SELECT * FROM recent WHERE inserted_at >
-                (SELECT inserted_at FROM messages WHERE id <= asked.after_id ORDER BY id DESC LIMIT 1)
-                - $5 * interval '1 second'
+            SELECT * FROM recent WHERE inserted_at > {_SINCE_LAST_SEEN}
             UNION ALL
             ((SELECT {COLUMNS} FROM messages m
               WHERE m.to_id = asked.user_id AND m.id > asked.after_id AND (m.from_id = m.to_id OR {_IS_TOLD})
@@ -229,7 +238,20 @@ _CATCH_UPS = Statement(
               ORDER BY m.id LIMIT $3)
              ORDER BY id LIMIT $3)
         ) AS found
-        ORDER BY found.id""",
+        UNION ALL
+        SELECT asked.user_id, asked.after_id, {", ".join(["NULL"] * WIDTH)}, gone.message_id
+        FROM asked CROSS JOIN LATERAL (
+            (SELECT d.message_id, d.deleted_at FROM deleted_messages d
+             WHERE d.to_id = asked.user_id AND d.message_id <= asked.after_id AND d.deleted_at > {_SINCE_LAST_SEEN}
+             ORDER BY d.deleted_at DESC LIMIT $3)
+            UNION ALL
+            (SELECT d.message_id, d.deleted_at FROM deleted_messages d
+             WHERE d.from_id = asked.user_id AND d.to_id IS DISTINCT FROM asked.user_id
+             AND d.message_id <= asked.after_id AND d.deleted_at > {_SINCE_LAST_SEEN}
+             ORDER BY d.deleted_at DESC LIMIT $3)
+            ORDER BY deleted_at DESC LIMIT $3
+        ) AS gone
+        ORDER BY 3""",
     ("bigint[]", "bigint[]", "integer", "integer", "double precision"),
 )
 _CONVERSATION = Statement(
@@ -264,6 +286,49 @@ _MARK_READ = Statement(
                        (SELECT max(id) FROM messages WHERE from_id = $2 AND to_id = $1)), pair.are_apart FROM pair""",
     ("bigint", "bigint", "bigint"),
 )
+_OF_USER = Statement(
+    "messages_of_user",
+    """SELECT from_id FROM messages
+       WHERE id = $1 AND (from_id = $2 OR (to_id = $2 AND held_at IS NULL))""",
+    ("bigint", "bigint"),
+)
+# A deleted message counts as read, so that nobody is told of it any more, by push, by mail or by a number. Its text is
+# also in the answer that was kept for a repeat of its request, and in a mail that waits.
+_DELETE = Statement(
+    "messages_delete",
+    f"""WITH actor AS MATERIALIZED ({acting("$2", Action.MESSAGE_DELETE)}), gone AS (
+           UPDATE messages m
+           SET text = '', deleted_at = clock_timestamp(),
+               read_at = coalesce(nullif(m.read_at, {READ_IN_SECRET}), clock_timestamp())
+           FROM actor WHERE m.id = $1 AND m.from_id = actor.id AND m.deleted_at IS NULL
+           RETURNING m.id, m.from_id, m.to_id, m.deleted_at, m.held_at IS NOT NULL AS is_held
+       ), noted AS (
+           INSERT INTO deleted_messages (message_id, from_id, to_id, deleted_at)
+           SELECT id, from_id, CASE WHEN NOT is_held THEN to_id END, deleted_at FROM gone
+           RETURNING message_id, from_id, to_id, deleted_at, number
+       ), forgotten AS (
+           DELETE FROM repeatable_requests r USING gone
+           WHERE r.user_id = gone.from_id AND starts_with(r.answer, '{{"id":' || gone.id || ',"from":')
+       ), mailed AS (
+           UPDATE outbox o SET facts = o.facts || '{{"text": null}}' FROM gone
+           WHERE o.user_id = gone.to_id AND o.kind = '{MailKind.MESSAGE.value}' AND o.given_up_at IS NULL
+             AND o.facts ->> 'other_id' = gone.from_id::text AND o.facts ->> 'text' IS NOT NULL
+       )
+       SELECT noted.* FROM actor LEFT JOIN noted ON true""",
+    ("bigint", "bigint"),
+)
+_LAST_DELETION_BEFORE = Statement(
+    "messages_last_deletion_before",
+    """SELECT number FROM deleted_messages WHERE deleted_at < now() - $1 * interval '1 second'
+       ORDER BY number DESC LIMIT 1""",
+    ("double precision",),
+)
+_DELETIONS_AFTER = Statement(
+    "messages_deletions_after",
+    """SELECT message_id, from_id, to_id, deleted_at, number FROM deleted_messages
+       WHERE number > $2 AND (to_id = ANY ($1) OR from_id = ANY ($1)) ORDER BY number LIMIT $3""",
+    ("bigint[]", "bigint", "integer"),
+)
 
 
 class CaughtUp(NamedTuple):
@@ -271,6 +336,10 @@ class CaughtUp(NamedTuple):
 
     messages: list[Message]
     is_complete: bool
+    deleted: Sequence[int] = ()
+    """Ids of messages that the client may have and that were deleted since, in no particular order."""
+    has_more_deleted: bool = False
+    """Whether there are more of these, deleted earlier."""
 
 
 class MessageRepository:
@@ -283,7 +352,6 @@ class MessageRepository:
         """Store the messages that may be stored, with one statement, which has committed on return.
 
         A batch of people who know each other needs less looking up than one with a first message or an answer to it.
-
 
         Returns the stored message or the refusal of each, in the order of the batch. If a sender has used a
         `client_ref` before, the message that was stored first is returned, marked if it would now be refused.
@@ -357,10 +425,22 @@ class MessageRepository:
         """
         users, ids = [pair[0] for pair in asked], [pair[1] for pair in asked]
         found: dict[tuple[int, int], list[Message]] = {pair: [] for pair in asked}
+        deleted: dict[tuple[int, int], list[int]] = {}
         rows = await self._database.fetch(_CATCH_UPS, users, ids, limit + 1, limit // 2, overlap_seconds)
-        for user_id, after_id, *row in rows:
-            found[user_id, after_id].append(Message(*row))
-        return {pair: CaughtUp(messages[:limit], len(messages) <= limit) for pair, messages in found.items()}
+        for user_id, after_id, *row, deleted_id in rows:
+            if deleted_id is None:
+                found[user_id, after_id].append(Message(*row))
+            else:
+                deleted.setdefault((user_id, after_id), []).append(deleted_id)
+        return {
+            pair: CaughtUp(
+                messages[:limit],
+                len(messages) <= limit,
+                (gone := deleted.get(pair, []))[:limit],
+                len(gone) > limit,
+            )
+            for pair, messages in found.items()
+        }
 
     async def last_id_before(self, seconds: float) -> int:
         """Returns the greatest id of a message that is older than `seconds`; 0 if there is none."""
@@ -372,10 +452,41 @@ class MessageRepository:
         rows = await self._database.fetch(_OF_USERS_AFTER, list(user_ids), after_id, limit)
         return [Message(*row) for row in rows]
 
+    async def sender_of(self, message_id: int, *, for_user: int) -> int:
+        """Returns who sent the message. Raises MessageNotFound, also if this user is on neither side of it."""
+        row = await self._database.fetch_one(_OF_USER, message_id, for_user)
+        if row is None:
+            raise MessageNotFound
+        return int(row[0])
+
+    async def delete(self, message_id: int, *, by: int) -> Deletion | None:
+        """Delete a message of this sender for both sides: it keeps its id, and its text is gone.
+
+        Returns None if that was done before. Raises NoLongerAllowed.
+        """
+        row = await self._database.fetch_one(_DELETE, message_id, by)
+        if row is None:
+            raise NoLongerAllowed
+        return None if row[0] is None else Deletion(*row)
+
+    async def last_deletion_before(self, seconds: float) -> int:
+        """Returns the greatest number of a deletion that is older than `seconds`; 0 if there is none."""
+        row = await self._database.fetch_one(_LAST_DELETION_BEFORE, seconds)
+        return row[0] if row else 0
+
+    async def deletions_after(self, user_ids: Sequence[int], number: int, limit: int) -> list[Deletion]:
+        """Returns the deletions with greater numbers of messages that any of the users had, oldest first."""
+        return [Deletion(*row) for row in await self._database.fetch(_DELETIONS_AFTER, list(user_ids), number, limit)]
+
     async def conversation(self, user_id: int, other_id: int, *, before_id: int, limit: int) -> list[Message]:
         """Returns the messages between two users with ids smaller than `before_id`, newest first."""
         rows = await self._database.fetch(_CONVERSATION, user_id, other_id, before_id, limit)
         return [Message(*row) for row in rows]
+
+    async def has_warning(self, user_id: int) -> bool:
+        """Returns whether the user has a warning to read."""
+        row = await self._database.fetch_one(_HAS_WARNING, user_id)
+        return row is not None and bool(row[0])
 
     async def may_write(self, from_id: int, to_id: int) -> bool:
         """Whether the user may write to this one: the address needs no confirmation, or it is an answer."""

@@ -28,6 +28,7 @@ WITHOUT_KEY = {
     ("contacts", "user_id"),
     ("contacts", "other_id"),
     ("audit", "target_id"),
+    ("sanctions", "user_id"),
 }
 """Columns with a user's id that are no foreign keys."""
 
@@ -113,6 +114,7 @@ async def person_with_everything(api: Api, rows: Rows) -> tuple[Person, Person]:
             theirs,
             f"Of {one.id}",
         )
+        await call("POST", f"/api/users/{other.id}/notes", 201, who=one, json={"text": f"Noted about {other.id}"})
         await rows.execute(
             """INSERT INTO audit (actor_id, action, target_type, target_id, reason)
                VALUES (%s, 'ban', 'user', %s, %s)""",

@@ -39,14 +39,18 @@ class Post:
         self.stored: list[Message] = []
         self.read: dict[tuple[int, int], int] = {}
         self.is_away = False
+        self.has_warning_to_read = False
         self.asked_for: list[tuple[int, int]] = []
+        self.deleted: tuple[Sequence[int], bool] = ((), False)
         self.tokens: dict[str, Actor] = {}
         self.context = SimpleNamespace(
             settings=Settings(),
             admission=SimpleNamespace(admit=self.admit, is_registered=self.is_registered),
             chats=SimpleNamespace(
                 contacts=SimpleNamespace(are_apart=self.are_apart),
-                messages=SimpleNamespace(mark_read=self.mark_read, may_write=self.may_write),
+                messages=SimpleNamespace(
+                    mark_read=self.mark_read, may_write=self.may_write, has_warning=self.has_warning
+                ),
                 writer=SimpleNamespace(send=self.send),
             ),
             budgets=None,
@@ -70,6 +74,10 @@ class Post:
         self.fail_if_away()
         return any((one.from_id, one.to_id) == (to_id, from_id) for one in self.stored)
 
+    async def has_warning(self, user_id: int) -> bool:
+        self.fail_if_away()
+        return self.has_warning_to_read
+
     async def send(self, new: NewMessage) -> Message:
         self.fail_if_away()
         if new.to_id == EVE:
@@ -84,7 +92,9 @@ class Post:
         found = {}
         for user_id, after_id in asked:
             messages = [one for one in self.stored if user_id in (one.from_id, one.to_id) and one.id > after_id]
-            found[user_id, after_id] = CaughtUp(messages[:CATCH_UP_LIMIT], len(messages) <= CATCH_UP_LIMIT)
+            found[user_id, after_id] = CaughtUp(
+                messages[:CATCH_UP_LIMIT], len(messages) <= CATCH_UP_LIMIT, *self.deleted
+            )
         return found
 
     async def mark_read(self, user_id: int, other_id: int, up_to: int) -> tuple[int, bool] | None:
@@ -158,6 +168,23 @@ async def test_a_join_without_after_id_gets_no_messages(node: Endpoint, post: Po
     assert post.asked_for == []
 
 
+@pytest.mark.parametrize(
+    ("deleted", "has_more", "more"),
+    [
+        ((), False, {}),
+        ((5, 2), False, {"deleted": [5, 2]}),
+        ((5, 2), True, {"deleted": [5, 2], "more_deleted": True}),
+    ],
+)
+async def test_the_reply_to_a_join_names_deleted_messages_only_if_there_are_any(
+    node: Endpoint, post: Post, deleted: Sequence[int], has_more: bool, more: dict[str, Any]
+) -> None:
+    post.deleted = (deleted, has_more)
+    client = Client(node, ANN)
+    client.says("j1", "r1", f"private_chat:{ANN}", "phx_join", {"after_id": 7})
+    assert await client.gets(1) == [answer(client, {"messages": [], "complete": True, **more})]
+
+
 @pytest.mark.parametrize(("after_id", "ids"), [(0, [1, 2, 3]), ("0", [1, 2, 3]), (1, [2, 3]), ("2", [3]), (3, [])])
 async def test_the_reply_to_a_join_contains_the_missed_messages(
     node: Endpoint, post: Post, after_id: Any, ids: list[int]
@@ -223,6 +250,24 @@ async def test_a_refused_message_gets_the_reason_and_is_not_broadcast(node: Endp
         assert refused.payload["response"]["reason"] in ("invalid message", "user not found")
     assert post.stored == []
     assert eve.take() == []
+
+
+async def test_who_was_warned_writes_to_nobody_until_the_warning_is_read(node: Endpoint, post: Post) -> None:
+    bob = await chatting(node, BOB)
+    ann = Client(node, msgspec.structs.replace(actor(ANN), has_warning=True))
+    await ann.joins(f"private_chat:{ANN}")
+    post.has_warning_to_read = True
+    says(ann, SEND, {"to": str(BOB), "message": "Hi"})
+    assert ann.take() == [refusal(ann, "unread warning")]
+    assert post.stored == []
+    # Whoever was not warned is not even asked about.
+    says(bob, SEND, {"to": str(ANN), "message": "Hi"})
+    assert bob.events() == [SEND, "r1"]
+    ann.take()
+    # It is read by now, and this node does not know yet.
+    post.has_warning_to_read = False
+    says(ann, SEND, {"to": str(BOB), "message": "Hello"})
+    assert ann.events() == [SEND, "r1"]
 
 
 async def test_who_has_to_confirm_the_address_answers_and_does_not_write_first(node: Endpoint, post: Post) -> None:
