@@ -613,9 +613,14 @@ ALTER TABLE reports ADD CONSTRAINT reports_subject CHECK ((listing_id IS NULL) <
 CREATE UNIQUE INDEX IF NOT EXISTS reports_open_about_user
     ON reports (user_id, reporter_id, coalesce(message_id, 0), coalesce(reply_id, 0))
     WHERE user_id IS NOT NULL AND resolved_at IS NULL;
+CREATE INDEX IF NOT EXISTS reports_about_user ON reports (user_id, reporter_id) WHERE user_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS reports_open ON reports (listing_id) WHERE resolved_at IS NULL;
 CREATE INDEX IF NOT EXISTS reports_texts_of_reporter ON reports (reporter_id) WHERE text IS NOT NULL;
 CREATE INDEX IF NOT EXISTS reports_resolved ON reports (resolved_at) WHERE resolved_at IS NOT NULL;
+-- The reasons, as shared/domain/reports.py has them. The list grows by another constraint, in both places.
+ALTER TABLE reports DROP CONSTRAINT IF EXISTS reports_reason_check;
+ALTER TABLE reports ADD CONSTRAINT reports_reason_check
+    CHECK (reason IN ('spam', 'fraud', 'offensive', 'unrelated', 'wrong_category', 'sold', 'other')) NOT VALID;
 
 -- Alerts ---------------------------------------------------------------------------------------------------------------
 
@@ -796,6 +801,111 @@ BEGIN
 END $$;
 CREATE OR REPLACE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Sanctions -------------------------------------------------------------------------------------------------------------
+
+-- What was done to somebody: a warning, a suspension, a ban, or the hiding of a listing. The processes obey `users` and
+-- `listings`; triggers enter each ban, suspension and hiding here, whoever makes it, and note when it ends. The person can object
+-- to each sanction once. `read_at` is when the person has confirmed that they have read a warning. `user_id` is no foreign key: whoever
+-- hides a listing would lock the row of its seller after that of the listing, and a seller who leaves locks them the other way.
+CREATE TABLE IF NOT EXISTS sanctions (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind         text        NOT NULL CHECK (kind IN ('warning', 'suspension', 'ban', 'hiding')),
+    user_id      bigint      NOT NULL,
+    listing_id   bigint REFERENCES listings (id) ON DELETE SET NULL,
+    by_id        bigint REFERENCES users (id),
+    reason       text,
+    given_at     timestamptz NOT NULL DEFAULT now(),
+    until        timestamptz,
+    ended_at     timestamptz,
+    read_at      timestamptz,
+    objection    text,
+    objected_at  timestamptz,
+    outcome      text CHECK (outcome IN ('kept', 'lifted')),
+    answer       text,
+    decided_at   timestamptz,
+    decided_by   bigint REFERENCES users (id),
+    CHECK ((objection IS NULL) = (objected_at IS NULL)),
+    CHECK ((decided_at IS NULL) = (outcome IS NULL) AND (outcome IS NULL OR objected_at IS NOT NULL))
+);
+CREATE INDEX IF NOT EXISTS sanctions_of_user ON sanctions (user_id, id);
+CREATE INDEX IF NOT EXISTS sanctions_of_listing ON sanctions (listing_id, id) WHERE listing_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS sanctions_open_objections ON sanctions (objected_at, id)
+    WHERE objected_at IS NOT NULL AND decided_at IS NULL;
+
+-- Whether a ban is a suspension, which a moderator has given for a time and may end.
+ALTER TABLE users ADD COLUMN IF NOT EXISTS is_suspended boolean NOT NULL DEFAULT false;
+-- Whether the person has a warning to read, beside the role, where each connect reads it: a trigger keeps it so.
+ALTER TABLE users ADD COLUMN IF NOT EXISTS has_warning boolean NOT NULL DEFAULT false;
+-- Bans and hidings that end by themselves.
+CREATE INDEX IF NOT EXISTS users_ban_ends ON users (banned_until) WHERE banned_until IS NOT NULL;
+CREATE INDEX IF NOT EXISTS listings_hiding_ends ON listings (hidden_until) WHERE hidden_until IS NOT NULL;
+
+CREATE OR REPLACE FUNCTION enter_ban() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE sanctions SET ended_at = now()
+    WHERE user_id = NEW.id AND kind IN ('suspension', 'ban') AND ended_at IS NULL;
+    IF NEW.banned_at IS NOT NULL THEN
+        INSERT INTO sanctions (kind, user_id, by_id, reason, until)
+        VALUES (CASE WHEN NEW.is_suspended THEN 'suspension' ELSE 'ban' END,
+                NEW.id, NEW.banned_by, NEW.ban_reason, NEW.banned_until);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER users_enter_ban AFTER UPDATE OF banned_at, banned_until, ban_reason ON users FOR EACH ROW
+    WHEN ((old.banned_at, old.banned_until, old.ban_reason) IS DISTINCT FROM
+          (new.banned_at, new.banned_until, new.ban_reason))
+    EXECUTE FUNCTION enter_ban();
+
+CREATE OR REPLACE FUNCTION enter_hiding() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE sanctions SET ended_at = now() WHERE listing_id = NEW.id AND kind = 'hiding' AND ended_at IS NULL;
+    IF NEW.hidden_at IS NOT NULL THEN
+        INSERT INTO sanctions (kind, user_id, listing_id, by_id, reason, until)
+        VALUES ('hiding', NEW.seller_id, NEW.id, NEW.hidden_by, NEW.hidden_reason, NEW.hidden_until);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER listings_enter_hiding AFTER UPDATE OF hidden_at, hidden_until, hidden_reason ON listings FOR EACH ROW
+    WHEN ((old.hidden_at, old.hidden_until, old.hidden_reason) IS DISTINCT FROM
+          (new.hidden_at, new.hidden_until, new.hidden_reason))
+    EXECUTE FUNCTION enter_hiding();
+
+CREATE OR REPLACE FUNCTION note_warning() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE users u SET has_warning = NOT u.has_warning
+    WHERE u.id = NEW.user_id AND u.has_warning <> EXISTS (
+        SELECT FROM sanctions s
+        WHERE s.user_id = u.id AND s.kind = 'warning' AND s.read_at IS NULL AND s.ended_at IS NULL
+    );
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER sanctions_note_warning AFTER INSERT OR UPDATE OF read_at, ended_at ON sanctions FOR EACH ROW
+    WHEN (new.kind = 'warning') EXECUTE FUNCTION note_warning();
+
+-- The bans and hidings of earlier versions.
+INSERT INTO sanctions (kind, user_id, by_id, reason, given_at, until)
+SELECT 'ban', u.id, u.banned_by, u.ban_reason, u.banned_at, u.banned_until FROM users u
+WHERE u.banned_at IS NOT NULL AND u.deleted_at IS NULL AND NOT EXISTS (
+    SELECT FROM sanctions s WHERE s.user_id = u.id AND s.kind IN ('suspension', 'ban') AND s.ended_at IS NULL);
+INSERT INTO sanctions (kind, user_id, listing_id, by_id, reason, given_at, until)
+SELECT 'hiding', l.seller_id, l.id, l.hidden_by, l.hidden_reason, l.hidden_at, l.hidden_until FROM listings l
+WHERE l.hidden_at IS NOT NULL AND NOT EXISTS (
+    SELECT FROM sanctions s WHERE s.listing_id = l.id AND s.kind = 'hiding' AND s.ended_at IS NULL);
+
+-- What moderators write to each other about a person or a listing.
+CREATE TABLE IF NOT EXISTS notes (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id    bigint REFERENCES users (id),
+    listing_id bigint REFERENCES listings (id) ON DELETE CASCADE,
+    author_id  bigint      NOT NULL REFERENCES users (id),
+    text       text        NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CHECK ((user_id IS NULL) <> (listing_id IS NULL))
+);
+CREATE INDEX IF NOT EXISTS notes_about_user ON notes (user_id, id) WHERE user_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS notes_about_listing ON notes (listing_id, id) WHERE listing_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS notes_of_author ON notes (author_id, id);
 
 -- Processes -----------------------------------------------------------------------------------------------------------
 

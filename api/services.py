@@ -52,6 +52,7 @@ from shared.repositories.mail_links import MailLinkRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
 from shared.repositories.nodes import API_PREFIX
+from shared.repositories.notes import NoteRepository
 from shared.repositories.outbox import Outbox
 from shared.repositories.passkeys import PasskeyRepository
 from shared.repositories.pictures import PictureRepository
@@ -59,6 +60,7 @@ from shared.repositories.push import PushRepository
 from shared.repositories.repeats import RepeatRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
+from shared.repositories.sanctions import SanctionRepository
 from shared.repositories.saved_searches import SavedSearchRepository
 from shared.repositories.second_factors import SecondFactorRepository, vault_of
 from shared.repositories.sessions import SessionRepository
@@ -115,6 +117,8 @@ class Services:
     trash: TrashRepository
     replies: ReplyRepository
     reports: ReportRepository
+    sanctions: SanctionRepository
+    notes: NoteRepository
     saved_searches: SavedSearchRepository
     favourites: FavouriteRepository
     alerts: AlertRepository
@@ -191,6 +195,8 @@ class Services:
             trash=TrashRepository(database, own_days=settings.own_trash_days),
             replies=ReplyRepository(database, has_mail=settings.has_mail),
             reports=ReportRepository(database),
+            sanctions=SanctionRepository(database, has_mail=settings.has_mail),
+            notes=NoteRepository(database),
             saved_searches=SavedSearchRepository(database, search.query),
             favourites=FavouriteRepository(database),
             alerts=AlertRepository(database),
@@ -224,6 +230,8 @@ class Services:
             listings=ListingRepository(transaction, has_mail=self.settings.has_mail),
             replies=ReplyRepository(transaction, has_mail=self.settings.has_mail),
             reports=ReportRepository(transaction),
+            sanctions=SanctionRepository(transaction, has_mail=self.settings.has_mail),
+            notes=NoteRepository(transaction),
             saved_searches=SavedSearchRepository(transaction, self.saved_searches.words),
             pictures=PictureRepository(transaction),
             uploads=UploadRepository(transaction),

@@ -234,6 +234,25 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             )
             for kind in ("users", "messages", "replies")
         },
+        ("POST", "/api/users/{id}/warnings"): Operation(
+            problems=(problems.Conflict,), example={"reason": "Please write only to people about their cars."}
+        ),
+        ("PUT", "/api/users/{id}/suspension"): Operation(
+            problems=(problems.Conflict, problems.LastAdmin),
+            example={"reason": "Sends the same offer to everybody.", "days": 7},
+        ),
+        ("POST", "/api/objections"): Operation(
+            problems=(problems.InvalidLink, problems.AlreadyObjected),
+            example={"token": "the token of the sanction", "text": "It was my brother."},
+        ),
+        ("PUT", "/api/objections/{id}/decision"): Operation(
+            problems=(problems.Conflict, problems.AlreadyDecided),
+            example={"outcome": "lifted", "answer": "You are right, and we are sorry."},
+        ),
+        **{
+            ("POST", f"/api/{kind}/{{id}}/notes"): Operation(example={"text": "Has two accounts, it seems."})
+            for kind in ("users", "listings")
+        },
         ("DELETE", "/api/reports/{id}/resolved"): Operation(problems=(problems.AlreadyReported,)),
         # private messages
         ("POST", "/api/messages"): Operation(

@@ -1,7 +1,8 @@
 """Serves the web page: its document, without content, and its files.
 
 api/handlers/pages.py puts content into the document of the pages that everybody may see. A document has its style in
-it, so that a browser can show it after one round trip, and loads one script.
+it, so that a browser can show it after one round trip, and loads one script; where the view needs a later one, both
+together.
 """
 
 from __future__ import annotations
@@ -46,31 +47,32 @@ SERVICE_WORKER = "/service_worker.js"
 """The address of the page's service worker. It is at the root, because a worker has power over what is below it."""
 _SERVICE_WORKER_FILE = "api/web/service_worker.js"
 
-PAGES = (
-    "/",
-    "/account",
-    "/address/confirm",
-    "/admin",
-    "/admin/audit",
-    "/alerts",
-    "/favourites",
-    "/listings/deleted",
-    "/listings/new",
-    "/listings/{id}",
-    "/listings/{id}/edit",
-    "/login",
-    "/messages",
-    "/messages/{user_id}",
-    "/moderation",
-    "/moderation/categories",
-    "/moderation/hidden",
-    "/moderation/trash",
-    "/password/forgotten",
-    "/password/reset",
-    "/register",
-    "/searches",
-)
-"""The page's addresses: api/web/router.js has the same."""
+PAGES: Mapping[str, str | None] = {
+    "/": None,
+    "/account": "users",
+    "/address/confirm": "newcomers",
+    "/admin": "staff",
+    "/admin/audit": "staff",
+    "/alerts": "users",
+    "/favourites": "users",
+    "/listings/deleted": "users",
+    "/listings/new": "users",
+    "/listings/{id}": None,
+    "/listings/{id}/edit": "users",
+    "/login": "newcomers",
+    "/messages": "users",
+    "/messages/{user_id}": "users",
+    "/moderation": "staff",
+    "/moderation/categories": "staff",
+    "/moderation/hidden": "staff",
+    "/moderation/trash": "staff",
+    "/password/forgotten": "newcomers",
+    "/password/reset": "newcomers",
+    "/register": "newcomers",
+    "/searches": "users",
+}
+"""The page's addresses, each with the later script that its view is in (api/assets/files.py): api/web/router.js has the
+same."""
 
 _LISTED = {"/login": "Log in", "/register": "Register"}
 """The pages without content that search engines may list, with their titles."""
@@ -100,8 +102,11 @@ async def page(call: Call) -> web.Response:
     call.input_checked = True
     path = call.request.path
     title = _LISTED.get(path, "")
-    values = {"title": title, "is_listed": bool(title), "path": path}
-    return html_page(call.services.settings, call.request, "shell.html", values, made_of=(title,))
+    resource = call.request.match_info.route.resource
+    script = PAGES[resource.canonical] if resource is not None else None
+    later = assets(call.services.settings).later
+    values = {"title": title, "is_listed": bool(title), "path": path, "later": later[script] if script else None}
+    return html_page(call.services.settings, call.request, "shell.html", values, made_of=(title, script))
 
 
 def html_page(

@@ -46,7 +46,7 @@ ONE_OF_EVERYTHING = """
     INSERT INTO uploads (user_id, listing_id, length, expires_at) VALUES (1, 1, 9, 'tomorrow');
     INSERT INTO replies (id, listing_id, author_id, text) VALUES (1, 1, 1, 'Nice');
     INSERT INTO messages (from_id, to_id, text) VALUES (2, 1, 'Hello');
-    INSERT INTO reports (id, listing_id, reporter_id, reason) VALUES (1, 1, 2, 'spam');
+    INSERT INTO reports (id, user_id, message_id, reporter_id, reason) SELECT 1, 2, id, 1, 'spam' FROM messages;
 """
 
 

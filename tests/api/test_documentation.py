@@ -98,7 +98,7 @@ async def test_every_write_documents_429_with_retry_after(api: Api) -> None:
                 assert operation["responses"]["429"]["headers"]["Retry-After"]["required"]
 
 
-TOKENS = ("accounts_refresh", "accounts_leave", "recovery_reset", "addresses_confirm")
+TOKENS = ("accounts_refresh", "accounts_leave", "recovery_reset", "addresses_confirm", "sanctions_object")
 SECOND_FACTOR_CODES = ("second_factor_confirm", "second_factor_remove", "second_factor_new_codes")
 
 PASSKEYS = ("passkeys_add", "passkeys_login", "passkeys_remove")
@@ -129,6 +129,11 @@ async def test_the_examples_work(make_api: MakeApi, rows: Rows) -> None:
     for _ in range(2):
         form = FormData({"picture": io.BytesIO(PIXEL)})
         await api.call("POST", f"/api/listings/{listing_id}/pictures", 201, who=admin, data=form)
+    # An objection has to be there before somebody decides about it.
+    warned = await api.call("POST", f"/api/users/{other.id}/warnings", 201, who=admin, json={"reason": "x"})
+    await rows.execute("UPDATE sanctions SET objection = 'No', objected_at = now()")
+    ids["sanctions_decide"] = warned["id"]
+    ids |= dict.fromkeys(("sanctions_suspend", "sanctions_warn", "notes_add_about_user"), other.id)
     # These need a token, a password, a code or a passkey, which an example cannot know.
     for name in (*TOKENS, *SECOND_FACTOR_CODES, *PASSKEYS):
         del bodies[name]

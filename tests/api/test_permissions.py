@@ -180,7 +180,40 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("GET", "/api/reports", None, MODERATORS),
         ("PUT", "/api/reports/{id=report}/resolved", None, MODERATORS),
         ("DELETE", "/api/reports/{id=report}/resolved", None, MODERATORS),
+        ("GET", "/api/reports/{id=message_report}/messages", None, MODERATORS),
+        ("GET", "/api/reports/{id=report}/messages", None, MODERATORS.replace("200", "404")),
         ("GET", "/api/audit", None, ADMINS),
+    ],
+    "sanctions": [
+        ("GET", "/api/users/{id=somebody}/sanctions", None, MODERATORS),
+        ("POST", "/api/users/{id=somebody}/warnings", {"reason": "spam"}, MODERATORS.replace("200", "201")),
+        ("PUT", "/api/users/{id=somebody}/suspension", {"reason": "spam", "days": 7}, MODERATORS),
+        # Only admins sanction staff.
+        ("POST", "/api/users/{id=staff}/warnings", {"reason": "spam"}, ADMINS.replace("200", "201")),
+        ("PUT", "/api/users/{id=staff}/suspension", {"reason": "spam", "days": 7}, ADMINS),
+        ("DELETE", "/api/users/{id=somebody}/suspension", None, MODERATORS.replace("200", "204")),
+        ("GET", "/api/me/sanctions", None, USERS),
+        ("GET", "/api/me/warnings", None, USERS),
+        ("PUT", "/api/me/warnings/{id=warning}/read", None, OWNS.replace("200", "204")),
+        # Whoever has the token of a sanction may object, without being let in.
+        ("POST", "/api/objections", {"token": "x.x", "text": "No"}, "410 " * 8),
+        ("GET", "/api/objections", None, MODERATORS),
+        ("PUT", "/api/objections/{id=objection}/decision", {"outcome": "kept", "answer": "No"}, MODERATORS),
+        ("PUT", "/api/objections/{id=objection_to_ban}/decision", {"outcome": "kept", "answer": "No"}, ADMINS),
+        (
+            "PUT",
+            "/api/objections/{id=warning}/decision",
+            {"outcome": "kept", "answer": "No"},
+            MODERATORS.replace("200", "404"),
+        ),
+        ("GET", "/api/users/{id=somebody}/notes", None, MODERATORS),
+        ("POST", "/api/users/{id=somebody}/notes", {"text": "Hm"}, MODERATORS.replace("200", "201")),
+        ("GET", "/api/listings/{id=public}/notes", None, MODERATORS),
+        ("GET", "/api/listings/{id=hidden}/notes", None, MODERATORS),
+        ("GET", "/api/listings/{id=trashed}/notes", None, MODERATORS.replace("200", "404")),
+        ("POST", "/api/listings/{id=hidden}/notes", {"text": "Hm"}, MODERATORS.replace("200", "201")),
+        # Moderators delete their own notes, and this is the owner's.
+        ("DELETE", "/api/notes/{id=note}", None, ADMINS.replace("200", "204")),
     ],
     "replies and reports": [
         ("GET", "/api/listings/{id=public}/replies", None, READ),
@@ -356,6 +389,11 @@ class World:
                 sides = (owner.id, other.id) if kind == "message_of_owner" else (other.id, owner.id)
                 held = {"held_at": "now"} if kind.startswith("held") else {}
                 return await self._insert("messages", from_id=sides[0], to_id=sides[1], text="Pay first.", **held)
+            case "message_report":
+                sent = await self.make("message_of_owner", owner)
+                [[reporter_id]] = await rows.fetch("SELECT to_id FROM messages WHERE id = %s", sent)
+                about = {"user_id": owner.id, "message_id": sent, "quote": "Pay first."}
+                return await self._insert("reports", reporter_id=reporter_id, reason="spam", **about)
             case "passkey":
                 key = {"credential_id": secrets.token_urlsafe(9), "public_key": "k", "sign_count": 0, "name": "Phone"}
                 return await self._insert("passkeys", user_id=owner.id, **key)
@@ -363,6 +401,15 @@ class World:
                 columns = {"id": secrets.token_urlsafe(9), "user_id": owner.id, "expires_at": "tomorrow"}
                 await self._insert("sessions", **columns)
                 return columns["id"]
+            case "staff":
+                return (await self.people())["moderator"].id
+            case "warning":
+                return await self._insert("sanctions", kind="warning", user_id=owner.id, reason="spam")
+            case "objection" | "objection_to_ban":
+                columns = {"user_id": owner.id, "objection": "No", "objected_at": "now"}
+                return await self._insert("sanctions", kind="ban" if "ban" in kind else "warning", **columns)
+            case "note":
+                return await self._insert("notes", user_id=owner.id, author_id=owner.id, text="Hm")
             case "search":
                 columns = {"user_id": owner.id, "name": "Mine", "query": "{}", "words_at": "now"}
                 return await self._insert("saved_searches", **columns)

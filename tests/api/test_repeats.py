@@ -29,6 +29,8 @@ MESSAGE = "/api/messages"
 REPLY = "/api/listings/1/replies"
 REPORTS = ("/api/listings/2/reports", "/api/users/2/reports", "/api/messages/1/reports", "/api/replies/1/reports")
 SEARCH = "/api/searches"
+WARNING = "/api/users/2/warnings"
+NOTES = ("/api/users/2/notes", "/api/listings/2/notes")
 PICTURE = "/api/listings/1/pictures"
 UPLOAD = "/api/listings/1/uploads"
 
@@ -38,6 +40,8 @@ BODIES: dict[str, Callable[[int], Any]] = {
     MESSAGE: lambda number: {"to": 2, "message": f"Hello {number}"},
     REPLY: lambda number: {"text": f"Is it there? {number}"},
     **dict.fromkeys(REPORTS, lambda number: {"reason": "other", "text": f"Gone {number}"}),
+    WARNING: lambda number: {"reason": f"Spam {number}"},
+    **dict.fromkeys(NOTES, lambda number: {"text": f"Two accounts {number}"}),
     SEARCH: lambda number: {"name": f"Mine {number}", "query": {"q": "camry"}},
 }
 TABLES = {
@@ -46,6 +50,8 @@ TABLES = {
     MESSAGE: "messages",
     REPLY: "replies",
     **dict.fromkeys(REPORTS, "reports"),
+    WARNING: "sanctions",
+    **dict.fromkeys(NOTES, "notes"),
     SEARCH: "saved_searches",
     PICTURE: "pictures",
     UPLOAD: "uploads",
@@ -106,8 +112,11 @@ def test_everything_that_is_made_under_the_api_by_a_user_is_repeatable() -> None
     tried = {re.sub("[12]", "{id}", path) for path in TABLES}
     making = {route.path for route in ROUTES if route.method == "POST" and route.status == 201}
     # A seed and recovery codes are secrets: no copy of these answers is kept, and a lost one is asked for anew. A
-    # passkey answers a challenge, which counts once.
-    others = {"/api/me/second-factor", "/api/me/second-factor/recovery-codes", "/api/me/passkeys", "/api/register"}
+    # passkey answers a challenge, which counts once, and so does an objection.
+    others = {
+        *("/api/me/second-factor", "/api/me/second-factor/recovery-codes"),
+        *("/api/me/passkeys", "/api/register", "/api/objections"),
+    }
     assert making == {*tried, *others}
     assert {route.path for route in ROUTES if route.is_repeatable} == tried
 

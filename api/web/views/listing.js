@@ -10,7 +10,7 @@ import { count, inTime, nameOf, price } from "../format.js";
 import { isolated } from "../isolate.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
-import { connection } from "../realtime/connection.js";
+import { live } from "../realtime/live.js";
 import { LiveListing } from "../realtime/live_listing.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
@@ -81,7 +81,7 @@ export class Listing extends View {
   start() {
     this.replies = new PagedList(this, `/api/listings/${this.params.id}/replies`, { limit: limits.page_items });
     this.live = new LiveListing(this.params.id, {
-      connection,
+      connection: live,
       ask: () => this.#read(),
       // The event has what visitors see, so a VIN has to be read.
       updated: (listing) => (listing.has_vin ? this.#read() : this.#updated(listing)),
