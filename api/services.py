@@ -50,6 +50,7 @@ from shared.repositories.mail_choices import MailChoiceRepository
 from shared.repositories.mail_links import MailLinkRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
+from shared.repositories.moderation_queue import ModerationQueue
 from shared.repositories.nodes import API_PREFIX
 from shared.repositories.outbox import Outbox
 from shared.repositories.passkeys import PasskeyRepository
@@ -113,6 +114,7 @@ class Services:
     trash: TrashRepository
     replies: ReplyRepository
     reports: ReportRepository
+    moderation_queue: ModerationQueue
     saved_searches: SavedSearchRepository
     favourites: FavouriteRepository
     alerts: AlertRepository
@@ -187,6 +189,7 @@ class Services:
             trash=TrashRepository(database),
             replies=ReplyRepository(database, has_mail=settings.has_mail),
             reports=ReportRepository(database),
+            moderation_queue=ModerationQueue(database),
             saved_searches=SavedSearchRepository(database, search.query),
             favourites=FavouriteRepository(database),
             alerts=AlertRepository(database),

@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 
 from gateway.catch_up import CatchUp
 from gateway.channels.own_topic import CATCH_UP_LIMIT
+from gateway.channels import moderation
 from gateway.channels.rate_limit import UserBuckets
 from gateway.channels.routes import ROUTES
 from gateway.context import Context
@@ -93,6 +94,7 @@ async def create_app(settings: Settings) -> web.Application:
     store.on_forged = endpoint.counts.forged.inc
     catch_up = CatchUp(endpoint, MissedMessages(chats.messages), MissedDeletions(chats.messages), MissedAlerts(alerts))
     revalidation = Revalidation(endpoint, admission)
+    endpoint.on_gap(partial(moderation.look_again, endpoint))
 
     lost_nodes = LostNodes(
         endpoint.gap,

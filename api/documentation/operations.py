@@ -187,6 +187,12 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             )
             for kind in ("users", "messages", "replies")
         },
+        **{
+            ("PUT", f"/api/moderation/queue/{kind}/{{id}}/resolved"): Operation(
+                example={"up_to": "2026-11-26T12:00:00.000001Z"}
+            )
+            for kind in ("listings", "people")
+        },
         ("DELETE", "/api/reports/{id}/resolved"): Operation(problems=(problems.AlreadyReported,)),
         # private messages
         ("POST", "/api/messages"): Operation(
