@@ -9,7 +9,6 @@ from aiohttp import hdrs, web
 
 from gateway.catch_up import CatchUp
 from gateway.channels.own_topic import CATCH_UP_LIMIT
-from gateway.channels import moderation
 from gateway.channels.rate_limit import UserBuckets
 from gateway.channels.routes import ROUTES
 from gateway.context import Context
@@ -17,6 +16,7 @@ from gateway.lost_nodes import LostNodes
 from gateway.metrics import gateway_metrics
 from gateway.missed import MissedAlerts, MissedDeletions, MissedMessages
 from gateway.presence.store_redis import RedisStore
+from gateway.queue_gaps import read_queue_again
 from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint, new_node_id
 from gateway.transports.longpoll import LongPollTransport
@@ -94,7 +94,7 @@ async def create_app(settings: Settings) -> web.Application:
     store.on_forged = endpoint.counts.forged.inc
     catch_up = CatchUp(endpoint, MissedMessages(chats.messages), MissedDeletions(chats.messages), MissedAlerts(alerts))
     revalidation = Revalidation(endpoint, admission)
-    endpoint.on_gap(partial(moderation.look_again, endpoint))
+    read_queue_again(endpoint)
 
     lost_nodes = LostNodes(
         endpoint.gap,

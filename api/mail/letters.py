@@ -47,7 +47,16 @@ def _address_confirm(mail: WaitingMail, links: MailLinks) -> Mapping[str, Any]:
     return {"link": links.link(Purpose.ADDRESS, mail.facts["seed"])}
 
 
+def _sanction(mail: WaitingMail, links: MailLinks) -> Mapping[str, Any]:
+    """A mail of an earlier version names no sanction, and so has no link."""
+    sanction_id = mail.facts.get("sanction_id")
+    written_at = mail.written_at.timestamp()
+    return {} if sanction_id is None else {"objection": links.objection(sanction_id, from_time=written_at)}
+
+
 VALUES: Mapping[MailKind, Values] = {
+    MailKind.BANNED: _sanction,
+    MailKind.WARNED: _sanction,
     MailKind.PASSWORD_RESET: _password_reset,
     MailKind.ADDRESS_CONFIRM: _address_confirm,
 }

@@ -16,16 +16,13 @@ from gateway.channels.authenticated import TOO_MANY_REQUESTS, TRY_AGAIN, Authent
 from gateway.channels.own_topic import UNAUTHORIZED
 from gateway.context import Context
 from gateway.presence.outlet import PRESENCE_STATE
-from gateway.runtime.broadcast import Broadcast
-from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
 from shared.access.admission import Refused
 from shared.access.policy import Action, may_ever
 from shared.domain.ids import parse_id
 from shared.domain.moderation import GroupSubject, SubjectKind
 from shared.events import control
-from shared.events.moderation import LOOK_AGAIN, QUEUE_EVENTS, TAKEN, claim_key
-from shared.events.topics import MODERATION
+from shared.events.moderation import QUEUE_EVENTS, TAKEN, claim_key
 from shared.postgres import DatabaseUnavailable
 from shared.security_events import SecurityEvent
 
@@ -131,11 +128,6 @@ class Moderation(AuthenticatedChannel):
 
     def judge(self, found: None) -> InfoResult:
         return None if _is_staff(self.actor) else Stop()
-
-
-def look_again(endpoint: Endpoint, _seconds: float) -> None:
-    """Make the members on this node read the queue again: events between nodes may have been lost."""
-    endpoint.deliver(Broadcast.of(MODERATION, LOOK_AGAIN, {}))
 
 
 def _is_staff(actor: Actor) -> bool:

@@ -40,6 +40,11 @@ FACTS: dict[str, Any] = {
     "sender": "Bob",
     "other_id": 8,
     "count": 2,
+    "is_suspension": True,
+    "sanction": "hiding",
+    "sanction_id": 9,
+    "outcome": "lifted",
+    "answer": "We are sorry.",
 }
 """The facts of all kinds together."""
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.channels.moderation import Moderation, look_again
+from gateway.channels.moderation import Moderation
+from gateway.queue_gaps import read_queue_again
 from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
 from shared.access.admission import Banned
@@ -137,7 +138,8 @@ async def test_all_moderators_but_the_one_whom_it_is_about_are_told(node: Endpoi
 
 async def test_after_a_gap_between_nodes_all_members_read_the_queue_again(node: Endpoint) -> None:
     mona = await member(node, MONA)
-    look_again(node, 2.0)
+    read_queue_again(node)
+    node.gap(2.0)
     assert mona.take() == [broadcast("look_again", {}, TOPIC)]
 
 
