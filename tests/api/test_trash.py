@@ -153,12 +153,9 @@ async def test_people_take_back_what_they_deleted_themselves_and_nothing_else(ap
         "GET", f"/api/listings/{first}", 200, who=seller
     )
     assert await api.call("GET", f"/api/listings/{first}", 200) == before
-    shown: tuple[tuple[str, Person | None], ...] = (
-        (f"/api/listings?seller_id={seller.id}", None),
-        ("/api/me/favourites", other),
-    )
-    for path, who in shown:
-        assert [one["id"] for one in (await api.call("GET", path, 200, who=who))["data"]] == [first]
+    seen_by = {f"/api/listings?seller_id={seller.id}": None, "/api/me/favourites": other}
+    for path, reader in seen_by.items():
+        assert [one["id"] for one in (await api.call("GET", path, 200, who=reader))["data"]] == [first]
     for listing_id in (first, by_admin, of_other):
         await api.call("POST", f"/api/trash/{listing_id}/restore", 404, who=seller)
     assert await ids_in_trash(api, seller) == [second]
