@@ -36,6 +36,7 @@ class Broadcasts:
     """The messages published on the subscribed topics, each as (topic, event, payload). Their seals are checked."""
 
     settings: Settings
+    broker: MemoryBroker
     seen: list[tuple[str, str, Any]] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -176,8 +177,8 @@ def hub() -> MemoryHub:
 @pytest.fixture
 async def broadcasts(hub: MemoryHub, settings: Settings) -> Broadcasts:
     """Collects what is broadcast on the control topic and on the topics of the first ten users and listings."""
-    collected = Broadcasts(settings)
     broker = MemoryBroker(hub)
+    collected = Broadcasts(settings, broker)
     await broker.start(collected)
     await broker.subscribe(CONTROL)
     for user_id in range(1, 11):
