@@ -617,6 +617,7 @@ ALTER TABLE reports ADD CONSTRAINT reports_subject CHECK ((listing_id IS NULL) <
 CREATE UNIQUE INDEX IF NOT EXISTS reports_open_about_user
     ON reports (user_id, reporter_id, coalesce(message_id, 0), coalesce(reply_id, 0))
     WHERE user_id IS NOT NULL AND resolved_at IS NULL;
+CREATE INDEX IF NOT EXISTS reports_made ON reports (created_at);
 CREATE INDEX IF NOT EXISTS reports_about_user ON reports (user_id, reporter_id) WHERE user_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS reports_open ON reports (listing_id) WHERE resolved_at IS NULL;
 CREATE INDEX IF NOT EXISTS reports_texts_of_reporter ON reports (reporter_id) WHERE text IS NOT NULL;
@@ -798,6 +799,9 @@ CREATE TABLE IF NOT EXISTS audit (
     details     jsonb       NOT NULL DEFAULT '{}',
     created_at  timestamptz NOT NULL DEFAULT now()
 );
+
+-- What was done to somebody or something before.
+CREATE INDEX IF NOT EXISTS audit_of_target ON audit (target_type, target_id, action);
 
 CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

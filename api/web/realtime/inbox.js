@@ -25,6 +25,7 @@ export class Inbox {
   #announce;
   #notify;
   #pageItems;
+  #sanctioned;
   #me = "";
   #chat = null;
   #threads = new Map();
@@ -40,10 +41,11 @@ export class Inbox {
 
   /**
    * `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` speaks to screen readers,
-   * `notify({user, message})` may show a notification. `pageItems` is the most items on a page of the API.
+   * `notify({user, message})` may show a notification; `sanctioned(sanction)` hears what moderators do. `pageItems` is the most items on a page of the API.
    */
-  constructor({ connection, api, announce, notify = () => {}, pageItems }) {
+  constructor({ connection, api, announce, notify = () => {}, sanctioned = () => {}, pageItems }) {
     this.#notify = notify;
+    this.#sanctioned = sanctioned;
     this.#pageItems = pageItems;
     this.#connection = connection;
     this.#api = api;
@@ -67,6 +69,9 @@ export class Inbox {
       onMoreDeleted: () => this.#forgetThreads(),
       on: { request: ({ with: other, state }) => this.decided(other, state) },
       onChange: () => this.#tell(),
+      on: {
+        sanction: (sanction) => this.#sanctioned(sanction),
+      },
     });
     this.outbox.open(this.#chat, this.#me);
   }
