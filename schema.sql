@@ -145,6 +145,10 @@ CREATE TABLE IF NOT EXISTS blocks (
     PRIMARY KEY (blocker_id, blocked_id),
     CHECK (blocker_id <> blocked_id)
 );
+-- The keyed hash of the address of somebody who has left (shared/access/address_hashes.py).
+ALTER TABLE blocks ADD COLUMN IF NOT EXISTS address_hash text;
+CREATE INDEX IF NOT EXISTS blocks_by_address ON blocks (address_hash) WHERE address_hash IS NOT NULL;
+CREATE INDEX IF NOT EXISTS blocks_of_blocked ON blocks (blocked_id);
 CREATE INDEX IF NOT EXISTS blocks_newest ON blocks (blocker_id, created_at, blocked_id);
 
 -- Mails that wait to be sent (shared/repositories/outbox.py). One that was sent has no row any more; one that was given up keeps

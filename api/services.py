@@ -30,6 +30,7 @@ from api.searches import SearchPlaces
 from api.shown_categories import read_shown_categories
 from api.telling import Telling
 from shared import places
+from shared.access.address_hashes import AddressHashes
 from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
@@ -61,6 +62,7 @@ from shared.repositories.push import PushRepository
 from shared.repositories.repeats import RepeatRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
+from shared.repositories.returning import Returning
 from shared.repositories.sanctions import SanctionRepository
 from shared.repositories.saved_searches import SavedSearchRepository
 from shared.repositories.second_factors import SecondFactorRepository, vault_of
@@ -149,7 +151,7 @@ class Services:
         """Returns the services. Nothing is connected yet: the database connects on use, the broker when started."""
         database = Database(settings)
         users, listings = (
-            UserRepository(database, has_mail=settings.has_mail),
+            UserRepository(database, has_mail=settings.has_mail, returning=Returning(AddressHashes.of(settings))),
             ListingRepository(database, has_mail=settings.has_mail),
         )
         categories = CategoryRepository(database)
@@ -228,7 +230,7 @@ class Services:
         """Returns the services with the repositories of what requests make and change, in this transaction."""
         return replace(
             self,
-            users=UserRepository(transaction, has_mail=self.settings.has_mail),
+            users=self.users.within(transaction),
             categories=CategoryRepository(transaction),
             listings=ListingRepository(transaction, has_mail=self.settings.has_mail),
             replies=ReplyRepository(transaction, has_mail=self.settings.has_mail),
