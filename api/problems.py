@@ -20,6 +20,7 @@ from api.schemas import answers
 from shared.access import admission, vault
 from shared.domain import (
     alerts,
+    findings,
     listings,
     mails,
     messages,
@@ -414,6 +415,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     repeats.KeyInUse: _is(KeyInUse),
     repeats.KeyReused: _is(KeyReused),
     replies.ReplyNotFound: _is(NotFound),
+    findings.FindingNotFound: _is(NotFound),
     reports.ReportNotFound: _is(NotFound),
     reports.AlreadyReported: _is(AlreadyReported),
     reports.OwnReported: lambda _: Conflict("It is about yourself."),

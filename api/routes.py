@@ -18,6 +18,7 @@ from api.handlers import (
     export,
     favourites,
     feeds,
+    findings,
     health,
     listings,
     mail,
@@ -257,6 +258,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/reports", reports.find, Action.REPORT_READ, query=PageQuery),
     Route("PUT", "/api/reports/{id}/resolved", reports.resolve, Action.REPORT_RESOLVE),
     Route("DELETE", "/api/reports/{id}/resolved", reports.reopen, Action.REPORT_RESOLVE),
+    Route("GET", "/api/findings", findings.find, Action.REPORT_READ, query=PageQuery),
+    Route("PUT", "/api/findings/{id}/resolved", findings.resolve, Action.REPORT_RESOLVE),
+    Route("DELETE", "/api/findings/{id}/resolved", findings.reopen, Action.REPORT_RESOLVE),
     Route("GET", "/api/audit", audit.find, Action.AUDIT_READ, query=AuditQuery),
     # private messages
     Route(

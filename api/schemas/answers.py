@@ -15,9 +15,10 @@ from marshmallow import fields
 from msgspec import UNSET
 
 from api.password_rules import Strength
-from shared.domain import alerts, listings, messages, passkeys, pictures, replies, reports, users, vin
+from shared.domain import alerts, findings, listings, messages, passkeys, pictures, replies, reports, users, vin
 from shared.domain.alerts import AlertKind
 from shared.domain.declared import Id, Number, Timestamp
+from shared.domain.findings import FindingKind
 from shared.domain.listings import NewListing, Status, Visibility
 from shared.domain.mails import SWITCHES, Choice, MailKind
 from shared.domain.reports import ReportReason
@@ -708,22 +709,22 @@ class ReportsPage:
     open: Number
 
 
+def reported_listing(shown: reports.ReportedListing) -> ReportedListing:
+    return ReportedListing(
+        id=shown.id,
+        title=shown.title,
+        price=shown.price,
+        status=Status(shown.status),
+        thumbnail_url=shown.thumbnail_url,
+        for_anyone=shown.is_for_anyone,
+        trashed=shown.is_trashed,
+        hidden=shown.is_hidden,
+    )
+
+
 def queued_report(queued: reports.QueuedReport) -> QueuedReport:
     about, shown = queued.report, queued.listing
-    listing = (
-        None
-        if shown is None
-        else ReportedListing(
-            id=shown.id,
-            title=shown.title,
-            price=shown.price,
-            status=Status(shown.status),
-            thumbnail_url=shown.thumbnail_url,
-            for_anyone=shown.is_for_anyone,
-            trashed=shown.is_trashed,
-            hidden=shown.is_hidden,
-        )
-    )
+    listing = None if shown is None else reported_listing(shown)
     return QueuedReport(
         **_reported(about),
         reporter=Person(about.reporter_id, queued.reporter_name),
@@ -731,6 +732,38 @@ def queued_report(queued: reports.QueuedReport) -> QueuedReport:
         person=Person(queued.person_id, queued.person_name),
         quote=None if about.subject is None else about.subject.quote,
         report_count=queued.count,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A listing that has the picture or the VIN of an earlier listing of somebody else.
+
+    `person` is the seller of `listing`, and `earlier_person` the seller of `earlier_listing`.
+    """
+
+    id: Id
+    kind: FindingKind
+    created_at: Timestamp
+    resolved_at: Timestamp | None
+    resolved_by: Id | None
+    person: Person
+    listing: ReportedListing
+    earlier_person: Person
+    earlier_listing: ReportedListing
+
+
+def finding(one: findings.Finding) -> Finding:
+    return Finding(
+        id=one.id,
+        kind=one.kind,
+        created_at=rfc3339(one.created_at),
+        resolved_at=rfc3339_or_none(one.decided_at),
+        resolved_by=one.decided_by,
+        person=Person(one.found.seller_id, one.found.seller_name),
+        listing=reported_listing(one.found.listing),
+        earlier_person=Person(one.earlier.seller_id, one.earlier.seller_name),
+        earlier_listing=reported_listing(one.earlier.listing),
     )
 
 

@@ -221,6 +221,8 @@ LEFT_OUT: Mapping[Column, str] = MappingProxyType(
         ("listings", "hidden_by"): "So is a hidden listing.",
         ("listings", "trashed_by"): "So is a deleted listing of somebody else; the person's own are listings.",
         ("blocks", "blocked_id"): "Who has blocked somebody does not want them to know.",
+        ("findings", "user_id"): "What the site noticed is for moderators; what it is about is among the listings.",
+        ("findings", "decided_by"): "What a moderator has decided is among their acts.",
         ("reports", "user_id"): "What others told moderators about somebody belongs to those others.",
         ("waiting_news", "user_id"): "What somebody is told of while away is among their messages and alerts.",
         ("mail_links", "user_id"): "Hashes of links in mails, until they have expired.",

@@ -44,6 +44,7 @@ ONE_OF_EVERYTHING = """
         VALUES (1, 1, 'one', 'image/webp', 1, 1, 1, 'one-small', 'image/webp', 1);
     INSERT INTO replies (id, listing_id, author_id, text) VALUES (1, 1, 1, 'Nice');
     INSERT INTO messages (from_id, to_id, text) VALUES (2, 1, 'Hello');
+    INSERT INTO findings (kind, user_id, listing_id, other_listing_id) VALUES ('same_vin', 2, 1, 2);
     INSERT INTO reports (id, listing_id, reporter_id, reason) VALUES (1, 1, 2, 'spam');
 """
 

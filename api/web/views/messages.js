@@ -3,6 +3,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
+import { contactsIn } from "../contacts.js";
 import { draftOf, keepDraft } from "../drafts.js";
 import { dayOf, nameOf, timeOfDay } from "../format.js";
 import { isolated } from "../isolate.js";
@@ -278,12 +279,28 @@ export class Messages extends View {
     ${isOther ? html`<li class="about-car small-text">${this.#aboutCar(message.listing_id)}</li>` : nothing}
     <li class="message ${isMine ? "mine" : ""}" data-message=${message.id}>
       <span class="for-readers">${isMine ? "You" : html`<bdi translate="no">${nameOf(this.other)}</bdi>`}:</span>
-      <p class="bubble user-text" dir="auto">${userText(message.message)}</p>
+      ${this.#warning(message)}
+      <p class="bubble user-text" dir="auto">${this.#isStranger ? message.message : userText(message.message)}</p>
       <p class="message-foot quiet small-text ${isTogether && !isLast ? "for-readers" : ""}">
         ${inDay(message.inserted_at)}
         ${isLast && message.read_at ? html`<span class="read"> · Read</span>` : nothing}
       </p>
     </li>`;
+  }
+
+  /** Whether the reader has not answered yet, as far as the page has read. Then nothing that the other one writes is a link. */
+  get #isStranger() {
+    return !this.thread.messages.some((one) => one.from === inbox.me) && !inbox.outbox.to(this.userId).length;
+  }
+
+  /** What the reader should know before they follow a stranger away from the site. */
+  #warning(message) {
+    const found = this.#isStranger ? contactsIn(message.message) : [];
+    if (!found.length) return nothing;
+    return html`<p class="notice warning small-text" data-contacts=${found.join(" ")}>
+      This stranger gives you ${listed(found.map((kind) => CONTACTS[kind]))}. Fraud often begins so: write here, and pay nothing before
+      you have seen the car.
+    </p>`;
   }
 
   /** The car that the message before named last; undefined if none did. */
@@ -462,6 +479,8 @@ export class Messages extends View {
   }
 }
 
+const CONTACTS = { link: "a link", phone: "a phone number", mail: "a mail address" };
+const listed = (words) => words.join(", ").replace(/, ([^,]*)$/, " and $1");
 const shortened = (text) => ([...text].length > 60 ? `${[...text].slice(0, 59).join("")}…` : text);
 /** The first letter of a name, which may begin with other signs. */
 const initial = (user) => (/[\p{L}\p{N}]/u.exec(nameOf(user))?.[0] ?? "?").toUpperCase();
