@@ -781,6 +781,18 @@ CREATE TABLE IF NOT EXISTS chores (
     done_at timestamptz NOT NULL
 );
 
+-- New accounts --------------------------------------------------------------------------------------------------------------
+
+-- To whom a new account has written first, and when, for a day: it may do so only so often.
+CREATE TABLE IF NOT EXISTS beginnings (
+    user_id  bigint      NOT NULL REFERENCES users (id),
+    other_id bigint      NOT NULL,
+    begun_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, other_id)
+);
+CREATE INDEX IF NOT EXISTS beginnings_of_user ON beginnings (user_id, begun_at);
+CREATE INDEX IF NOT EXISTS beginnings_oldest ON beginnings (begun_at);
+
 -- What the site notices ----------------------------------------------------------------------------------------------------
 
 -- What is kept of a picture to find its copies (api/pictures/likeness.py). `reach` is a box around its lowest frequencies: those of

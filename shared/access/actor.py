@@ -38,6 +38,8 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
     """True of moderators and admins who, for want of a second factor, have the role of a user now."""
     must_confirm: bool = False
     """True if the user may neither publish nor write first until the address is confirmed."""
+    new_until: int = 0
+    """Until when the account counts as new, in seconds since the epoch; 0 if it does not."""
 
     @property
     def kind(self) -> Kind:

@@ -74,15 +74,26 @@ class Admission:
     Each answer is read after its question was asked. Statements are shared within one Admission only.
     """
 
-    def __init__(self, tokens: Tokens, users: Source, *, staff_needs_second_factor: bool = False) -> None:
-        """`staff_needs_second_factor`: without one, moderators and admins have the role of a user."""
+    def __init__(
+        self, tokens: Tokens, users: Source, *, staff_needs_second_factor: bool = False, new_account_days: int = 0
+    ) -> None:
+        """`staff_needs_second_factor`: without one, moderators and admins have the role of a user.
+
+        `new_account_days`: so long an account is new.
+        """
+        self._new_seconds = new_account_days * 24 * 3600
         self._staff_needs_second_factor = staff_needs_second_factor
         self._tokens = tokens
         self._standings = SharedReads(users.standings, most=MOST_SHARED)
 
     @classmethod
     def of(cls, settings: Settings, tokens: Tokens, users: Source) -> Self:
-        return cls(tokens, users, staff_needs_second_factor=settings.second_factor_for_staff)
+        return cls(
+            tokens,
+            users,
+            staff_needs_second_factor=settings.second_factor_for_staff,
+            new_account_days=settings.new_account_days,
+        )
 
     async def admit(self, token: str) -> Actor:
         """Returns the token's user as Postgres knows them now. Raises BadToken, UserGone, SessionEnded or Banned."""
@@ -124,7 +135,15 @@ class Admission:
             return Actor(
                 user_id, session_id, Role.USER, standing.name, token_expires_at, token_issued_at, True, must_confirm
             )
-        must_confirm = standing.must_confirm
+        new_until = standing.created_at + self._new_seconds if self._new_seconds and standing.created_at else 0
         return Actor(
-            user_id, session_id, standing.role, standing.name, token_expires_at, token_issued_at, False, must_confirm
+            user_id,
+            session_id,
+            standing.role,
+            standing.name,
+            token_expires_at,
+            token_issued_at,
+            False,
+            standing.must_confirm,
+            new_until,
         )

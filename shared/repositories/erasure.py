@@ -72,6 +72,12 @@ _OF_PERSON = (
                SELECT key FROM repeatable_requests WHERE user_id = $1 LIMIT $2))""",
         ("bigint", "integer"),
     ),
+    Statement(
+        "erase_beginnings",
+        """DELETE FROM beginnings WHERE user_id = $1 AND other_id = ANY (ARRAY(
+               SELECT other_id FROM beginnings WHERE user_id = $1 LIMIT $2))""",
+        ("bigint", "integer"),
+    ),
     Statement("erase_daily_mails", "DELETE FROM daily_mails WHERE user_id = $1 AND $2 > 0", ("bigint", "integer")),
     Statement(
         "erase_mail_choices",

@@ -226,6 +226,7 @@ LEFT_OUT: Mapping[Column, str] = MappingProxyType(
         ("reports", "user_id"): "What others told moderators about somebody belongs to those others.",
         ("waiting_news", "user_id"): "What somebody is told of while away is among their messages and alerts.",
         ("mail_links", "user_id"): "Hashes of links in mails, until they have expired.",
+        ("beginnings", "user_id"): "To whom somebody wrote first is among their messages.",
         ("daily_mails", "user_id"): "When a daily mail was sent; what it told of is among the alerts.",
         ("repeatable_requests", "user_id"): "Copies of answers that the person has got, for a day.",
     }

@@ -41,7 +41,8 @@ _STANDINGS = Statement(
     "user_standings",
     f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL,
                CASE WHEN s.id IS NULL THEN floor(extract(epoch FROM u.tokens_valid_after))::bigint END,
-               u.role <> 'user' AND NOT u.has_second_factor, u.must_confirm
+               u.role <> 'user' AND NOT u.has_second_factor, u.must_confirm,
+               CASE WHEN u.role = 'user' THEN floor(extract(epoch FROM u.created_at))::bigint ELSE 0 END
         FROM unnest($1, $2) AS asked (user_id, session_id)
         JOIN users u ON u.id = asked.user_id AND u.deleted_at IS NULL
         LEFT JOIN sessions s ON s.id = asked.session_id""",
@@ -184,9 +185,7 @@ class UserRepository:
     async def standings(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Standing]:
         """Returns standings by (user id, session id), with one statement; users who do not exist are absent."""
         rows = await self._database.fetch(_STANDINGS, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
-        return {
-            (row[0], row[1]): Standing(row[2], Role(row[3]), row[4], row[5], row[6], row[7], row[8]) for row in rows
-        }
+        return {(row[0], row[1]): Standing(row[2], Role(row[3]), *row[4:]) for row in rows}
 
     async def create(
         self, email: str, name: str, password_hash: str, *, link: NewLink | None = None, must_confirm: bool = False
