@@ -14,8 +14,9 @@ from gateway.channels.routes import ROUTES
 from gateway.context import Context
 from gateway.lost_nodes import LostNodes
 from gateway.metrics import gateway_metrics
-from gateway.missed import MissedAlerts, MissedMessages
+from gateway.missed import MissedAlerts, MissedDeletions, MissedMessages
 from gateway.presence.store_redis import RedisStore
+from gateway.queue_gaps import read_queue_again
 from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint, new_node_id
 from gateway.transports.longpoll import LongPollTransport
@@ -91,8 +92,9 @@ async def create_app(settings: Settings) -> web.Application:
     )
 
     store.on_forged = endpoint.counts.forged.inc
-    catch_up = CatchUp(endpoint, MissedMessages(chats.messages), MissedAlerts(alerts))
+    catch_up = CatchUp(endpoint, MissedMessages(chats.messages), MissedDeletions(chats.messages), MissedAlerts(alerts))
     revalidation = Revalidation(endpoint, admission)
+    read_queue_again(endpoint)
 
     lost_nodes = LostNodes(
         endpoint.gap,

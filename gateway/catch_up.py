@@ -1,4 +1,4 @@
-"""Sends private messages and alerts that were lost between nodes to clients that stayed connected.
+"""Sends private messages, their deletions, and alerts that were lost between nodes to clients that stayed connected.
 
 Clients that were away catch up by joining with `after_id`. Both ways read Postgres, which has every acknowledged
 message and every alert.
@@ -71,7 +71,7 @@ class CatchUp:
     def _remember(self, broadcast: Broadcast) -> None:
         stored_id = _stored_id(broadcast.payload)
         if stored_id is not None:
-            self._delivered.add((broadcast.topic, stored_id))
+            self._delivered.add((broadcast.topic, broadcast.event, stored_id))
 
     def gap(self, seconds: float) -> None:
         """Broadcasts of the last `seconds` may have been missed: read them from Postgres."""
@@ -124,12 +124,12 @@ class CatchUp:
                 count += self._deliver(stored)
             if len(page) < PAGE:
                 return count
-            after_id = page[-1].id
+            after_id = page[-1].place
 
     def _deliver(self, stored: Stored) -> int:
         count = 0
         for topic in stored.topics:
-            if topic in self._endpoint.topics and (topic, stored.id) not in self._delivered:
+            if topic in self._endpoint.topics and (topic, stored.event, stored.id) not in self._delivered:
                 self._endpoint.deliver(Broadcast.of(topic, stored.event, stored.payload))
                 count += 1
         return count

@@ -1,14 +1,14 @@
-"""The stored events that connected clients may have missed: private messages and alerts."""
+"""The stored events that connected clients may have missed: private messages, their deletions, and alerts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from shared.domain.messages import Message
+from shared.domain.messages import Deletion, Message
 from shared.events import topics
 from shared.events.alerts import ALERT_EVENTS, alert_payload
-from shared.events.messages import SEND, message_payload
+from shared.events.messages import DELETED, SEND, deleted_payload, message_payload, told_topics
 from shared.repositories.alerts import Alert
 
 
@@ -20,10 +20,15 @@ class Stored(NamedTuple):
     event: str
     payload: Any
     """JSON that begins with the id: `{"id":12,`."""
+    place: int
+    """Where it stands among the stored events of its kind."""
 
 
 class Missed(Protocol):
-    """One kind of stored events. Ids are committed in order. Both coroutines raise DatabaseUnavailable."""
+    """One kind of stored events, in the order of their places. Both coroutines raise DatabaseUnavailable.
+
+    Nothing that a gap has to bring is committed below a place that was read already.
+    """
 
     @property
     def events(self) -> Sequence[str]:
@@ -33,10 +38,10 @@ class Missed(Protocol):
         """Returns the user to whom the topic belongs; None for a topic that does not have such events."""
 
     async def last_id_before(self, seconds: float) -> int:
-        """Returns the greatest id of an event that is older than `seconds`; 0 if there is none."""
+        """Returns the last place of an event that is older than `seconds`; 0 if there is none."""
 
     async def after(self, user_ids: Sequence[int], after_id: int, limit: int) -> list[Stored]:
-        """Returns the events of any of the users with a greater id, oldest first."""
+        """Returns the events of any of the users behind this place, oldest first."""
 
 
 class Messages(Protocol):
@@ -61,8 +66,43 @@ class MissedMessages:
 
     async def after(self, user_ids: Sequence[int], after_id: int, limit: int) -> list[Stored]:
         found = await self._messages.of_users_after(user_ids, after_id, limit)
+        return [Stored(one.id, told_topics(one), SEND, message_payload(one), one.id) for one in found]
+
+
+class Deletions(Protocol):
+    """The part of `MessageRepository` that is needed for deleted messages."""
+
+    async def last_deletion_before(self, seconds: float) -> int: ...
+
+    async def deletions_after(self, user_ids: Sequence[int], number: int, limit: int) -> list[Deletion]: ...
+
+
+class MissedDeletions:
+    """Deletions of private messages, on the topics of those who had the message.
+
+    Their numbers are not committed in order. A deletion that is committed while a gap is read is broadcast by then.
+    """
+
+    events = (DELETED,)
+
+    def __init__(self, deletions: Deletions) -> None:
+        self._deletions = deletions
+        self.last_id_before = deletions.last_deletion_before
+
+    def user_of(self, topic: str) -> int | None:
+        return topics.user_of(topic)
+
+    async def after(self, user_ids: Sequence[int], after_id: int, limit: int) -> list[Stored]:
+        found = await self._deletions.deletions_after(user_ids, after_id, limit)
         return [
-            Stored(one.id, topics.private_chats(one.to_id, one.from_id), SEND, message_payload(one)) for one in found
+            Stored(
+                one.message_id,
+                topics.told_of_deletion(one.from_id, one.to_id),
+                DELETED,
+                deleted_payload(one),
+                one.number,
+            )
+            for one in found
         ]
 
 
@@ -88,4 +128,7 @@ class MissedAlerts:
 
     async def after(self, user_ids: Sequence[int], after_id: int, limit: int) -> list[Stored]:
         found = await self._alerts.of_users_after(user_ids, after_id, limit)
-        return [Stored(one.id, [topics.alerts(one.user_id)], one.kind.value, alert_payload(one.json)) for one in found]
+        return [
+            Stored(one.id, [topics.alerts(one.user_id)], one.kind.value, alert_payload(one.json), one.id)
+            for one in found
+        ]

@@ -186,7 +186,7 @@ def _one(listing_json: str, replies_json: bytes, after_id: int, origin: str, uni
         "path": path,
         "listing": shown,
         "replies": replies["data"],
-        "login": f"/login?{urlencode({'next': path})}",
+        "login": f"/login?next=%2Flistings%2F{shown['id']}",
         "more_replies": f"{path}?{urlencode({'replies': more})}#replies-title" if more else None,
         "car": structured.car(shown, origin, units),
         "answers": embedded(b"{%b}" % answers),

@@ -1,7 +1,8 @@
 """Serves the web page: its document, without content, and its files.
 
 api/handlers/pages.py puts content into the document of the pages that everybody may see. A document has its style in
-it, so that a browser can show it after one round trip, and loads one script.
+it, so that a browser can show it after one round trip, and loads one script; where the view needs a later one, both
+together.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from api.schemas.passkeys import PasskeyBody
 from api.schemas.recovery import ConfirmBody, ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
+from api.schemas.sanctions import DecisionBody, NoteBody, ObjectionBody, SuspensionBody, WarningBody
 from api.schemas.saved_searches import SearchBody
 from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.schemas.users import BanBody, UsersQuery
@@ -46,30 +48,36 @@ SERVICE_WORKER = "/service_worker.js"
 """The address of the page's service worker. It is at the root, because a worker has power over what is below it."""
 _SERVICE_WORKER_FILE = "api/web/service_worker.js"
 
-PAGES = (
-    "/",
-    "/account",
-    "/address/confirm",
-    "/admin",
-    "/admin/audit",
-    "/alerts",
-    "/favourites",
-    "/listings/new",
-    "/listings/{id}",
-    "/listings/{id}/edit",
-    "/login",
-    "/messages",
-    "/messages/{user_id}",
-    "/moderation",
-    "/moderation/categories",
-    "/moderation/hidden",
-    "/moderation/trash",
-    "/password/forgotten",
-    "/password/reset",
-    "/register",
-    "/searches",
-)
-"""The page's addresses: api/web/router.js has the same."""
+PAGES: Mapping[str, str | None] = {
+    "/": None,
+    "/account": "users",
+    "/account/sanctions": "users",
+    "/address/confirm": "newcomers",
+    "/admin": "staff",
+    "/admin/audit": "staff",
+    "/alerts": "users",
+    "/favourites": "users",
+    "/listings/deleted": "users",
+    "/listings/new": "users",
+    "/listings/{id}": None,
+    "/listings/{id}/edit": "users",
+    "/login": "newcomers",
+    "/messages": "users",
+    "/messages/{user_id}": "users",
+    "/moderation": "staff",
+    "/moderation/categories": "staff",
+    "/moderation/hidden": "staff",
+    "/moderation/objections": "staff",
+    "/moderation/people/{id}": "staff",
+    "/moderation/trash": "staff",
+    "/objection": "newcomers",
+    "/password/forgotten": "newcomers",
+    "/password/reset": "newcomers",
+    "/register": "newcomers",
+    "/searches": "users",
+}
+"""The page's addresses, each with the later script that its view is in (api/assets/files.py): api/web/router.js has the
+same."""
 
 _LISTED = {"/login": "Log in", "/register": "Register"}
 """The pages without content that search engines may list, with their titles."""
@@ -79,6 +87,7 @@ _INPUTS = (
     *(ListingBody, ListingsQuery, SearchBody, HideBody, ReplyBody, ReportBody),
     *(ConfirmBody, ForgottenBody, ResetBody),
     *(CategoryBody, CategoryChangeBody, BanBody, UsersQuery),
+    *(WarningBody, SuspensionBody, ObjectionBody, DecisionBody, NoteBody),
 )
 """The bodies and queries that the page has forms for."""
 
@@ -87,7 +96,8 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "no-cache"
 # Asked only when the person presses the button that says so.
 _PERMISSIONS = "geolocation=(self), camera=(), microphone=(), payment=(), usb=()"
-_PAGES = KeptPages()
+_kept_pages = lru_cache(maxsize=1)(KeptPages)
+"""A process has one."""
 
 
 async def page(call: Call) -> web.Response:
@@ -98,8 +108,11 @@ async def page(call: Call) -> web.Response:
     call.input_checked = True
     path = call.request.path
     title = _LISTED.get(path, "")
-    values = {"title": title, "is_listed": bool(title), "path": path}
-    return html_page(call.services.settings, call.request, "shell.html", values, made_of=(title,))
+    resource = call.request.match_info.route.resource
+    script = PAGES[resource.canonical] if resource is not None else None
+    later = assets(call.services.settings).later
+    values = {"title": title, "is_listed": bool(title), "path": path, "later": later[script] if script else None}
+    return html_page(call.services.settings, call.request, "shell.html", values, made_of=(title, script))
 
 
 def html_page(
@@ -120,7 +133,8 @@ def html_page(
     files, socket, origin = assets(settings), _gateway(settings, request) + "/socket", origin_of_site(settings, request)
     units = Units.of(settings)
     pixels, side = settings.max_picture_pixels, settings.picture_side
-    limits = _limits(settings.max_picture_bytes, pixels, side, settings.erase_after_days, units, settings.has_mail)
+    days = settings.erase_after_days, settings.own_trash_days
+    limits = _limits(settings.max_picture_bytes, pixels, side, *days, units, settings.has_mail)
 
     is_gzip = status == 200 and accepts_gzip(request)
 
@@ -144,7 +158,8 @@ def html_page(
     sent = {**policy, **(headers or {})}
     if status != 200:
         return web.Response(body=render().body, status=status, content_type="text/html", charset="utf-8", headers=sent)
-    kept = _PAGES.get((template, files.version, socket, limits, origin, is_gzip, *made_of), render)
+    frame_of_page = (template, files.version, socket, limits, origin, is_gzip)
+    kept = _kept_pages(settings.kept_pages_bytes).get(frame_of_page, made_of, render)
     # The page reads the server's clock here, because no script can read the Date of its page (api/web/clock.js).
     sent |= {hdrs.CACHE_CONTROL: ASK_AGAIN, "Server-Timing": f'now;desc="{time.time() * 1000:.0f}"'}
     sent[hdrs.VARY] = ", ".join(filter(None, (sent.get(hdrs.VARY), hdrs.ACCEPT_ENCODING)))
@@ -187,7 +202,13 @@ async def asset(call: Call) -> web.Response:
 
 @cache
 def _limits(
-    picture_bytes: int, picture_pixels: int, picture_side: int, erase_after_days: int, units: Units, has_mail: bool
+    picture_bytes: int,
+    picture_pixels: int,
+    picture_side: int,
+    erase_after_days: int,
+    own_trash_days: int,
+    units: Units,
+    has_mail: bool,
 ) -> str:
     """Returns the limits that the page keeps or tells, as JSON: `{"forms": {"ReplyBody": {"text": {...}}}, ...}`."""
     limits = {
@@ -199,6 +220,7 @@ def _limits(
         "page_items": MAX_LIMIT,
         "counted_of_a_search": MAX_COUNTED_OF_A_SEARCH,
         "erase_after_days": erase_after_days,
+        "own_trash_days": own_trash_days,
         "currency": units.currency,
         "distance_unit": units.distance,
         "distances": DISTANCES,

@@ -11,17 +11,17 @@ from collections.abc import Callable, Hashable
 
 from api.pages.document import Page
 
-MOST_BYTES = 10_000_000
-"""Of all kept pages together, without what they share: thousands of cars."""
 LONGEST = 200_000
-"""Bytes of a page; longer ones are not kept."""
+"""Bytes of a page with what it is made of; longer ones are not kept."""
 
 
 class KeptPages:
     """The least recently opened page goes first."""
 
-    def __init__(self) -> None:
-        self._pages: OrderedDict[Hashable, Page] = OrderedDict()
+    def __init__(self, most_bytes: int) -> None:
+        """`most_bytes` is for all kept pages together, with what they are made of, without what they share."""
+        self._most_bytes = most_bytes
+        self._pages: OrderedDict[Hashable, tuple[Page, int]] = OrderedDict()
         self._bytes = 0
 
     @property
@@ -29,17 +29,19 @@ class KeptPages:
         """Bytes of all kept pages."""
         return self._bytes
 
-    def get(self, made_of: Hashable, render: Callable[[], Page]) -> Page:
-        """Returns the page that is made of this, rendered now or kept from before."""
-        kept = self._pages.get(made_of)
+    def get(self, frame: Hashable, made_of: tuple[Hashable, ...], render: Callable[[], Page]) -> Page:
+        """Returns the page that is made of this, rendered now or kept from before. Many pages share the `frame`."""
+        key = (frame, made_of)
+        kept = self._pages.get(key)
         if kept is not None:
-            self._pages.move_to_end(made_of)
-            return kept
+            self._pages.move_to_end(key)
+            return kept[0]
         page = render()
-        if page.own_bytes <= LONGEST:
-            self._pages[made_of] = page
-            self._bytes += page.own_bytes
-            while self._bytes > MOST_BYTES:
-                _, oldest = self._pages.popitem(last=False)
-                self._bytes -= oldest.own_bytes
+        size = page.own_bytes + sum(len(part) for part in made_of if isinstance(part, str | bytes))
+        if size <= LONGEST:
+            self._pages[key] = page, size
+            self._bytes += size
+            while self._bytes > self._most_bytes:
+                _, (_, gone) = self._pages.popitem(last=False)
+                self._bytes -= gone
         return page

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Annotated
 
 from marshmallow import ValidationError
+from marshmallow.fields import Boolean
 
 from api.devices import MAX_DEVICE_ID_LENGTH
 from api.password_rules import common_fault
@@ -14,7 +15,7 @@ from api.schemas import fields
 from api.schemas.bounds import Length
 from api.schemas.fields import EmailAddress, Password, Storable, Trimmed
 from shared.domain.declared import Text, left_out
-from shared.domain.passwords import CONTROL, has_control
+from shared.domain.passwords import unfit
 from shared.domain.second_factor import MAX_CODE_LENGTH
 from shared.domain.users import MAX_EMAIL_LENGTH, MAX_NAME_LENGTH, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 
@@ -22,7 +23,7 @@ from shared.domain.users import MAX_EMAIL_LENGTH, MAX_NAME_LENGTH, MAX_PASSWORD_
 def _is_hard_to_guess(password: str) -> None:
     # All validators run, so one error is enough for a password of a wrong length.
     if MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
-        fault = CONTROL if has_control(password) else common_fault(password)
+        fault = unfit(password) or common_fault(password)
         if fault:
             raise ValidationError(fault)
 
@@ -43,7 +44,8 @@ NewPassword = Annotated[
     str,
     partial(Password, MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH, validate=[_is_hard_to_guess]),
     "Not one of the passwords that many people use, and not the name or the e-mail address of the account. Composed "
-    "and decomposed characters are the same (RFC 8265, OpaqueString).",
+    "and decomposed characters are the same (RFC 8265, OpaqueString). No character is a control character, invisible "
+    "or not defined by Unicode.",
 ]
 # These two are only compared. A password that is too short is a wrong password, and an invalid address is unknown.
 GivenPassword = Annotated[str, partial(fields.GivenPassword, None, MAX_PASSWORD_LENGTH)]
@@ -57,6 +59,11 @@ DeviceId = Annotated[
     partial(Storable, validate=Length(max=MAX_DEVICE_ID_LENGTH)),
     "What the last log-in from this device gave. Then other people's wrong guesses do not keep the user out, and the "
     "user gets no mail about a new device.",
+]
+TakesRequests = Annotated[
+    bool,
+    partial(Boolean, truthy={True}, falsy={False}),
+    "Whether people may write to you about anything, or first only about a listing of yours.",
 ]
 GivenEmail = Annotated[str, partial(Trimmed, MAX_EMAIL_LENGTH)]
 
@@ -98,6 +105,7 @@ class ProfileBody:
     email: Email | None = left_out()
     password: NewPassword | None = left_out()
     current_password: GivenPassword | None = left_out()
+    takes_requests: TakesRequests | None = left_out()
 
     def __post_init__(self) -> None:
         if (self.email is not None or self.password is not None) and self.current_password is None:

@@ -16,7 +16,7 @@ from shared.domain.times import rfc3339
 from shared.events import topics
 from shared.events.messages import message_payload
 from shared.postgres import DatabaseUnavailable
-from shared.private_chat import EVENTS, is_limited, refuse_beginning
+from shared.private_chat import EVENTS, is_limited, refuse_beginning, refuse_warned
 
 
 class PrivateChat(OwnTopic):
@@ -29,7 +29,15 @@ class PrivateChat(OwnTopic):
     async def missed(self, user_id: int, after_id: int) -> dict[str, Any]:
         found = await self.context.catch_ups.get((user_id, after_id))
         assert found is not None
-        return {"messages": [message_payload(message) for message in found.messages], "complete": found.is_complete}
+        answer: dict[str, Any] = {
+            "messages": [message_payload(message) for message in found.messages],
+            "complete": found.is_complete,
+        }
+        if found.deleted:
+            answer["deleted"] = list(found.deleted)
+        if found.has_more_deleted:
+            answer["more_deleted"] = True
+        return answer
 
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
         kind = EVENTS.get(event) if isinstance(event, str) else None
@@ -41,6 +49,8 @@ class PrivateChat(OwnTopic):
             return self.limited(event)
         try:
             pushed = read(kind, payload)
+            if self.actor.has_warning:
+                await refuse_warned(pushed, context.chats, user_id)
             if is_limited(self.actor):
                 await refuse_beginning(pushed, context.chats, self.actor)
             outcome = await pushed.happen(context.chats, user_id)

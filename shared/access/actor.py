@@ -38,6 +38,8 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
     """True of moderators and admins who, for want of a second factor, have the role of a user now."""
     must_confirm: bool = False
     """True if the user may neither publish nor write first until the address is confirmed."""
+    has_warning: bool = False
+    """True if the user may neither publish nor write until a warning is read."""
     new_until: int = 0
     """Until when the account counts as new, in seconds since the epoch; 0 if it does not."""
 
@@ -48,6 +50,10 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
     def with_role(self, role: Role) -> Actor:
         """Returns the same user with another role."""
         return structs.replace(self, role=role, lacks_second_factor=False)
+
+    def with_warning(self, has_warning: bool) -> Actor:
+        """Returns the same user with or without a warning to read."""
+        return structs.replace(self, has_warning=has_warning)
 
 
 def kind_of(actor: Actor | None) -> Kind:

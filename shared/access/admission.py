@@ -130,20 +130,17 @@ class Admission:
             raise SessionEnded(user_id=user_id)
         if standing.is_banned:
             raise Banned(user_id=user_id)
-        if standing.lacks_second_factor and self._staff_needs_second_factor:
-            must_confirm = standing.must_confirm
-            return Actor(
-                user_id, session_id, Role.USER, standing.name, token_expires_at, token_issued_at, True, must_confirm
-            )
         new_until = standing.created_at + self._new_seconds if self._new_seconds and standing.created_at else 0
+        is_held_back = standing.lacks_second_factor and self._staff_needs_second_factor
         return Actor(
             user_id,
             session_id,
-            standing.role,
+            Role.USER if is_held_back else standing.role,
             standing.name,
             token_expires_at,
             token_issued_at,
-            False,
+            is_held_back,
             standing.must_confirm,
+            standing.has_warning,
             new_until,
         )

@@ -7,9 +7,15 @@ from typing import NotRequired, TypedDict
 from shared.domain import messages
 from shared.domain.declared import Id, Timestamp
 from shared.domain.times import rfc3339, rfc3339_or_none
+from shared.events import topics
 
 SEND = "send"
 """The event whose payload is a message."""
+REQUEST = "request"
+"""A user has accepted or declined what another one writes. Only the user's own devices are told."""
+
+DELETED = "deleted"
+"""The event that tells both sides that the sender has deleted a message."""
 
 # `from` is a keyword of Python, so this cannot be written as a class.
 Message = TypedDict(
@@ -54,3 +60,30 @@ def message_payload(message: messages.Message) -> Message:
     if message.deleted_at is not None:
         payload["deleted_at"] = rfc3339(message.deleted_at)
     return payload
+
+
+def told_topics(message: messages.Message) -> list[str]:
+    """Returns the topics on which the message is broadcast: both sides', or only its sender's."""
+    if message.is_told:
+        return topics.private_chats(message.to_id, message.from_id)
+    return [topics.private_chat(message.from_id)]
+
+
+def request_payload(other_id: int, decision: messages.Decision) -> dict[str, str]:
+    """Returns the payload of `request`: the other user, and what was decided."""
+    return {"with": str(other_id), "state": decision.value}
+
+
+MessageDeleted = TypedDict("MessageDeleted", {"id": Id, "from": str, "to": str, "deleted_at": Timestamp})
+"""The payload of `deleted`: the message's id, and its two sides."""
+
+
+def deleted_payload(deletion: messages.Deletion) -> MessageDeleted:
+    """Returns the payload of `deleted`. What only the sender ever had says that it is to the sender."""
+    to_id = deletion.from_id if deletion.to_id is None else deletion.to_id
+    return {
+        "id": deletion.message_id,
+        "from": str(deletion.from_id),
+        "to": str(to_id),
+        "deleted_at": rfc3339(deletion.deleted_at),
+    }

@@ -17,6 +17,11 @@ def private_chats(one_id: int, other_id: int) -> list[str]:
     return list(dict.fromkeys((private_chat(one_id), private_chat(other_id))))
 
 
+def told_of_deletion(from_id: int, to_id: int | None) -> list[str]:
+    """Returns the topics of those who had a deleted message; `to_id` is None if only its sender did."""
+    return [private_chat(from_id)] if to_id is None else private_chats(to_id, from_id)
+
+
 def user_of(topic: str) -> int | None:
     """Returns the user of a `private_chat` topic; None for any other topic."""
     return parse_id(topic.removeprefix(PRIVATE_CHAT)) if topic.startswith(PRIVATE_CHAT) else None
@@ -33,6 +38,10 @@ def alerts(user_id: int) -> str:
 def user_of_alerts(topic: str) -> int | None:
     """Returns the user of an `alerts` topic; None for any other topic."""
     return parse_id(topic.removeprefix(ALERTS)) if topic.startswith(ALERTS) else None
+
+
+MODERATION = "moderation"
+"""The topic of moderators and admins."""
 
 
 LISTING = "listing:"

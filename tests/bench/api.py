@@ -98,7 +98,8 @@ PAGES = {
 }
 """Pages, each beside the answer of the API that it shows."""
 MANY_PAGES = 5000
-"""More than the API keeps (api/pages/kept.py), so that each is rendered anew."""
+KEPT = 200
+"""So many of them are asked of an API that keeps them all."""
 _ON_SHOW = Statement(
     "",
     f"SELECT l.id, l.seller_id FROM {JOINED} WHERE l.status = 'available' AND {FOR_ANYONE} ORDER BY l.id DESC LIMIT %s",
@@ -188,25 +189,48 @@ async def beside_bare(api: Node, bare: Node, paths: Sequence[str], goal: float, 
     print(f"  ratio {ratio:.2f} (goal 0.7), p99 ratio {p99:.2f} (goal 1.3), goal {goal:,.0f}/s")
 
 
-async def pages_beside_answers(api: Node, found: Sequence[tuple[int, int]], seconds: float, rounds: int) -> None:
-    """Print how fast pages are, beside the answers that they show. `found` has ids of listings and of their sellers."""
-    print(f"pages beside the API's answers that they show, {MANY_PAGES} of each, {CONNECTIONS} connections")
+async def pages_beside_answers(
+    api: Node, forgetful: Node, found: Sequence[tuple[int, int]], seconds: float, rounds: int
+) -> None:
+    """Print how fast pages are, beside the answers that they show. `found` has ids of listings and of their sellers.
+
+    `forgetful` keeps no pages, so each is rendered anew.
+    """
+    print(
+        f"pages beside the answers that they show, {MANY_PAGES} each, {KEPT} of those kept, {CONNECTIONS} connections"
+    )
+    before_all = _memory(api.pid)
     for name, kinds in PAGES.items():
         shown, answers = ([kind.format(id=one, seller=seller) for one, seller in found] for kind in kinds)
-        cpu: dict[str, list[float]] = {"page": [], "page, gzip": [], "api": []}
+        ways = {
+            "rendered": (forgetful, shown, ""),
+            "rendered, gzip": (forgetful, shown, GZIP),
+            "kept": (api, shown[:KEPT], ""),
+            "kept, gzip": (api, shown[:KEPT], GZIP),
+            "api": (api, answers, ""),
+        }
+        cpu: dict[str, list[float]] = {which: [] for which in ways}
         rates: dict[str, list[float]] = {which: [] for which in cpu}
+        for header in ("", GZIP):
+            await measure(api.url, shown[:KEPT], seconds, header)
         for _ in range(rounds):
-            for which, paths, header in (("page", shown, ""), ("page, gzip", shown, GZIP), ("api", answers, "")):
-                before = _cpu(api.pid)
-                rate = await measure(api.url, paths, seconds, header)
-                cpu[which].append((_cpu(api.pid) - before) / rate.requests)
+            for which, (node, paths, header) in ways.items():
+                before = _cpu(node.pid)
+                rate = await measure(node.url, paths, seconds, header)
+                cpu[which].append((_cpu(node.pid) - before) / rate.requests)
                 rates[which].append(rate.per_second)
         for which in cpu:
             ratio = median(theirs / mine for mine, theirs in zip(cpu[which], cpu["api"], strict=True))
             compared = "" if which == "api" else f"   ratio {ratio:.2f} (goal 0.5)"
             print(
-                f"  {name}: {which:10}{max(rates[which]):9,.0f}/s {median(cpu[which]) * 1e6:8,.0f} us of CPU{compared}"
+                f"  {name}: {which:15}{max(rates[which]):9,.0f}/s {median(cpu[which]) * 1e6:8,.0f} us of CPU{compared}"
             )
+    print(f"  memory of the API that keeps pages: {before_all:.0f} MB before, {_memory(api.pid):.0f} MB after")
+
+
+def _memory(pid: int) -> float:
+    """Returns the resident memory of a process, in MB."""
+    return float(psutil.Process(pid).memory_info().rss / 1e6)
 
 
 def _cpu(pid: int) -> float:
@@ -328,13 +352,14 @@ async def main(given: argparse.Namespace) -> None:
             bare = await processes.start(
                 "tests.bench.bare_listings", "--port", str(port), "--database-url", url, port=port
             )
-            for node in (api, bare):
+            forgetful = await processes.api(KEPT_PAGES_BYTES="1")
+            for node in (api, forgetful, bare):
                 os.sched_setaffinity(node.pid, {cores[0]})
             found = await ListingSearch(database).find(
                 ListingFilter(), Sort.NEWEST, Viewer.of(None), after=Position(2**63 - 1, 2**63 - 1), limit=1000
             )
             on_show = await database.fetch(_ON_SHOW, MANY_PAGES)
-            await pages_beside_answers(api, on_show, given.seconds, given.rounds)
+            await pages_beside_answers(api, forgetful, on_show, given.seconds, given.rounds)
             if given.only_pages:
                 return
             await beside_bare(api, bare, ["/api/listings?limit=20"], 4400, given.seconds, given.rounds)

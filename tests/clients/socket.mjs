@@ -147,8 +147,8 @@ export class Socket {
   }
 
   /** The server answers the newest join with these messages. */
-  joined(messages = [], complete = true) {
-    this.last.joining.answer("ok", { messages, complete });
+  joined(messages = [], complete = true, more = {}) {
+    this.last.joining.answer("ok", { messages, complete, ...more });
   }
 
   hears(event, payload) {

@@ -14,7 +14,7 @@ from shared.access.push_key import new_push_key
 from shared.settings import Settings
 from tests.end_to_end.conftest import settings_on
 from tests.support.client import Person, Rest, Socket
-from tests.support.database import query
+from tests.support.database import acquaint, query
 from tests.support.processes import Node, Processes
 from tests.support.push_service import PushService, running_push_service
 from tests.support.servers import Servers
@@ -49,8 +49,15 @@ class World:
         return person
 
     async def write(self, who: Person, to: Person, text: str) -> int:
+        acquaint(self.settings.database_url, who.id, to.id)
         body = {"to": to.id, "message": text}
         return int((await self.rest.call("POST", "/api/messages", 201, who=who, body=body))["id"])
+
+    def listing(self, seller: Person) -> int:
+        [[category]] = self.rows("INSERT INTO categories (name) VALUES (gen_random_uuid()) RETURNING id")
+        sql = """INSERT INTO listings (seller_id, category_id, title, content) VALUES (%s, %s, 'A car', 'It drives.')
+                 RETURNING id"""
+        return int(self.rows(sql, seller.id, category)[0][0])
 
     def rows(self, sql: str, *parameters: Any) -> list[Any]:
         return query(self.settings.database_url, sql, *parameters)
@@ -74,15 +81,16 @@ async def world(quick_settings: Settings, tmp_path_factory: pytest.TempPathFacto
         await processes.stop()
 
 
-@pytest.mark.parametrize("topic", ["private_chat", "alerts"])
+@pytest.mark.parametrize("topic", ["private_chat", "alerts", "listing"])
 async def test_whoever_has_a_socket_on_another_node_is_told_only_when_it_has_left(world: World, topic: str) -> None:
     ann, bob, carol = [await world.person(name) for name in ("Ann", "Bob", "Carol")]
+    joined = world.listing(ann) if topic == "listing" else bob.id
     async with (
         await Socket.connect(world.gateways[0].socket_url, ann.token) as anns,
         await Socket.connect(world.gateways[1].socket_url, bob.token) as bobs,
     ):
         await anns.join(ann.topic)
-        await bobs.join(f"{topic}:{bob.id}")
+        assert (await bobs.join(f"{topic}:{joined}"))["status"] == "ok"
         await anns.push(ann.topic, "send", {"to": str(bob.id), "message": "Bob?"})
         for number in range(2):
             # Whoever is away is told; what waits for Bob was looked at before.
@@ -122,6 +130,7 @@ async def test_an_api_that_is_killed_between_two_looks_leaves_the_rest_to_anothe
     world.api.kill()
     # Nobody looks again for an hour, except at what this test sets back.
     slow = await world.processes.api(AWAY_SECONDS="3600")
+    acquaint(world.settings.database_url, ann.id, bob.id)
     async with Rest(slow.url) as rest:
         await rest.call("POST", "/api/messages", 201, who=ann, body={"to": bob.id, "message": "Hello"})
     await until(
@@ -137,6 +146,7 @@ async def test_a_mail_is_written_once_although_an_api_is_killed_between_two_look
     ann, bob = await world.person("Ann"), await world.person("Bob")
     world.api.kill()
     slow = await world.processes.api(AWAY_SECONDS="3600")
+    acquaint(world.settings.database_url, ann.id, bob.id)
     async with Rest(slow.url) as rest:
         await rest.call("POST", "/api/messages", 201, who=ann, body={"to": bob.id, "message": "Hello"})
     mine = f"way = 'mail' AND user_id = {bob.id}"

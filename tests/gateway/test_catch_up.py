@@ -9,12 +9,12 @@ import pytest
 
 from gateway.catch_up import MARGIN_SECONDS, CatchUp
 from gateway.channel import Channel, JoinResult, Ok
-from gateway.missed import MissedAlerts, MissedMessages
+from gateway.missed import MissedAlerts, MissedDeletions, MissedMessages
 from gateway.runtime.endpoint import Endpoint
 from shared.domain.alerts import AlertKind
-from shared.domain.messages import Message
+from shared.domain.messages import Deletion, Message
 from shared.events.alerts import alert_payload
-from shared.events.messages import SEND, message_payload
+from shared.events.messages import DELETED, SEND, deleted_payload, message_payload
 from shared.postgres import DatabaseUnavailable
 from shared.repositories.alerts import Alert
 from tests.gateway.nodes import Client, start_node
@@ -109,6 +109,46 @@ async def test_waiting_gaps_are_read_together_when_the_database_is_back(node: En
     # The gap includes the time in which the database was away.
     assert asked > 60 + MARGIN_SECONDS + 0.5
     assert [one.payload["id"] for one in seven.take()] == [1]
+    await catch_up.stop()
+
+
+class StoredDeletions:
+    """Stands for Postgres: messages were deleted in another order than they were sent."""
+
+    def __init__(self) -> None:
+        sides = [(9, 7, 8), (3, 8, 7), (5, 7, 9), (4, 7, None)]
+        self.deletions = [
+            Deletion(message_id, from_id, to_id, datetime.now(UTC), number)
+            for number, (message_id, from_id, to_id) in enumerate(sides, 1)
+        ]
+
+    async def last_deletion_before(self, seconds: float) -> int:
+        return 0
+
+    async def deletions_after(self, user_ids: Sequence[int], number: int, limit: int) -> list[Deletion]:
+        wanted = [one for one in self.deletions if {one.from_id, one.to_id} & set(user_ids) and one.number > number]
+        return wanted[:1]
+
+
+async def test_missed_deletions_are_sent_once_to_those_who_had_the_message(
+    node: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.catch_up.PAGE", 1)
+    stored = StoredDeletions()
+    catch_up = CatchUp(node, MissedMessages(Stored()), MissedDeletions(stored))
+    seven, eight = await joined(node, 7), await joined(node, 8)
+    # That a message was delivered does not mean that its deletion was.
+    node.broadcast("private_chat:7", SEND, message_payload(message(9, 7, 8)))
+    node.broadcast("private_chat:7", DELETED, deleted_payload(stored.deletions[2]))
+    seven.take()
+    catch_up.gap(1)
+    await wait_for_runs(catch_up, 1)
+    # The recipient of the last one never had it.
+    assert [(one.event, one.payload["id"]) for one in seven.take()] == [(DELETED, 9), (DELETED, 3), (DELETED, 4)]
+    assert [(one.event, one.payload["id"]) for one in eight.take()] == [(DELETED, 9), (DELETED, 3)]
+    catch_up.gap(1)
+    await wait_for_runs(catch_up, 2)
+    assert seven.take() == eight.take() == []
     await catch_up.stop()
 
 

@@ -22,6 +22,7 @@ export class Inbox {
   #announce;
   #notify;
   #pageItems;
+  #sanctioned;
   #me = "";
   #chat = null;
   #threads = new Map();
@@ -29,16 +30,19 @@ export class Inbox {
   #toldTypingAt = 0;
   /** Ids of users whose conversations must be loaded again. */
   #stale = new Set();
+  /** Ids of messages that were deleted while this page was open: a deletion may arrive before its message. */
+  #deleted = new Map();
   #asking = null;
   #askAgain = null;
   #listeners = [];
 
   /**
    * `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` speaks to screen readers,
-   * `notify({user, message})` may show a notification. `pageItems` is the most items on a page of the API.
+   * `notify({user, message})` may show a notification; `sanctioned(sanction)` hears what moderators do. `pageItems` is the most items on a page of the API.
    */
-  constructor({ connection, api, announce, notify = () => {}, pageItems }) {
+  constructor({ connection, api, announce, notify = () => {}, sanctioned = () => {}, pageItems }) {
     this.#notify = notify;
+    this.#sanctioned = sanctioned;
     this.#pageItems = pageItems;
     this.#connection = connection;
     this.#api = api;
@@ -58,7 +62,10 @@ export class Inbox {
       onCaughtUp: () => this.#caughtUp(),
       onRead: ({ by, with: other, up_to }) => this.#read(by, other, up_to),
       onTyping: ({ from }) => this.#isTyping(from),
+      onDeleted: (message) => this.deleted(message),
+      onMoreDeleted: () => this.#forgetThreads(),
       onChange: () => this.#tell(),
+      on: { sanction: (sanction) => this.#sanctioned(sanction) },
     });
     this.outbox.open(this.#chat, this.#me);
   }
@@ -73,6 +80,7 @@ export class Inbox {
     for (const timer of this.#typing.values()) clearTimeout(timer);
     this.#typing.clear();
     this.#stale = new Set();
+    this.#deleted.clear();
     this.#asking = null;
   }
 
@@ -117,6 +125,25 @@ export class Inbox {
   markRead(userId) {
     const upTo = this.#threads.get(userId)?.newestUnread(this.#me);
     if (upTo && this.#chat?.read(userId, upTo)) this.#read(this.#me, userId, upTo);
+  }
+
+  /** Drops the text of a message that its sender has deleted; `from` is known if it was deleted just now. */
+  deleted({ id, from = null, deleted_at: at = new Date().toISOString() }) {
+    this.#deleted.set(id, at);
+    for (const thread of this.#threads.values()) thread.delete(id, at);
+    for (const [userId, one] of this.conversations) {
+      if (one.last_message.id === id) one.last_message = { ...one.last_message, message: "", deleted_at: at };
+      // Nobody has to read it any more.
+      if (userId === from && one.unread_count > 0) this.ask(userId);
+    }
+    this.#tell();
+  }
+
+  /** More was deleted than the server names: the threads are loaded again. */
+  #forgetThreads() {
+    for (const thread of this.#threads.values()) thread.loadAgain().then(() => this.#tell(), () => {});
+    this.#stale = new Set(this.conversations.keys());
+    this.#ask();
   }
 
   /** Loads the conversation with that person again. Resolves when the request has ended, also if it failed. */
@@ -198,7 +225,9 @@ export class Inbox {
     } while (cursor);
   }
 
-  #received(message, isLive) {
+  #received(received, isLive) {
+    const at = this.#deleted.get(received.id);
+    const message = at ? { ...received, message: "", deleted_at: at } : received;
     const isMine = message.from === this.#me;
     const other = isMine ? message.to : message.from;
     if (isMine) this.outbox.seen(message);
@@ -211,8 +240,8 @@ export class Inbox {
       // The answer to a current request may be older than this message.
       if (!isLive || this.#asking) this.#stale.add(other);
       conversation.last_message = message;
-      if (!isMine) conversation.unread_count += 1;
-      if (!isMine && isNew && isLive) {
+      if (!isMine && !message.deleted_at) conversation.unread_count += 1;
+      if (!isMine && isNew && isLive && !message.deleted_at) {
         this.#announce(`${isolated(conversation.user.name)}: ${message.message}`);
         this.#notify({ user: conversation.user, message });
       }
@@ -226,9 +255,12 @@ export class Inbox {
     this.#tell();
   }
 
-  #sent(one, { id, inserted_at }) {
-    const { to, message, listing_id } = one;
-    this.#received({ id, from: this.#me, to, message, listing_id, inserted_at, read_at: null }, true);
+  #sent(one, { id, inserted_at, deleted_at }) {
+    const { to, listing_id } = one;
+    // Another tab may have sent it, and it may have been deleted since.
+    const isDeleted = deleted_at ? { deleted_at } : {};
+    const message = deleted_at ? "" : one.message;
+    this.#received({ id, from: this.#me, to, message, listing_id, inserted_at, read_at: null, ...isDeleted }, true);
   }
 
   #read(by, other, upTo) {

@@ -18,7 +18,10 @@ export class Thread {
 
   /** Returns whether the message was new. It can come several times: live, from history, and from catching up. */
   add(message) {
-    if (this.#ids.has(message.id)) return false;
+    if (this.#ids.has(message.id)) {
+      if (message.deleted_at) this.delete(message.id, message.deleted_at);
+      return false;
+    }
     this.#ids.add(message.id);
     const place = this.messages.findLastIndex((one) => one.id < message.id) + 1;
     this.messages.splice(place, 0, message);
@@ -41,11 +44,29 @@ export class Thread {
     }
   }
 
+  /** Loads every page again that is loaded: messages may have been deleted. */
+  async loadAgain() {
+    const oldest = this.messages[0]?.id ?? Infinity;
+    let cursor = null;
+    do {
+      const query = { limit: PAGE, cursor };
+      const page = await this.#api.get(`/api/conversations/${this.userId}/messages`, { query });
+      for (const message of page.data) if (message.id >= oldest) this.add(message);
+      cursor = page.data.at(-1)?.id > oldest ? page.next_cursor : null;
+    } while (cursor);
+  }
+
   /** If the history was loaded, loads what has come since: the chat delivers only later messages. */
   async loadNewest() {
     if (!this.isLoaded && !this.isLoading) return;
     const page = await this.#api.get(`/api/conversations/${this.userId}/messages`, { query: { limit: PAGE } });
     for (const message of page.data) this.add(message);
+  }
+
+  /** Drops the text of a message that its sender has deleted. */
+  delete(id, at) {
+    const message = this.messages.find((one) => one.id === id);
+    if (message) Object.assign(message, { message: "", deleted_at: at });
   }
 
   /** Notes that `by` has read the messages sent to them, up to the id `upTo`, at the time `at`. */

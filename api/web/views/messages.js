@@ -66,6 +66,14 @@ export class Messages extends View {
     submit: () => this.#block(true),
   });
 
+  deleting = new Dialog(this, "delete-message", {
+    title: () => "Delete this message?",
+    action: "Delete",
+    isDanger: true,
+    fields: () => html`<p>Its text is gone for both of you, for good. Both see that there was a message.</p>`,
+    submit: (_, message) => this.#delete(message),
+  });
+
   start() {
     this.userId = this.params.user_id ?? null;
     if (!this.userId) return;
@@ -161,7 +169,7 @@ export class Messages extends View {
               ? "Blocked"
               : inbox.isTyping(id)
                 ? "is typing…"
-                : html`${last.from === inbox.me ? "You: " : ""}<bdi>${last.message}</bdi>`}
+                : html`${last.from === inbox.me ? "You: " : ""}${inWords(last)}`}
           </span>
         </span>
         <span class="conversation-side">
@@ -216,7 +224,8 @@ export class Messages extends View {
           : nothing}
         <p class="typing quiet small-text">${inbox.isTyping(this.userId) ? html`<bdi translate="no">${name}</bdi> is typing…` : ""}</p>
       </div>
-      ${this.#closed(name) ?? this.#composer(name)} ${this.blocking.template()} ${this.reporting.template()}
+      ${this.#closed(name) ?? this.#composer(name)} ${this.blocking.template()} ${this.deleting.template()}
+      ${this.reporting.template()}
     </section>`;
   }
 
@@ -229,7 +238,8 @@ export class Messages extends View {
   }
 
   #report(name) {
-    const theirs = this.thread.messages.filter((one) => one.from === this.userId).slice(-MOST_TO_REPORT);
+    const isTheirs = (one) => one.from === this.userId && !one.deleted_at;
+    const theirs = this.thread.messages.filter(isTheirs).slice(-MOST_TO_REPORT);
     const choices = [
       ["", "Choose…"],
       ...theirs.reverse().map((one) => [`/api/messages/${one.id}`, `“${shortened(one.message)}”`]),
@@ -280,10 +290,10 @@ export class Messages extends View {
     <li class="message ${isMine ? "mine" : ""}" data-message=${message.id}>
       <span class="for-readers">${isMine ? "You" : html`<bdi translate="no">${nameOf(this.other)}</bdi>`}:</span>
       ${this.#warning(message)}
-      <p class="bubble user-text" dir="auto">${this.#isStranger ? message.message : userText(message.message)}</p>
+      <div class="message-line">${isMine && !message.deleted_at ? this.#deleteButton(message) : nothing} ${bubble(message, this.#isStranger)}</div>
       <p class="message-foot quiet small-text ${isTogether && !isLast ? "for-readers" : ""}">
         ${inDay(message.inserted_at)}
-        ${isLast && message.read_at ? html`<span class="read"> · Read</span>` : nothing}
+        ${isLast && message.read_at && !message.deleted_at ? html`<span class="read"> · Read</span>` : nothing}
       </p>
     </li>`;
   }
@@ -301,6 +311,18 @@ export class Messages extends View {
       This stranger gives you ${listed(found.map((kind) => CONTACTS[kind]))}. Fraud often begins so: write here, and pay nothing before
       you have seen the car.
     </p>`;
+  }
+
+  #deleteButton(message) {
+    return html`<button class="message-delete" aria-label=${`Delete “${shortened(message.message)}”`} title="Delete" @click=${() => this.deleting.open(message)}>
+      <span aria-hidden="true">×</span>
+    </button>`;
+  }
+
+  async #delete(message) {
+    await api.delete(`/api/messages/${message.id}`);
+    inbox.deleted(message);
+    announce("The message is deleted.");
   }
 
   /** The car that the message before named last; undefined if none did. */
@@ -481,6 +503,15 @@ export class Messages extends View {
 
 const CONTACTS = { link: "a link", phone: "a phone number", mail: "a mail address" };
 const listed = (words) => words.join(", ").replace(/, ([^,]*)$/, " and $1");
+/** What a message says, in a list of conversations. */
+const inWords = (message) => (message.deleted_at ? "Message deleted" : html`<bdi>${message.message}</bdi>`);
+
+/** What a stranger writes has no links. */
+function bubble(message, isPlain) {
+  if (message.deleted_at) return html`<p class="bubble is-deleted">Message deleted</p>`;
+  return html`<p class="bubble user-text" dir="auto">${isPlain ? message.message : userText(message.message)}</p>`;
+}
+
 const shortened = (text) => ([...text].length > 60 ? `${[...text].slice(0, 59).join("")}…` : text);
 /** The first letter of a name, which may begin with other signs. */
 const initial = (user) => (/[\p{L}\p{N}]/u.exec(nameOf(user))?.[0] ?? "?").toUpperCase();

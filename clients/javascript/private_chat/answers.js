@@ -11,8 +11,10 @@ export function isPage(messages) {
   return Array.isArray(messages) && messages.every(isMessage)
 }
 
-/** Returns the reply to a join, `{messages, complete}`, or null if it is malformed. */
+/** Returns the reply to a join, `{messages, complete, deleted, more_deleted}`, or null if it is malformed. */
 export function readJoin(answer) {
-  const isReadable = isPage(answer?.messages) && typeof answer.complete === "boolean"
+  const areIds = (ids) => Array.isArray(ids) && ids.every(isId)
+  const isReadable =
+    isPage(answer?.messages) && typeof answer.complete === "boolean" && (answer.deleted === undefined || areIds(answer.deleted))
   return isReadable ? answer : null
 }

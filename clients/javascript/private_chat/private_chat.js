@@ -26,6 +26,9 @@ export class PrivateChat {
    * `onMessage(message, {isLive})`: called once for each message, `{id, from, to, message, listing_id, inserted_at,
    * read_at}`; `isLive` is false for messages from catching up.
    * `onRead({by, with, up_to})`, `onTyping({from, to})`: acts of the other person, or of this user on another device.
+   * `onDeleted({id})`: the sender has deleted the message; live, also `{from, to, deleted_at}`. It may come before the message
+   * itself, or again. `onMoreDeleted()`: more were deleted while the client was away than the server names: read again the
+   * conversations that you keep.
    * `on`: functions for other events of the topic, by event name: `{wave: ({from, to}) => ...}`.
    * `onChange()`: a message of `send` has started or stopped being under way.
    * `onCaughtUp()`: no message is missing now. `onLost()`: the connection is lost; the client reconnects by itself.
@@ -38,7 +41,7 @@ export class PrivateChat {
   constructor(socket, userId, options) {
     const { afterId, onMessage, onCaughtUp, onLost, onRefused, readOn, retryMs = RETRY_MS } = options ?? {}
     this.#retryMs = retryMs
-    const heard = { ...options?.on, read: options?.onRead, typing: options?.onTyping }
+    const heard = { ...options?.on, read: options?.onRead, typing: options?.onTyping, deleted: options?.onDeleted }
     this.#member = {
       readOn,
       afterId: () => this.#afterId,
@@ -52,6 +55,10 @@ export class PrivateChat {
       caughtUp: () => tell(onCaughtUp),
       lost: () => tell(onLost),
       refused: (reason) => tell(onRefused, reason),
+      deleted: (ids, hasMore) => {
+        for (const id of ids) tell(heard.deleted, { id })
+        if (hasMore) tell(options?.onMoreDeleted)
+      },
       events: Object.keys(heard),
       heard: (event, payload) => tell(heard[event], payload),
       changed: () => tell(options?.onChange),

@@ -187,8 +187,9 @@ export class Topic {
     const found = readJoin(answer)
     // The answer is malformed, so it does not say that this is everything.
     if (found === null) return this.#later(() => this.#rejoin())
-    const { messages, complete } = found
+    const { messages, complete, deleted = [], more_deleted: hasMore = false } = found
     this.#missed(messages)
+    if (deleted.length) this.#tell((member) => member.deleted(deleted, hasMore))
     if (!complete) {
       const readOn = [...this.#members].find((member) => member.readOn)?.readOn
       // An answer with nothing new would be the same again: pause first.

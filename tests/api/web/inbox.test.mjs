@@ -419,3 +419,42 @@ test("a message that arrives live is given to the notifications, and one of mine
   await settled();
   assert.deepEqual(told, [["Ann", 2]]);
 });
+
+test("a message that its sender deletes loses its text in the list and in the conversation", async () => {
+  rest.store(1, ANN, ME);
+  rest.store(2, ANN, ME, "my card is 4929");
+  await open();
+  await inbox.thread(ANN).loadOlder();
+  assert.equal(inbox.unread, 2);
+  Object.assign(rest.messages[1], { message: "", deleted_at: "later", read_at: "later" });
+  socket.hears("deleted", { id: 2, from: ANN, to: ME, deleted_at: "later" });
+  await settled();
+  assert.deepEqual([texts(), inbox.unread], [[["Ann", "", 1]], 1]);
+  assert.deepEqual(
+    inbox.thread(ANN).messages.map(({ message, deleted_at }) => [message, deleted_at]),
+    [["number 1", undefined], ["", "later"]],
+  );
+});
+
+test("a deletion that arrives before its message keeps the text away, and nothing is announced", async () => {
+  rest.store(1, ANN, ME);
+  await open();
+  await inbox.thread(ANN).loadOlder();
+  socket.hears("deleted", { id: 2, from: ANN, to: ME, deleted_at: "later" });
+  socket.hears("send", { ...rest.messages[0], id: 2, message: "my card is 4929" });
+  await settled();
+  assert.deepEqual([inbox.thread(ANN).messages.at(-1).message, announced], ["", []]);
+});
+
+test("catching up drops the texts of what was deleted meanwhile", async () => {
+  rest.store(1, ANN, ME);
+  rest.store(2, ANN, ME);
+  await open();
+  await inbox.thread(ANN).loadOlder();
+  for (const message of rest.messages) Object.assign(message, { message: "", deleted_at: "later" });
+  socket.breaks();
+  socket.opens();
+  socket.joined([], true, { deleted: [2], more_deleted: true });
+  await settled();
+  assert.deepEqual([thread(ANN), inbox.thread(ANN).messages.map(({ message }) => message)], [[1, 2], ["", ""]]);
+});

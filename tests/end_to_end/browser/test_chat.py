@@ -60,6 +60,30 @@ async def test_two_people_on_two_nodes_chat_live(site: Site, open_page: Open) ->
     assert await anns.locator(".connection").get_attribute("data-longpoll") == "false"
 
 
+async def test_a_deleted_message_is_gone_on_both_sides_live_and_after_a_reload(site: Site, open_page: Open) -> None:
+    ann, bob = await two_people(site)
+    anns, second = [await open_page(f"/messages/{bob.id}", ann, node=node) for node in (0, 1)]
+    bobs = await open_page(f"/messages/{ann.id}", bob, node=1)
+    for page in (anns, second, bobs):
+        await is_live(page)
+    await write(anns, "My number is 0171")
+    await expect(messages(bobs)).to_have_text(["My number is 0171"])
+    await write(bobs, "Thank you")
+    await expect(messages(anns)).to_have_count(2)
+    await expect(bobs.locator("[data-message]").first.get_by_role("button")).to_have_count(0)
+
+    await anns.get_by_role("button", name="Delete “My number is 0171”").click()
+    await anns.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    await expect(messages(anns)).to_have_text(["My number is 0171", "Thank you"])
+    await anns.get_by_role("button", name="Delete “My number is 0171”").click()
+    await anns.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    for page in (anns, second, bobs):
+        await expect(messages(page)).to_have_text(["Message deleted", "Thank you"])
+    await bobs.reload()
+    await expect(messages(bobs)).to_have_text(["Message deleted", "Thank you"])
+    await expect(bobs.get_by_text("0171")).to_have_count(0)
+
+
 async def test_the_chat_uses_long_polling_if_websockets_are_refused(
     site: Site, open_page: Open, behind_door: BehindDoor
 ) -> None:
