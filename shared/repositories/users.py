@@ -46,7 +46,8 @@ _STANDINGS = Statement(
     "user_standings",
     f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL,
                CASE WHEN s.id IS NULL THEN floor(extract(epoch FROM u.tokens_valid_after))::bigint END,
-               u.role <> 'user' AND NOT u.has_second_factor, u.must_confirm, u.has_warning
+               u.role <> 'user' AND NOT u.has_second_factor, u.must_confirm, u.has_warning,
+               CASE WHEN u.role = 'user' THEN floor(extract(epoch FROM u.created_at))::bigint ELSE 0 END
         FROM unnest($1, $2) AS asked (user_id, session_id)
         JOIN users u ON u.id = asked.user_id AND u.deleted_at IS NULL
         LEFT JOIN sessions s ON s.id = asked.session_id""",
