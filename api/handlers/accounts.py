@@ -189,6 +189,7 @@ async def change(call: Call) -> answers.Profile:
             password_hash=password_hash,
             checked_hash=checked_hash,
             link=new_link(settings.address_link_seconds) if settings.has_mail else None,
+            most_links=settings.max_address_links,
             must_confirm=settings.confirms_addresses,
         )
     if password_hash is not None:
