@@ -463,6 +463,11 @@ class Settings:
         return bool(self.smtp_url) or not self.is_production
 
     @property
+    def mail_folder(self) -> Path | None:
+        """Where mails are written instead of being sent; None if they are sent, or if there are none."""
+        return self.data_directory / "mail" if self.has_mail and not self.smtp_url else None
+
+    @property
     def confirms_addresses(self) -> bool:
         """Whether people have to confirm their addresses."""
         return self.confirm_addresses == "on" or (not self.confirm_addresses and bool(self.smtp_url))

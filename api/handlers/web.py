@@ -126,7 +126,8 @@ def html_page(
     files, socket, origin = assets(settings), _gateway(settings, request) + "/socket", origin_of_site(settings, request)
     units = Units.of(settings)
     pixels, side = settings.max_picture_pixels, settings.picture_side
-    limits = _limits(settings.max_picture_bytes, pixels, side, settings.erase_after_days, units, settings.has_mail)
+    mail = (settings.has_mail, str(settings.mail_folder or ""))
+    limits = _limits(settings.max_picture_bytes, pixels, side, settings.erase_after_days, units, *mail)
 
     is_gzip = status == 200 and accepts_gzip(request)
 
@@ -194,7 +195,13 @@ async def asset(call: Call) -> web.Response:
 
 @cache
 def _limits(
-    picture_bytes: int, picture_pixels: int, picture_side: int, erase_after_days: int, units: Units, has_mail: bool
+    picture_bytes: int,
+    picture_pixels: int,
+    picture_side: int,
+    erase_after_days: int,
+    units: Units,
+    has_mail: bool,
+    mail_folder: str,
 ) -> str:
     """Returns the limits that the page keeps or tells, as JSON: `{"forms": {"ReplyBody": {"text": {...}}}, ...}`."""
     limits = {
@@ -210,6 +217,7 @@ def _limits(
         "distance_unit": units.distance,
         "distances": DISTANCES,
         "mail": has_mail,
+        "mail_folder": mail_folder,
     }
     return msgspec.json.encode(limits).decode()
 
