@@ -23,6 +23,7 @@ from shared.domain import (
     listings,
     mails,
     messages,
+    moderation,
     passkeys,
     pictures,
     push,
@@ -31,6 +32,7 @@ from shared.domain import (
     reports,
     sanctions,
     second_factor,
+    uploads,
     users,
 )
 from shared.domain.alerts import MAX_FAVOURITES, MAX_SEARCHES
@@ -207,6 +209,14 @@ class Blocked(Problem):
     status, slug, title = 403, "blocked", "The recipient has blocked you"
 
 
+class Blocking(Problem):
+    status, slug, title = 403, "blocking", "You have blocked this person"
+
+
+class NoRequests(Problem):
+    status, slug, title = 403, "only-about-listings", "This person takes messages only about their listings"
+
+
 class NotConfirmed(Problem):
     status, slug, title = 403, "address-not-confirmed", "Confirm your e-mail address first"
 
@@ -291,6 +301,23 @@ class AlreadyReported(Problem):
 
 class ListingIsFull(Problem):
     status, slug, title = 409, "too-many-pictures", f"A listing has room for {in_words(MAX_PICTURES)} pictures"
+
+
+class MismatchingOffset(Problem):
+    """`Upload-Offset` of the answer says where the upload is. The draft names this type and the next two."""
+
+    status, slug, title = 409, "mismatching-upload-offset", "The upload is at another offset"
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"{offset} bytes have arrived.", headers={"Upload-Offset": str(offset)})
+
+
+class InconsistentLength(Problem):
+    status, slug, title = 400, "inconsistent-upload-length", "The upload has another length"
+
+
+class CompletedUpload(Problem):
+    status, slug, title = 410, "completed-upload", "The upload is complete"
 
 
 class TooManySearches(Problem):
@@ -436,6 +463,9 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     users.NoLongerAllowed: _is(Forbidden),
     mails.LinkUsed: _is(InvalidLink),
     messages.Blocked: _is(Blocked),
+    messages.Blocking: _is(Blocking),
+    messages.NoRequests: _is(NoRequests),
+    messages.NoConversation: _is(NotFound),
     messages.MessageNotFound: _is(NotFound),
     messages.NotConfirmed: _is(NotConfirmed),
     messages.UnreadWarning: _is(UnreadWarning),
@@ -454,6 +484,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     repeats.KeyReused: _is(KeyReused),
     replies.ReplyNotFound: _is(NotFound),
     reports.ReportNotFound: _is(NotFound),
+    moderation.NothingWaits: _is(NotFound),
     reports.AlreadyReported: _is(AlreadyReported),
     reports.OwnReported: lambda _: Conflict("It is about yourself."),
     sanctions.StaffProtected: _is(StaffProtected),
@@ -470,6 +501,11 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     ),
     pictures.ListingIsFull: _is(ListingIsFull),
     pictures.FilesGivenUp: lambda _: Unavailable("It took too long. Try again.", retry_after_seconds=5),
+    uploads.UploadNotFound: _is(NotFound),
+    uploads.UploadsFull: lambda _: Unavailable("Too many uploads are unfinished.", retry_after_seconds=60),
+    uploads.CompletedUpload: _is(CompletedUpload),
+    uploads.MismatchingOffset: lambda error: MismatchingOffset(error.offset),
+    uploads.InconsistentLength: _is(InconsistentLength),
     picture_errors.PictureMissing: _is(NotFound),
     picture_errors.UnsupportedPicture: lambda error: WrongMediaType(_sentence(error.reason)),
     picture_errors.PictureTooLarge: lambda error: TooLarge(_sentence(error.reason)),

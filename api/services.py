@@ -18,6 +18,7 @@ from api.mail_links import MailLinks
 from api.passkey_ceremonies import Ceremonies
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
+from api.pictures.receiving import Receiving
 from api.pictures.storage import PictureStorage
 from api.pictures.workers import PictureWorkers
 from api.push.vapid import Vapid
@@ -50,6 +51,7 @@ from shared.repositories.mail_choices import MailChoiceRepository
 from shared.repositories.mail_links import MailLinkRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
+from shared.repositories.moderation_queue import ModerationQueue
 from shared.repositories.nodes import API_PREFIX
 from shared.repositories.notes import NoteRepository
 from shared.repositories.outbox import Outbox
@@ -67,6 +69,7 @@ from shared.repositories.shared_reads import SharedReads
 from shared.repositories.sitemap import SitemapRepository
 from shared.repositories.suggestions import SuggestionRepository
 from shared.repositories.trash import TrashRepository
+from shared.repositories.uploads import UploadRepository
 from shared.repositories.users import UserRepository
 from shared.security_events import SecurityEvents
 from shared.settings import Settings
@@ -115,6 +118,7 @@ class Services:
     trash: TrashRepository
     replies: ReplyRepository
     reports: ReportRepository
+    moderation_queue: ModerationQueue
     sanctions: SanctionRepository
     notes: NoteRepository
     saved_searches: SavedSearchRepository
@@ -127,6 +131,8 @@ class Services:
     audit: AuditRepository
     pictures: PictureRepository
     picture_workers: PictureWorkers
+    receiving: Receiving
+    uploads: UploadRepository
     picture_storage: PictureStorage
     abandoned_files: AbandonedFiles
     chores: Chores
@@ -188,9 +194,10 @@ class Services:
             search_places=SearchPlaces(settings.max_searches, settings.max_waiting_searches),
             listing_access=ListingAccess(database),
             sitemap=SitemapRepository(database),
-            trash=TrashRepository(database),
+            trash=TrashRepository(database, own_days=settings.own_trash_days),
             replies=ReplyRepository(database, has_mail=settings.has_mail),
             reports=ReportRepository(database),
+            moderation_queue=ModerationQueue(database),
             sanctions=SanctionRepository(database, has_mail=settings.has_mail),
             notes=NoteRepository(database),
             saved_searches=SavedSearchRepository(database, search.query),
@@ -203,6 +210,8 @@ class Services:
             audit=AuditRepository(database),
             pictures=pictures,
             picture_workers=PictureWorkers.from_settings(settings),
+            receiving=Receiving(settings.max_arriving_parts),
+            uploads=UploadRepository(database),
             picture_storage=storage,
             abandoned_files=AbandonedFiles(pictures, storage, settings.abandoned_files_seconds),
             chores=Chores(settings),
@@ -228,7 +237,8 @@ class Services:
             notes=NoteRepository(transaction),
             saved_searches=SavedSearchRepository(transaction, self.saved_searches.words),
             pictures=PictureRepository(transaction),
-            trash=TrashRepository(transaction),
+            uploads=UploadRepository(transaction),
+            trash=TrashRepository(transaction, own_days=self.settings.own_trash_days),
             outbox=self.outbox.within(transaction),
             sessions=SessionRepository(transaction),
         )

@@ -192,6 +192,7 @@ async def change(call: Call) -> answers.Profile:
             link=new_link(settings.address_link_seconds) if settings.has_mail else None,
             most_links=settings.max_address_links,
             must_confirm=settings.confirms_addresses,
+            takes_requests=body.takes_requests,
         )
     if password_hash is not None:
         call.tell(SecurityEvent.PASSWORD_CHANGED)

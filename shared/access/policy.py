@@ -6,6 +6,7 @@ Where the product's description is silent, the grid follows what users of classi
   profiles beyond the seller's name, so that nobody can collect profiles.
 - The owner and moderators see a hidden listing. The owner can still edit and delete it, but not unhide it.
 - The owner, moderators and admins see a listing that has ended. Only the owner can renew it.
+- Whoever deletes an own listing finds it in the trash for a while, and can take it back; not one that an admin deleted.
 - A moderator is a user with additional tools: moderators hide other users' listings, but do not edit or delete them.
 - Moderators warn and suspend users, and write notes that only moderators and admins read; each deletes their own notes.
   Whoever has a sanction can object to it, also without being let in.
@@ -151,8 +152,8 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
         Action.SESSION_CREATE:        (_ANY, _ANY, _ANY, _ANY),
         Action.SESSION_END:           (_NO,  _OWN, _OWN, _OWN),
         Action.TRASH_DELETE:          (_NO,  _NO,  _NO,  _ANY),
-        Action.TRASH_READ:            (_NO,  _NO,  _ANY, _ANY),
-        Action.TRASH_RESTORE:         (_NO,  _NO,  _ANY, _ANY),
+        Action.TRASH_READ:            (_NO,  _OWN, _ANY, _ANY),
+        Action.TRASH_RESTORE:         (_NO,  _OWN, _ANY, _ANY),
         Action.USER_LIST:             (_NO,  _NO,  _NO,  _ANY),
         Action.USER_READ:             (_NO,  _ANY, _ANY, _ANY),
         Action.USER_SUSPEND:          (_NO,  _NO,  _ANY, _ANY),

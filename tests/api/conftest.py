@@ -36,6 +36,7 @@ class Broadcasts:
     """The messages published on the subscribed topics, each as (topic, event, payload). Their seals are checked."""
 
     settings: Settings
+    broker: MemoryBroker
     seen: list[tuple[str, str, Any]] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -101,6 +102,12 @@ class Api:
         if role is not Role.USER:
             await self._users.set_role(answer["user"]["id"], role, by=None)
         return person(answer)
+
+    async def accept(self, who: Person, *others: Person) -> None:
+        """Let people accept what others have written to them."""
+        for other in others:
+            path = f"/api/conversations/{other.id}/request"
+            await self.call("PUT", path, 204, who=who, json={"state": "accepted"})
 
     async def login(self, someone: Person, password: str = PASSWORD) -> Person:
         body = {"email": someone.email, "password": password}
@@ -170,8 +177,8 @@ def hub() -> MemoryHub:
 @pytest.fixture
 async def broadcasts(hub: MemoryHub, settings: Settings) -> Broadcasts:
     """Collects what is broadcast on the control topic and on the topics of the first ten users and listings."""
-    collected = Broadcasts(settings)
     broker = MemoryBroker(hub)
+    collected = Broadcasts(settings, broker)
     await broker.start(collected)
     await broker.subscribe(CONTROL)
     for user_id in range(1, 11):

@@ -6,6 +6,7 @@ export { alerts } from "../realtime/my_alerts.js";
 export { inbox } from "../realtime/my_inbox.js";
 export { Account } from "../views/account.js";
 export { AlertsView } from "../views/alerts.js";
+export { Deleted } from "../views/deleted.js";
 export { EditListing } from "../views/edit_listing.js";
 export { Favourites } from "../views/favourites.js";
 export { Messages } from "../views/messages.js";

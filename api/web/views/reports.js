@@ -73,9 +73,7 @@ export class Reports extends View {
       </ul>
       <div class="row-buttons">
         ${first.user_id || first.listing.trashed ? nothing : this.#hideButton(first.listing)}
-        ${session.is("admin")
-          ? html`<a class="button small" href=${`/admin?${new URLSearchParams({ q: nameOf(first.person) })}`}>Find <bdi translate="no">${nameOf(first.person)}</bdi></a>`
-          : nothing}
+        <a class="button small" href=${`/moderation/people/${first.person.id}`}>See <bdi translate="no">${nameOf(first.person)}</bdi></a>
         <button class="button small primary" @click=${() => this.#resolve(reports)}>
           ${reports.length > 1 ? `Resolve all ${reports.length}` : "Resolved"}
         </button>
