@@ -142,7 +142,8 @@ SECTIONS: tuple[Section, ...] = (
     Section(
         "messages",
         (("messages", "from_id"), ("messages", "to_id")),
-        f"""m.id, m.from_id AS "from", m.to_id AS "to", m.text, m.listing_id, {_times("m", "inserted_at", "deleted_at")},
+        f"""m.id, m.from_id AS "from", m.to_id AS "to", m.text, m.listing_id,
+            {_times("m", "inserted_at", "deleted_at")},
             CASE WHEN m.read_at <> {READ_IN_SECRET} THEN to_char(m.read_at, {TIME_FORMAT}) END AS read_at""",
         _MESSAGES,
         "m.id",

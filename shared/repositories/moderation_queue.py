@@ -194,7 +194,8 @@ class ModerationQueue:
     async def page(self, after: GroupPosition | None, limit: int, *, by: int) -> list[tuple[Group, GroupPosition]]:
         """Returns groups about others than the user `by`, the worst first, each with its position."""
         if after is None:
-            as_of, seen = await self._now(), (None, None, None, None)
+            as_of = await self._now()
+            seen: tuple[int | datetime | None, ...] = (None, None, None, None)
         else:
             as_of, seen = after.as_of, (after.weight, after.since, after.listing_id, after.user_id)
         rows = await self._database.fetch(_PAGE, as_of, by, *seen, limit)

@@ -19,7 +19,7 @@ from shared.access.seal import Seal
 from shared.domain.users import Role
 from shared.events.control import CONTROL
 from shared.events.envelope import SEALED_FOR, unpack
-from shared.events.topics import listing, private_chat
+from shared.events.topics import MODERATION, listing, private_chat
 from shared.postgres import Database
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.repositories.users import UserRepository
@@ -36,7 +36,6 @@ class Broadcasts:
     """The messages published on the subscribed topics, each as (topic, event, payload). Their seals are checked."""
 
     settings: Settings
-    broker: MemoryBroker
     seen: list[tuple[str, str, Any]] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -176,11 +175,12 @@ def hub() -> MemoryHub:
 
 @pytest.fixture
 async def broadcasts(hub: MemoryHub, settings: Settings) -> Broadcasts:
-    """Collects what is broadcast on the control topic and on the topics of the first ten users and listings."""
+    """Collects what is broadcast to gateways, moderators, the first ten users and viewers of the first ten listings."""
+    collected = Broadcasts(settings)
     broker = MemoryBroker(hub)
-    collected = Broadcasts(settings, broker)
     await broker.start(collected)
     await broker.subscribe(CONTROL)
+    await broker.subscribe(MODERATION)
     for user_id in range(1, 11):
         await broker.subscribe(private_chat(user_id))
         await broker.subscribe(listing(user_id))

@@ -196,7 +196,6 @@ async def test_moderators_are_told_of_what_is_reported_resolved_and_opened_again
 ) -> None:
     mona, ann, eve = await api.register("Mona", Role.MODERATOR), await api.register("Ann"), await api.register("Eve")
     listing_id = await rows.listing(eve.id)
-    await broadcasts.broker.subscribe(MODERATION)
     broadcasts.seen.clear()
     report_id = await report(api, ann, f"listings/{listing_id}")
     other_id = await report(api, ann, f"users/{eve.id}")

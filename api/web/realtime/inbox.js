@@ -65,7 +65,9 @@ export class Inbox {
       onDeleted: (message) => this.deleted(message),
       onMoreDeleted: () => this.#forgetThreads(),
       onChange: () => this.#tell(),
-      on: { sanction: (sanction) => this.#sanctioned(sanction) },
+      on: {
+        sanction: (sanction) => this.#sanctioned(sanction),
+      },
     });
     this.outbox.open(this.#chat, this.#me);
   }

@@ -4,7 +4,6 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { count, nameOf } from "../format.js";
 import { openReports } from "../open_reports.js";
-import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { carInBrief } from "../ui/car_in_brief.js";
 import { hideDialog } from "../ui/hide_dialog.js";

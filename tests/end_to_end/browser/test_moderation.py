@@ -7,6 +7,7 @@ from playwright.async_api import expect
 
 from shared.domain.users import Role
 from tests.end_to_end.browser.conftest import Open, Site
+from tests.support.client import PASSWORD
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
