@@ -139,7 +139,8 @@ class Settings:
     address_link_seconds: float = 259200.0
     """A link that confirms an e-mail address works for this long."""
     max_address_links: int = 5
-    """Such links of one account that work at the same time; past it, no further mail is sent."""
+    """Such links that one account gets in that time without using them, of which the last address's work; past it, no
+    further mail is sent, and the address is not changed."""
     failed_mail_days: int = 30
     """A mail that was given up leaves a row without address and text, which is removed after this many days."""
     mail_cleaning_seconds: float = 3600.0
@@ -478,6 +479,11 @@ class Settings:
     def has_mail(self) -> bool:
         """Whether mails are sent, or written into files as in development."""
         return bool(self.smtp_url) or not self.is_production
+
+    @property
+    def mail_folder(self) -> Path | None:
+        """Where mails are written instead of being sent; None if they are sent, or if there are none."""
+        return self.data_directory / "mail" if self.has_mail and not self.smtp_url else None
 
     @property
     def confirms_addresses(self) -> bool:
