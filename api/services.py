@@ -19,8 +19,8 @@ from api.mail_links import MailLinks
 from api.passkey_ceremonies import Ceremonies
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
-from api.pictures.receiving import Receiving
 from api.pictures.missing_sizes import MissingSizes
+from api.pictures.receiving import Receiving
 from api.pictures.storage import PictureStorage
 from api.pictures.workers import PictureWorkers
 from api.push.vapid import Vapid
