@@ -13,6 +13,7 @@ from api.challenges import Challenges
 from api.chores import Chores
 from api.devices import Devices
 from api.front_page import FrontPage, read_front_pages
+from api.looking import Looking
 from api.mail.mailing import Mailing
 from api.mail_links import MailLinks
 from api.passkey_ceremonies import Ceremonies
@@ -30,6 +31,7 @@ from api.searches import SearchPlaces
 from api.shown_categories import read_shown_categories
 from api.telling import Telling
 from shared import places
+from shared.access.address_hashes import AddressHashes
 from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
@@ -43,6 +45,7 @@ from shared.repositories.categories import CategoryRepository
 from shared.repositories.conversations import ConversationRepository
 from shared.repositories.export import ExportRepository
 from shared.repositories.favourites import FavouriteRepository
+from shared.repositories.findings import FindingRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.listing_facets import ListingFacets
 from shared.repositories.listing_search import ListingSearch
@@ -61,6 +64,7 @@ from shared.repositories.push import PushRepository
 from shared.repositories.repeats import RepeatRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
+from shared.repositories.returning import Returning
 from shared.repositories.sanctions import SanctionRepository
 from shared.repositories.saved_searches import SavedSearchRepository
 from shared.repositories.second_factors import SecondFactorRepository, vault_of
@@ -118,6 +122,8 @@ class Services:
     trash: TrashRepository
     replies: ReplyRepository
     reports: ReportRepository
+    findings: FindingRepository
+    looking: Looking
     moderation_queue: ModerationQueue
     sanctions: SanctionRepository
     notes: NoteRepository
@@ -149,7 +155,7 @@ class Services:
         """Returns the services. Nothing is connected yet: the database connects on use, the broker when started."""
         database = Database(settings)
         users, listings = (
-            UserRepository(database, has_mail=settings.has_mail),
+            UserRepository(database, has_mail=settings.has_mail, returning=Returning(AddressHashes.of(settings))),
             ListingRepository(database, has_mail=settings.has_mail),
         )
         categories = CategoryRepository(database)
@@ -197,6 +203,8 @@ class Services:
             trash=TrashRepository(database, own_days=settings.own_trash_days),
             replies=ReplyRepository(database, has_mail=settings.has_mail),
             reports=ReportRepository(database),
+            findings=FindingRepository(database),
+            looking=Looking(settings),
             moderation_queue=ModerationQueue(database),
             sanctions=SanctionRepository(database, has_mail=settings.has_mail),
             notes=NoteRepository(database),
@@ -228,7 +236,7 @@ class Services:
         """Returns the services with the repositories of what requests make and change, in this transaction."""
         return replace(
             self,
-            users=UserRepository(transaction, has_mail=self.settings.has_mail),
+            users=self.users.within(transaction),
             categories=CategoryRepository(transaction),
             listings=ListingRepository(transaction, has_mail=self.settings.has_mail),
             replies=ReplyRepository(transaction, has_mail=self.settings.has_mail),
@@ -252,6 +260,7 @@ class Services:
         await self.broker.start(self.realtime)
         await self.membership.__aenter__()
         self.telling.start()
+        self.looking.start()
         self.away.start()
         self.mailing.start()
 
@@ -265,6 +274,7 @@ class Services:
         await self.abandoned_files.stop()
         await self.chores.stop()
         await self.telling.stop()
+        await self.looking.stop()
         await self.away.stop()
         await self.mailing.stop()
         await self.picture_workers.close()

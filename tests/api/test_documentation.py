@@ -134,6 +134,12 @@ async def test_the_examples_work(make_api: MakeApi, rows: Rows) -> None:
     await rows.execute("UPDATE sanctions SET objection = 'No', objected_at = now()")
     ids["sanctions_decide"] = warned["id"]
     ids |= dict.fromkeys(("sanctions_suspend", "sanctions_warn", "notes_add_about_user"), other.id)
+    # Two groups of the queue that somebody else has reported.
+    third = await api.register()
+    ids["moderation_close_listing_group"] = await rows.listing(third.id, 1)
+    ids["moderation_close_person_group"] = third.id
+    for path in (f"listings/{ids['moderation_close_listing_group']}", f"users/{third.id}"):
+        await api.call("POST", f"/api/{path}/reports", 201, who=other, json={"reason": "spam"})
     # These need a token, a password, a code or a passkey, which an example cannot know.
     for name in (*TOKENS, *SECOND_FACTOR_CODES, *PASSKEYS):
         del bodies[name]
