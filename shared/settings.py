@@ -386,6 +386,8 @@ class Settings:
     picture_grace_seconds: float = 600.0
     """An upload that has no row this long after its first file was begun has failed, and its files are deleted. Keep it
     well above `pictures_timeout_seconds` and `database_timeout_seconds`."""
+    missing_sizes_seconds: float = 3600.0
+    """How often an API looks for pictures of earlier versions, to make the sizes that browsers choose from."""
     picture_memory_bytes: int = 1536 * 1024 * 1024
     """The address space of a worker process. The largest WebP that `max_picture_pixels` allows needs most of it."""
 

@@ -371,11 +371,11 @@ class UserRepository:
         pending = new if must_confirm else None
         is_confirmed = must_confirm or link is None
         changed = _found(await transaction.fetch_one(_SET_NEW_EMAIL, user.id, pending, is_confirmed))
-        if link is None and not must_confirm:
-            await self._has_address(transaction, changed)
         # Otherwise one account could send mails to any number of people.
         if link is not None and not await self._send_link(transaction, changed, new, link, most=most):
             raise TooManyLinks
+        if link is None and not must_confirm:
+            await self._has_address(transaction, changed)
         await self._tell_old_address(transaction, changed, old, new, is_done=not must_confirm)
         return changed
 
