@@ -229,7 +229,7 @@ class UserRepository:
             user = _user(row)
             if link is not None:
                 await self._send_link(transaction, user, user.email, link)
-            else:
+            if not must_confirm:
                 await self._has_address(transaction, user)
             return user
 
@@ -355,7 +355,7 @@ class UserRepository:
         changed = _found(await transaction.fetch_one(_SET_NEW_EMAIL, user.id, pending, is_confirmed))
         if link is not None:
             await self._send_link(transaction, changed, new, link)
-        elif not must_confirm:
+        if not must_confirm:
             await self._has_address(transaction, changed)
         await self._tell_old_address(transaction, changed, old, new, is_done=not must_confirm)
         return changed
