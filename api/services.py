@@ -13,11 +13,13 @@ from api.challenges import Challenges
 from api.chores import Chores
 from api.devices import Devices
 from api.front_page import FrontPage, read_front_pages
+from api.looking import Looking
 from api.mail.mailing import Mailing
 from api.mail_links import MailLinks
 from api.passkey_ceremonies import Ceremonies
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
+from api.pictures.missing_sizes import MissingSizes
 from api.pictures.receiving import Receiving
 from api.pictures.storage import PictureStorage
 from api.pictures.workers import PictureWorkers
@@ -44,6 +46,7 @@ from shared.repositories.categories import CategoryRepository
 from shared.repositories.conversations import ConversationRepository
 from shared.repositories.export import ExportRepository
 from shared.repositories.favourites import FavouriteRepository
+from shared.repositories.findings import FindingRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.listing_facets import ListingFacets
 from shared.repositories.listing_search import ListingSearch
@@ -120,6 +123,8 @@ class Services:
     trash: TrashRepository
     replies: ReplyRepository
     reports: ReportRepository
+    findings: FindingRepository
+    looking: Looking
     moderation_queue: ModerationQueue
     sanctions: SanctionRepository
     notes: NoteRepository
@@ -158,6 +163,8 @@ class Services:
         chats = Chats.of(database, settings)
         tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
+        workers = PictureWorkers.from_settings(settings)
+        missing_sizes = MissingSizes(pictures, storage, workers, grace_seconds=settings.picture_grace_seconds)
         search = ListingSearch(database, correction_seconds=settings.correction_seconds)
         realtime = Realtime(settings, broker, node_id)
         vapid = Vapid.of(settings)
@@ -199,6 +206,8 @@ class Services:
             trash=TrashRepository(database, own_days=settings.own_trash_days),
             replies=ReplyRepository(database, has_mail=settings.has_mail),
             reports=ReportRepository(database),
+            findings=FindingRepository(database),
+            looking=Looking(settings),
             moderation_queue=ModerationQueue(database),
             sanctions=SanctionRepository(database, has_mail=settings.has_mail),
             notes=NoteRepository(database),
@@ -211,12 +220,12 @@ class Services:
             away=Away(settings, vapid),
             audit=AuditRepository(database),
             pictures=pictures,
-            picture_workers=PictureWorkers.from_settings(settings),
             receiving=Receiving(settings.max_arriving_parts),
             uploads=UploadRepository(database),
+            picture_workers=workers,
             picture_storage=storage,
             abandoned_files=AbandonedFiles(pictures, storage, settings.abandoned_files_seconds),
-            chores=Chores(settings),
+            chores=Chores(settings, missing_sizes.make_some),
             message_writer=chats.writer,
             repeats=RepeatRepository(database),
             outbox=Outbox(database, is_on=settings.has_mail),
@@ -254,6 +263,7 @@ class Services:
         await self.broker.start(self.realtime)
         await self.membership.__aenter__()
         self.telling.start()
+        self.looking.start()
         self.away.start()
         self.mailing.start()
 
@@ -267,6 +277,7 @@ class Services:
         await self.abandoned_files.stop()
         await self.chores.stop()
         await self.telling.stop()
+        await self.looking.stop()
         await self.away.stop()
         await self.mailing.stop()
         await self.picture_workers.close()
