@@ -73,7 +73,9 @@ class Site:
 
     async def stranger(self, name: str) -> Person:
         """Register a new user, who has to ask before writing to others."""
-        return await self.rest.register(name)
+        person = await self.rest.register(name)
+        self.roles[person.id] = Role.USER
+        return person
 
     async def category(self, name: str, moderator: Person, visibility: str = "public") -> int:
         body = {"name": f"{name} {time.monotonic_ns()}", "visibility": visibility}
