@@ -512,12 +512,14 @@ CREATE TABLE IF NOT EXISTS pictures (
 CREATE INDEX IF NOT EXISTS pictures_of_listing ON pictures (listing_id, id);
 -- The seller's order, from 1; null for pictures that came after it: they follow, in the order of their ids.
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS position integer;
--- The medium size, and the widths in pixels; all null for pictures that were stored before there was a medium size.
+-- The medium size, and the widths in pixels; all null for pictures that were stored before there was a medium size, until an
+-- API has made it.
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_key text UNIQUE;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_content_type text;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_size bigint;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_width integer;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS thumbnail_width integer;
+CREATE INDEX IF NOT EXISTS pictures_without_medium ON pictures (id) WHERE medium_key IS NULL;
 -- The picture as JSON for clients. A list of listings reads many, so it is made once. The addresses are those of
 -- shared/domain/pictures.py; a change of this expression has to drop the column first.
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS shown text GENERATED ALWAYS AS (

@@ -46,7 +46,8 @@ class Chore:
 class Chores:
     """Runs each chore in a task. All chores share one connection, which opens when the first chore is tried."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, missing_sizes: Work) -> None:
+        """`missing_sizes` is that of api/pictures/missing_sizes.py."""
         self._database = Database(replace(settings, database_pool_size=1, database_timeout_seconds=_TIMEOUT_SECONDS))
         self._repository = ChoreRepository(self._database)
         old_alerts = partial(
@@ -72,6 +73,7 @@ class Chores:
             Chore("links in mails", settings.mail_cleaning_seconds, remove_old_links),
             Chore("addresses", settings.erasure_seconds, name_accounts),
             Chore("second factors", settings.erasure_seconds, partial(lock_anew, vault_of(settings))),
+            Chore("smaller sizes of pictures", settings.missing_sizes_seconds, missing_sizes),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )
         if settings.has_mail:

@@ -460,6 +460,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     users.UserNotFound: _is(NotFound),
     users.SessionNotFound: _is(NotFound),
     users.EmailTaken: _is(EmailTaken),
+    mails.TooManyLinks: lambda _: Conflict("Enough mails are on their way. Try again in some days."),
     users.PasswordChanged: _is(WrongPassword),
     users.NotConfirmed: _is(NotConfirmed),
     users.UnreadWarning: _is(UnreadWarning),

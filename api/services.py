@@ -19,6 +19,7 @@ from api.mail_links import MailLinks
 from api.passkey_ceremonies import Ceremonies
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
+from api.pictures.missing_sizes import MissingSizes
 from api.pictures.receiving import Receiving
 from api.pictures.storage import PictureStorage
 from api.pictures.workers import PictureWorkers
@@ -162,6 +163,8 @@ class Services:
         chats = Chats.of(database, settings)
         tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
+        workers = PictureWorkers.from_settings(settings)
+        missing_sizes = MissingSizes(pictures, storage, workers, grace_seconds=settings.picture_grace_seconds)
         search = ListingSearch(database, correction_seconds=settings.correction_seconds)
         realtime = Realtime(settings, broker, node_id)
         vapid = Vapid.of(settings)
@@ -217,12 +220,12 @@ class Services:
             away=Away(settings, vapid),
             audit=AuditRepository(database),
             pictures=pictures,
-            picture_workers=PictureWorkers.from_settings(settings),
             receiving=Receiving(settings.max_arriving_parts),
             uploads=UploadRepository(database),
+            picture_workers=workers,
             picture_storage=storage,
             abandoned_files=AbandonedFiles(pictures, storage, settings.abandoned_files_seconds),
-            chores=Chores(settings),
+            chores=Chores(settings, missing_sizes.make_some),
             message_writer=chats.writer,
             repeats=RepeatRepository(database),
             outbox=Outbox(database, is_on=settings.has_mail),
