@@ -182,7 +182,7 @@ export class Reports extends View {
     const { kind, listing, person, size } = group;
     return html`<div class="row-buttons">
       ${kind === "person" || listing.trashed ? nothing : this.#hideButton(listing)}
-      <a class="button small" href=${`/moderation/people/${person.id}`}>See <bdi translate="no">${nameOf(person)}</bdi></a>
+      <a class="button small" href=${`/moderation/people/${person.id}`}>What was done before</a>
       <button class="button small primary" @click=${() => this.#resolve(group)}>
         ${size > 1 ? `Resolve all ${size}` : "Resolved"}
       </button>
