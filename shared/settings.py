@@ -18,6 +18,8 @@ from shared.access.origins import origin_fault
 from shared.access.secret_faults import secrets_fault
 from shared.access.smtp_server import SmtpServer, is_mailbox
 
+_MAY_BE_0 = frozenset({"new_account_days"})
+"""Settings that 0 switches off."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _MOST_SECONDS = 2_000_000.0
 """About three weeks: close to the longest time that Postgres and timers accept in milliseconds."""
@@ -550,7 +552,7 @@ class Settings:
         for setting in fields(self):
             value = getattr(self, setting.name)
             most = _most(setting.name)
-            if type(value) in (int, float) and not 0 < value <= most:
+            if type(value) in (int, float) and not 0 < value <= most and not (value == 0 and setting.name in _MAY_BE_0):
                 raise InvalidSettings(f"{setting.name.upper()}: must be more than 0 and at most {most:g}, not {value}")
         least, lifetime = self.access_token_seconds, self.refresh_token_seconds
         if lifetime < least:

@@ -85,6 +85,7 @@ async def world(quick_settings: Settings, tmp_path_factory: pytest.TempPathFacto
 async def test_whoever_has_a_socket_on_another_node_is_told_only_when_it_has_left(world: World, topic: str) -> None:
     ann, bob, carol = [await world.person(name) for name in ("Ann", "Bob", "Carol")]
     joined = world.listing(ann) if topic == "listing" else bob.id
+    acquaint(world.settings.database_url, ann.id, bob.id)
     async with (
         await Socket.connect(world.gateways[0].socket_url, ann.token) as anns,
         await Socket.connect(world.gateways[1].socket_url, bob.token) as bobs,

@@ -111,6 +111,7 @@ ACCEPTED = {
     "IDLE_SECONDS": ["0.5", "60", "2000000"],
     "REFRESH_TOKEN_SECONDS": ["2592000"],
     "PICTURE_MEMORY_BYTES": [str(2**40)],
+    "NEW_ACCOUNT_DAYS": ["0", "7"],
 }  # fmt: skip
 
 

@@ -116,7 +116,7 @@ async def test_a_seller_gets_a_mail_about_a_reply_unless_they_do_not_want_it(api
     assert await mails_to(rows, ann) == [("reply", ann.email, facts)]
     assert await mails_to(rows, bob) == []
     await api.call("PUT", f"/api/users/{bob.id}/block", 200, who=ann)
-    await api.call("POST", path, 201, who=bob, json={"text": "Hello?"})
+    await api.call("POST", path, 403, who=bob, json={"text": "Hello?"})
     assert len(await mails_to(rows, ann)) == 1
     # With a key, all of it is one transaction.
     eve = await api.register("Eve")

@@ -9,7 +9,7 @@ from playwright.async_api import Page, expect
 
 from tests.end_to_end.browser.conftest import Open, Site
 from tests.end_to_end.browser.test_second_factor import begin, confirm
-from tests.support.database import query
+from tests.support.database import acquaint, query
 from tests.support.waiting import until
 from tests.support.written_mails import link_in_mail
 
@@ -82,6 +82,8 @@ async def test_somebody_registers_forgets_the_password_leaves_and_comes_back_by_
     await page.context.close()
 
     bob = await site.person("Bob")
+    # Nobody is told of the first message of a stranger.
+    acquaint(site.settings.database_url, bob.id, ann)
     await site.rest.call("POST", "/api/messages", 201, who=bob, body={"to": ann, "message": "Is it still there?"})
     url = site.settings.database_url
     query(url, "UPDATE messages SET inserted_at = inserted_at - interval '1 hour' WHERE to_id = %s", ann)

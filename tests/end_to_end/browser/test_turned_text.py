@@ -10,7 +10,7 @@ from playwright.async_api import FilePayload, Route, expect
 
 from shared.domain.users import Role
 from tests.end_to_end.browser.conftest import Open, Site, jpeg
-from tests.support.database import query
+from tests.support.database import acquaint, query
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -73,6 +73,7 @@ async def test_no_text_turns_the_pages_own_words_round(site: Site, open_page: Op
         await call("PUT", f"/api/listings/{listing}/favourite", 204, who=root)
         await call("POST", "/api/searches", 201, who=root, body={"name": text, "query": {"q": WORD}})
     await call("PUT", f"/api/listings/{listings[1]}/hidden", 200, who=root, body={"reason": TEXTS[1]})
+    acquaint(site.settings.database_url, ann.id, root.id)
     about = {"to": root.id, "message": TEXTS[0], "listing_id": listings[0]}
     await call("POST", "/api/messages", 201, who=ann, body=about)
     for listing in listings:
