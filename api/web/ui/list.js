@@ -14,6 +14,8 @@ export class PagedList {
   problem = null;
   /** What was searched for instead of what was typed, `{from, to}`, if some of the items rest on that; else null. */
   corrected = null;
+  /** What tells an item from all others. */
+  idOf = (item) => item.id;
   #cursor = null;
 
   /** `start` is the cursor of the first page; null for the beginning. */
@@ -42,9 +44,9 @@ export class PagedList {
 
   async more() {
     if (this.isLoading) return;
-    const known = new Set(this.items.map((item) => item.id));
+    const known = new Set(this.items.map(this.idOf));
     this.pages += 1;
-    await this.#read((page) => [...this.items, ...page.data.filter((item) => !known.has(item.id) || !item.id)]);
+    await this.#read((page) => [...this.items, ...page.data.filter((item) => !known.has(this.idOf(item)) || !this.idOf(item))]);
   }
 
   /** Loads pages until there are so many, or no more. */
@@ -53,9 +55,9 @@ export class PagedList {
     for (let page = 1; page < count && this.hasMore && !this.problem; page += 1) await this.more();
   }
 
-  /** Takes an item from the list, by its id. The items that come after it are not loaded again. */
-  remove({ id }) {
-    this.items = this.items.filter((item) => item.id !== id);
+  /** Takes an item from the list. The items that come after it are not loaded again. */
+  remove(removed) {
+    this.items = this.items.filter((item) => this.idOf(item) !== this.idOf(removed));
   }
 
   async #read(merge) {

@@ -8,6 +8,7 @@ const ANYTHING = [
   ["spam", "It is spam"],
   ["fraud", "It looks like fraud"],
   ["offensive", "It is offensive"],
+  ["unrelated", "It is not about the car"],
 ];
 const OF_LISTINGS = [
   ["wrong_category", "It is in the wrong category"],

@@ -366,7 +366,7 @@ export class Messages extends View {
     <li class="message ${isMine ? "mine" : ""}" data-message=${message.id}>
       <span class="for-readers">${isMine ? "You" : html`<bdi translate="no">${nameOf(this.other)}</bdi>`}:</span>
       ${this.#warning(message)}
-      <div class="message-line">${isMine && !message.deleted_at ? this.#deleteButton(message) : nothing} ${bubble(message, this.#isStranger)}</div>
+      <div class="message-line">${isMine && !message.deleted_at ? this.#deleteButton(message) : nothing} ${bubble(message, this.#isStranger)} ${isMine || message.deleted_at ? nothing : this.#reportButton(message)}</div>
       <p class="message-foot quiet small-text ${isTogether && !isLast ? "for-readers" : ""}">
         ${inDay(message.inserted_at)}
         ${isLast && message.read_at && !message.deleted_at ? html`<span class="read"> · Read</span>` : nothing}
@@ -392,6 +392,14 @@ export class Messages extends View {
   #deleteButton(message) {
     return html`<button class="message-delete" aria-label=${`Delete “${shortened(message.message)}”`} title="Delete" @click=${() => this.deleting.open(message)}>
       <span aria-hidden="true">×</span>
+    </button>`;
+  }
+
+  #reportButton(message) {
+    const title = `What is wrong with “${isolated(shortened(message.message))}”?`;
+    const open = () => this.reporting.open({ title, path: `/api/messages/${message.id}` });
+    return html`<button class="message-delete" aria-label=${`Tell moderators of “${shortened(message.message)}”`} title="Report" @click=${open}>
+      <span aria-hidden="true">⚑</span>
     </button>`;
   }
 

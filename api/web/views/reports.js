@@ -1,51 +1,94 @@
-// For moderators: the open reports, those about one listing or one person together, the most reported first.
+// For moderators: what waits for them, in groups about one listing or one person, the worst first. The queue is live: it moves by
+// itself, and says which group another moderator is looking at.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { count, nameOf } from "../format.js";
 import { openReports } from "../open_reports.js";
+import { Problem } from "../problem.js";
+import { live } from "../realtime/live.js";
+import { keyOf, LiveQueue } from "../realtime/live_queue.js";
+import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { carInBrief } from "../ui/car_in_brief.js";
 import { hideDialog } from "../ui/hide_dialog.js";
 import { PagedList } from "../ui/list.js";
 import { ago } from "../ui/moment.js";
+import { reportedMessages } from "../ui/reported_messages.js";
+import { Shortcuts } from "../ui/shortcuts.js";
 import { moderationTabs } from "../ui/tabs.js";
 import { userText } from "../ui/user_text.js";
+import { WeekNumbers } from "../ui/week_numbers.js";
 import { View } from "../view.js";
 
 const REASONS = {
   spam: "Spam",
   fraud: "Fraud",
   offensive: "Offensive",
+  unrelated: "Not about the car",
   wrong_category: "Wrong category",
   sold: "Sold",
   other: "Other",
 };
+const DEEDS = {
+  warn: ["warning", "warnings"],
+  listing_hide: ["hidden listing", "hidden listings"],
+  suspend: ["suspension", "suspensions"],
+  ban: ["ban", "bans"],
+};
+/** A group is claimed when the focus has stayed in it for so long: who only passes by holds nothing. */
+const STAYS_MS = 400;
+const PATHS = { listing: "listings", person: "people" };
+
+const pathOf = ({ kind, id }) => `/api/moderation/queue/${PATHS[kind]}/${id}`;
 
 export class Reports extends View {
   title = "Reports";
-  reports = new PagedList(this, "/api/reports", { limit: 50 });
+  groups = new PagedList(this, "/api/moderation/queue");
   acts = new Acts(this);
-  /** The reports that were resolved last, which can be undone. */
+  numbers = new WeekNumbers(this, REASONS);
+  /** The ids of the reports that were resolved last, which can be undone. */
   #resolved = [];
+  /** The messages that were looked at, by the id of their report; a Problem if they could not be read. */
+  #messages = new Map();
+  #claiming = null;
+  /** The groups that are being read again, and which of them changed meanwhile. */
+  #reading = new Map();
   hiding = hideDialog(this, async () => {
     this.hiding.subject.hidden = true;
     this.acts.words = "The listing is hidden.";
   });
+  shortcuts = new Shortcuts(this, ".report-group", [
+    ["r", "Resolve all of this group", (row) => this.#withGroup(row, (group) => this.#resolve(group))],
+    ["h", "Hide the listing, or show it again", (row) => this.#withGroup(row, (group) => this.#hideOrShow(group))],
+    ["m", "Look at the messages around the reported ones", (row) => this.#withGroup(row, (group) => this.#lookAtAll(group))],
+    ["t", "Take the group over", (row) => this.#withGroup(row, (group) => this.queue.claim(group, { take: true }), true)],
+    ["u", "Undo", () => this.#undo()],
+  ]);
+  queue = new LiveQueue({
+    connection: live,
+    me: session.user?.id,
+    changed: (group) => this.#changed(group),
+    readAgain: () => this.#readAll(),
+    held: () => this.update(),
+  });
+
+  constructor(given) {
+    super(given);
+    this.groups.idOf = keyOf;
+  }
 
   start() {
-    this.reports.load();
+    this.groups.load();
+    this.queue.start();
     openReports.ask();
   }
 
-  /** The reports in groups: those about one listing, and those about one person. */
-  get #groups() {
-    const groups = new Map();
-    for (const report of this.reports.items) {
-      const key = report.user_id ? `user ${report.user_id}` : `listing ${report.listing_id}`;
-      groups.set(key, [...(groups.get(key) ?? []), report]);
-    }
-    return [...groups];
+  stop() {
+    clearTimeout(this.#claiming);
+    this.queue.stop();
+    super.stop();
   }
 
   template() {
@@ -57,27 +100,93 @@ export class Reports extends View {
           ? html`<button class="button small" @click=${() => this.#undo()}>Undo</button>`
           : nothing}
       </div>
-      <ul class="rows">
-        ${this.#groups.map(([key, reports]) => this.#group(key, reports))}
+      <p>${this.shortcuts.button()}</p>
+      ${this.numbers.template()}
+      <ul class="rows" aria-label="What waits" @keydown=${this.shortcuts.onKey} @focusin=${(event) => this.#focused(event)}>
+        ${repeat(this.groups.items, keyOf, (group) => this.#group(group))}
       </ul>
-      ${this.reports.foot("Nothing is reported.")} ${this.hiding.template()}`;
+      ${this.groups.foot("Nothing is reported.")} ${this.hiding.template()} ${this.shortcuts.template()}`;
   }
 
-  #group(key, reports) {
-    const [first] = reports;
-    return html`<li class="report-group" data-group=${key}>
-      ${first.user_id ? this.#person(first) : this.#car(first.listing)}
+  // What changes by itself
+
+  /** Reads a group again; once more afterwards, if it changes meanwhile. */
+  async #changed(changed) {
+    const key = keyOf(changed);
+    if (this.#reading.has(key)) {
+      this.#reading.set(key, true);
+      return;
+    }
+    do {
+      this.#reading.set(key, false);
+      try {
+        this.#put(await api.get(pathOf(changed), { signal: this.signal }));
+      } catch (error) {
+        if (Problem.of(error).status === 404) this.groups.remove(changed);
+      }
+    } while (this.#reading.get(key) && !this.isLeft);
+    this.#reading.delete(key);
+    openReports.ask();
+    this.update();
+  }
+
+  /** Puts a group where it belongs, unless that is on a page that is not loaded yet. */
+  #put(group) {
+    this.groups.remove(group);
+    const { items } = this.groups;
+    const at = items.findIndex((one) => isWorse(group, one));
+    if (at < 0 && this.groups.hasMore) return;
+    this.groups.items = at < 0 ? [...items, group] : [...items.slice(0, at), group, ...items.slice(at)];
+  }
+
+  async #readAll() {
+    await this.groups.loadPages(this.groups.pages);
+    openReports.ask();
+  }
+
+  #focused({ target }) {
+    clearTimeout(this.#claiming);
+    const row = target.closest(".report-group");
+    this.#claiming = setTimeout(() => this.#withGroup(row, (group) => this.queue.claim(group), true), STAYS_MS);
+  }
+
+  /** Calls `act` with the group of a row; not if another moderator holds it, unless `isHeldToo`. */
+  #withGroup(row, act, isHeldToo = false) {
+    const group = row && this.groups.items.find((one) => keyOf(one) === row.dataset.key);
+    if (group && (isHeldToo || !this.queue.holder(group))) act(group);
+  }
+
+  // What is shown
+
+  #group(group) {
+    const { kind, id, entries, size, listing } = group;
+    const holder = this.queue.holder(group);
+    return html`<li class="report-group" data-group=${`${kind === "person" ? "user" : kind} ${id}`} data-key=${keyOf(group)} tabindex="-1" aria-label=${`${kind === "person" ? nameOf(group.person) : listing.title}: ${count(size, "report", "reports")}`}>
+      ${kind === "person" ? this.#person(group) : this.#car(listing)} ${this.#before(group)}
       <ul class="reports">
-        ${reports.map((report) => this.#report(report))}
+        ${entries.map((entry) => this.#entry(entry))}
       </ul>
-      <div class="row-buttons">
-        ${first.user_id || first.listing.trashed ? nothing : this.#hideButton(first.listing)}
-        <a class="button small" href=${`/moderation/people/${first.person.id}`}>What was done before</a>
-        <button class="button small primary" @click=${() => this.#resolve(reports)}>
-          ${reports.length > 1 ? `Resolve all ${reports.length}` : "Resolved"}
-        </button>
-      </div>
+      ${size > entries.length ? html`<p class="quiet">And ${count(size - entries.length, "older one", "older ones")}.</p>` : nothing}
+      ${holder ? this.#held(group, holder) : this.#buttons(group)}
     </li>`;
+  }
+
+  #held(group, { name }) {
+    return html`<div class="row-buttons">
+      <p class="quiet" role="status"><bdi translate="no">${name}</bdi> is looking at this.</p>
+      <button class="button small" @click=${() => this.queue.claim(group, { take: true })}>Take over</button>
+    </div>`;
+  }
+
+  #buttons(group) {
+    const { kind, listing, person, size } = group;
+    return html`<div class="row-buttons">
+      ${kind === "person" || listing.trashed ? nothing : this.#hideButton(listing)}
+      <a class="button small" href=${`/moderation/people/${person.id}`}>What was done before</a>
+      <button class="button small primary" @click=${() => this.#resolve(group)}>
+        ${size > 1 ? `Resolve all ${size}` : "Resolved"}
+      </button>
+    </div>`;
   }
 
   #person({ person }) {
@@ -93,24 +202,77 @@ export class Reports extends View {
     </div>`;
   }
 
+  /** What was done before to the person. */
+  #before({ person, done, deeds }) {
+    const counted = Object.entries(done).filter(([, number]) => number);
+    if (!counted.length) return nothing;
+    const words = counted.map(([deed, number]) => count(number, ...(DEEDS[deed] ?? [deed, deed]))).join(", ");
+    return html`<details class="done-before">
+      <summary><bdi translate="no">${nameOf(person)}</bdi> before: ${words}</summary>
+      <ul>
+        ${deeds.map(
+          ({ action, reason, by, created_at: at }) =>
+            html`<li>
+              ${DEEDS[action]?.[0] ?? action}, <bdi translate="no">${nameOf(by)}</bdi>, ${ago(at)}${reason
+                ? html`: <span class="user-text" dir="auto">${reason}</span>`
+                : nothing}
+            </li>`,
+        )}
+      </ul>
+    </details>`;
+  }
+
   #hideButton(listing) {
     return listing.hidden
       ? html`<button class="button small" @click=${() => this.#show(listing)}>Show again</button>`
       : html`<button class="button small" @click=${() => this.hiding.open(listing)}>Hide</button>`;
   }
 
-  #report(report) {
-    const { reason, text, quote, message_id, listing, user_id } = report;
-    return html`<li data-report=${report.id}>
+  #entry(entry) {
+    const { id, reason, text, quote, message_id: messageId, reply_id: replyId, by, created_at: at } = entry;
+    const what = messageId ? "A message:" : replyId ? "A reply:" : null;
+    return html`<li data-report=${id}>
       <p>
         <span class="flag">${REASONS[reason] ?? reason}</span>
-        ${quote ? html`<span class="quiet">${message_id ? "A message:" : "A reply:"}</span>` : nothing}
-        ${user_id && listing ? html`<a href=${`/listings/${listing.id}`}><bdi>${listing.title}</bdi></a>` : nothing}
+        ${what ? html`<span class="quiet">${what}</span>` : nothing}
+        ${entry.listing_id ? html`<a href=${`/listings/${entry.listing_id}`}><bdi>${entry.listing_title}</bdi></a>` : nothing}
       </p>
       ${quote ? html`<blockquote class="user-text" dir="auto">${userText(quote)}</blockquote>` : nothing}
       ${text ? html`<p class="user-text" dir="auto">${text}</p>` : nothing}
-      <p class="quiet small-text"><bdi translate="no">${nameOf(report.reporter)}</bdi>, ${ago(report.created_at)}</p>
+      <p class="quiet small-text">${by ? html`<bdi translate="no">${nameOf(by)}</bdi>, ` : nothing}${ago(at)}</p>
+      ${messageId ? this.#around(entry) : nothing}
     </li>`;
+  }
+
+  #around(entry) {
+    const found = this.#messages.get(entry.id);
+    if (found instanceof Problem) return html`<p class="fault" role="alert">${found.message}</p>`;
+    if (found) return reportedMessages(found);
+    return html`<p>
+      <button class="button small" @click=${() => this.#look(entry)}>Show the messages around it</button>
+      <span class="quiet small-text">Each look is in the audit log.</span>
+    </p>`;
+  }
+
+  // What moderators do
+
+  async #look({ id }) {
+    try {
+      this.#messages.set(id, await api.get(`/api/reports/${id}/messages`, { signal: this.signal }));
+    } catch (error) {
+      this.#messages.set(id, Problem.of(error));
+    }
+    this.update();
+  }
+
+  #lookAtAll({ entries }) {
+    for (const entry of entries) if (entry.message_id && !this.#messages.has(entry.id)) this.#look(entry);
+  }
+
+  #hideOrShow({ kind, listing }) {
+    if (kind === "person" || listing.trashed) return;
+    if (listing.hidden) this.#show(listing);
+    else this.hiding.open(listing);
   }
 
   async #show(listing) {
@@ -120,25 +282,32 @@ export class Reports extends View {
     }, "The listing is shown again.");
   }
 
-  async #resolve(reports) {
+  async #resolve(group) {
     this.#resolved = [];
+    const row = document.querySelector(`[data-key="${keyOf(group)}"]`);
+    const next = row?.contains(document.activeElement) ? (row.nextElementSibling ?? row.previousElementSibling) : null;
     await this.acts.do(async () => {
-      for (const report of reports) {
-        await api.put(`/api/reports/${report.id}/resolved`);
-        this.reports.remove(report);
-        this.#resolved.push(report);
-      }
-    }, count(reports.length, "report is resolved.", "reports are resolved."));
+      const { report_ids: ids } = await api.put(`${pathOf(group)}/resolved`, { up_to: group.newest_at });
+      this.#resolved = ids;
+      this.groups.remove(group);
+    }, count(group.size, "report is resolved.", "reports are resolved."));
+    next?.focus();
     openReports.ask();
   }
 
   async #undo() {
-    const reports = this.#resolved;
+    const ids = this.#resolved;
+    if (!ids.length) return;
     this.#resolved = [];
     await this.acts.do(async () => {
-      for (const report of reports) await api.delete(`/api/reports/${report.id}/resolved`);
-      await this.reports.load();
-    }, count(reports.length, "report is open again.", "reports are open again."));
+      for (const id of ids) await api.delete(`/api/reports/${id}/resolved`);
+      await this.#readAll();
+    }, count(ids.length, "report is open again.", "reports are open again."));
     openReports.ask();
   }
+}
+
+/** True if the first group belongs above the second. */
+function isWorse(one, other) {
+  return one.weight !== other.weight ? one.weight > other.weight : one.since < other.since;
 }

@@ -112,6 +112,51 @@ async def test_a_message_is_reported_with_its_words(site: Site, open_page: Open)
     await expect(group.get_by_role("link", name="Eve")).to_be_visible()
 
 
+async def test_two_moderators_share_a_queue_that_moves_by_itself(site: Site, open_page: Open) -> None:
+    mona, otto = await site.person("Mona", Role.MODERATOR), await site.person("Otto", Role.MODERATOR)
+    ann, eve = await site.person("Ann"), await site.person("Eve")
+    monas, ottos = await open_page("/moderation", mona), await open_page("/moderation", otto)
+    for page in (monas, ottos):
+        await expect(page.get_by_role("heading", name="Reports")).to_be_visible()
+        await expect(page.locator(".connection[data-state=live]")).to_be_visible()
+    # A stranger's message is reported where it is, and both moderators see it without a reload.
+    for text in ("Hello", "Do you want a loan?"):
+        await site.rest.call("POST", "/api/messages", 201, who=eve, body={"to": ann.id, "message": text})
+    anns = await open_page(f"/messages/{eve.id}", ann)
+    await anns.get_by_role("button", name="Tell moderators of “Do you want a loan?”").click()
+    await anns.get_by_label("Reason").select_option("unrelated")
+    await anns.get_by_role("dialog").get_by_role("button", name="Report").click()
+    await expect(anns.get_by_role("dialog")).to_have_count(0)
+    await site.rest.call("POST", f"/api/users/{eve.id}/reports", 201, who=ann, body={"reason": "other"})
+    group_of = [page.locator(f"[data-group='user {eve.id}']") for page in (monas, ottos)]
+    for group in group_of:
+        await expect(group.locator("[data-report]")).to_have_count(2, timeout=AT_ONCE_MS)
+        await expect(group).to_contain_text("Not about the car")
+
+    # Whoever stays at a group holds it; the other one sees who that is, and can take it over.
+    await group_of[0].focus()
+    await expect(group_of[1]).to_contain_text("Mona is looking at this.", timeout=AT_ONCE_MS)
+    await expect(group_of[1].get_by_role("button", name="Resolve all 2")).to_have_count(0)
+    await group_of[1].get_by_role("button", name="Take over").click()
+    await expect(group_of[0]).to_contain_text("Otto is looking at this.", timeout=AT_ONCE_MS)
+
+    # Keys work in the list, and only there.
+    await ottos.get_by_role("button", name="Keyboard shortcuts").click()
+    await expect(ottos.get_by_role("dialog")).to_contain_text("Resolve all of this group")
+    await ottos.get_by_role("dialog").get_by_role("button", name="Close").click()
+    await ottos.keyboard.press("r")
+    await expect(group_of[1].locator("[data-report]")).to_have_count(2)
+    await group_of[1].focus()
+    await ottos.keyboard.press("m")
+    await expect(group_of[1].locator(".reported-messages li")).to_have_count(2)
+    await expect(group_of[1].locator(".reported-messages [aria-current]")).to_contain_text("Do you want a loan?")
+    await ottos.keyboard.press("r")
+    for group in group_of:
+        await expect(group).to_have_count(0, timeout=AT_ONCE_MS)
+    await monas.get_by_text("Numbers of the last weeks").click()
+    await expect(monas.get_by_role("table")).to_contain_text("Not about the car")
+
+
 async def test_a_deleted_category_goes_to_the_trash_and_its_listings_come_back(site: Site, open_page: Open) -> None:
     mod = await site.person("Mona", Role.MODERATOR)
     other = await site.category("Other", mod)
