@@ -176,7 +176,8 @@ async def test_with_firefoxs_settings_for_people_who_see_badly_nothing_is_cut_of
 ) -> None:
     ann, bob = await site.person("Ann", Role.ADMIN), await site.person("Bob", Role.ADMIN)
     category = await site.category("Vans", ann)
-    listing = await site.listing(ann, category, "A Mercedes-Benz van", price=9000, year=2011, location="San Antonio, TX")
+    facts = {"price": 9000, "year": 2011, "location": "San Antonio, TX"}
+    listing = await site.listing(ann, category, "A Mercedes-Benz van", **facts)
     await site.rest.call("POST", "/api/messages", 201, who=ann, body={"to": bob.id, "message": "Hello"})
     await site.rest.call("PUT", f"/api/listings/{listing}/favourite", 204, who=bob)
     views = (f"/?category_id={category}", f"/listings/{listing}", "/listings/new", f"/messages/{ann.id}", "/account")
