@@ -23,6 +23,8 @@ from api.handlers import (
     mail,
     messages,
     metrics,
+    moderation,
+    notes,
     pages,
     passkeys,
     password_strength,
@@ -31,10 +33,12 @@ from api.handlers import (
     recovery,
     replies,
     reports,
+    sanctions,
     saved_searches,
     second_factor,
     suggestions,
     trash,
+    uploads,
     users,
     vin,
     web,
@@ -45,7 +49,8 @@ from api.schemas.audit import AuditQuery
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
 from api.schemas.mail import MailChoiceBody
-from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
+from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody, RequestBody
+from api.schemas.moderation import SeenGroupBody
 from api.schemas.pages import PageQuery
 from api.schemas.passkeys import PasskeyBody, PasskeyLoginBody
 from api.schemas.pictures import PictureOrderBody
@@ -53,15 +58,16 @@ from api.schemas.push import PushBody
 from api.schemas.recovery import ConfirmBody, ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
+from api.schemas.sanctions import DecisionBody, NoteBody, ObjectionBody, SuspensionBody, WarningBody
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
 from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.schemas.suggestions import SuggestionsQuery
-from api.schemas.trash import RestoreBody
+from api.schemas.trash import RestoreBody, TrashQuery
 from api.schemas.users import BanBody, RoleBody, UsersQuery
 from api.schemas.vin import VinQuery
 from shared import private_chat
 from shared.access.policy import Action
-from shared.domain.pictures import ADDRESS, MEDIUM_ADDRESS, THUMBNAIL_ADDRESS
+from shared.domain.pictures import ADDRESS, MEDIUM_ADDRESS, PICTURES, THUMBNAIL_ADDRESS
 
 PAGE_ROUTES: tuple[Route, ...] = (
     *(Route("GET", path, pages.WITH_CONTENT.get(path, web.page), Action.SERVICE_READ) for path in web.PAGES),
@@ -190,11 +196,15 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", "/api/listings/{id}/hidden", listings.hide, Action.LISTING_HIDE, body=HideBody),
     Route("DELETE", "/api/listings/{id}/hidden", listings.show, Action.LISTING_HIDE),
     Route("GET", "/api/vin", vin.read, Action.LISTING_CREATE, query=VinQuery),
-    Route("GET", "/api/trash", trash.find, Action.TRASH_READ, query=PageQuery),
+    Route("GET", "/api/trash", trash.find, Action.TRASH_READ, query=TrashQuery),
     Route("POST", "/api/trash/{id}/restore", trash.restore, Action.TRASH_RESTORE, body=RestoreBody),
     Route("DELETE", "/api/trash/{id}", trash.delete, Action.TRASH_DELETE),
     # what belongs to a listing
-    Route("POST", "/api/listings/{id}/pictures", pictures.add, Action.PICTURE_CHANGE, status=201, is_repeatable=True),
+    Route("POST", PICTURES, pictures.add, Action.PICTURE_CHANGE, status=201, is_repeatable=True),
+    Route("POST", "/api/listings/{id}/uploads", uploads.create, Action.PICTURE_CHANGE, status=201, is_repeatable=True),
+    Route("GET", "/api/uploads/{id}", uploads.read, Action.PICTURE_CHANGE),
+    Route("PATCH", "/api/uploads/{id}", uploads.append, Action.PICTURE_CHANGE, status=201),
+    Route("DELETE", "/api/uploads/{id}", uploads.end, Action.PICTURE_CHANGE),
     Route(
         "PUT",
         "/api/listings/{id}/pictures/order",
@@ -257,6 +267,63 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/reports", reports.find, Action.REPORT_READ, query=PageQuery),
     Route("PUT", "/api/reports/{id}/resolved", reports.resolve, Action.REPORT_RESOLVE),
     Route("DELETE", "/api/reports/{id}/resolved", reports.reopen, Action.REPORT_RESOLVE),
+    Route("GET", "/api/reports/{id}/messages", reports.messages, Action.REPORT_READ),
+    Route("GET", "/api/moderation/queue", moderation.find, Action.REPORT_READ, query=PageQuery),
+    Route("GET", "/api/moderation/queue/listings/{id}", moderation.listing_group, Action.REPORT_READ),
+    Route("GET", "/api/moderation/queue/people/{id}", moderation.person_group, Action.REPORT_READ),
+    Route(
+        "PUT",
+        "/api/moderation/queue/listings/{id}/resolved",
+        moderation.close_listing_group,
+        Action.REPORT_RESOLVE,
+        body=SeenGroupBody,
+    ),
+    Route(
+        "PUT",
+        "/api/moderation/queue/people/{id}/resolved",
+        moderation.close_person_group,
+        Action.REPORT_RESOLVE,
+        body=SeenGroupBody,
+    ),
+    Route("GET", "/api/moderation/numbers", moderation.numbers, Action.REPORT_READ),
+    Route("GET", "/api/users/{id}/sanctions", sanctions.of_user, Action.SANCTION_READ, query=PageQuery),
+    Route(
+        "POST",
+        "/api/users/{id}/warnings",
+        sanctions.warn,
+        Action.USER_WARN,
+        body=WarningBody,
+        status=201,
+        is_repeatable=True,
+    ),
+    Route("PUT", "/api/users/{id}/suspension", sanctions.suspend, Action.USER_SUSPEND, body=SuspensionBody),
+    Route("DELETE", "/api/users/{id}/suspension", sanctions.end_suspension, Action.USER_SUSPEND),
+    Route("GET", "/api/me/sanctions", sanctions.own, Action.ACCOUNT_READ, query=PageQuery),
+    Route("GET", "/api/me/warnings", sanctions.unread, Action.ACCOUNT_READ),
+    Route("PUT", "/api/me/warnings/{id}/read", sanctions.read, Action.ACCOUNT_CHANGE),
+    Route("POST", "/api/objections", sanctions.object, Action.OBJECTION_CREATE, body=ObjectionBody, status=201),
+    Route("GET", "/api/objections", sanctions.objections, Action.OBJECTION_DECIDE, query=PageQuery),
+    Route("PUT", "/api/objections/{id}/decision", sanctions.decide, Action.OBJECTION_DECIDE, body=DecisionBody),
+    *(
+        route
+        for kind, find, add in (
+            ("users", notes.about_user, notes.add_about_user),
+            ("listings", notes.about_listing, notes.add_about_listing),
+        )
+        for route in (
+            Route("GET", f"/api/{kind}/{{id}}/notes", find, Action.NOTE_READ, query=PageQuery),
+            Route(
+                "POST",
+                f"/api/{kind}/{{id}}/notes",
+                add,
+                Action.NOTE_CREATE,
+                body=NoteBody,
+                status=201,
+                is_repeatable=True,
+            ),
+        )
+    ),
+    Route("DELETE", "/api/notes/{id}", notes.delete, Action.NOTE_DELETE),
     Route("GET", "/api/audit", audit.find, Action.AUDIT_READ, query=AuditQuery),
     # private messages
     Route(
@@ -277,6 +344,13 @@ ROUTES: tuple[Route, ...] = (
         conversations.messages,
         Action.CONVERSATION_READ,
         query=PageQuery,
+    ),
+    Route(
+        "PUT",
+        "/api/conversations/{user_id}/request",
+        conversations.decide,
+        Action.CONVERSATION_READ,
+        body=RequestBody,
     ),
     Route("PUT", "/api/conversations/{user_id}/read", conversations.mark_read, Action.CONVERSATION_READ, body=ReadBody),
 )

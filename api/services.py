@@ -19,6 +19,7 @@ from api.passkey_ceremonies import Ceremonies
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
 from api.pictures.missing_sizes import MissingSizes
+from api.pictures.receiving import Receiving
 from api.pictures.storage import PictureStorage
 from api.pictures.workers import PictureWorkers
 from api.push.vapid import Vapid
@@ -30,6 +31,7 @@ from api.searches import SearchPlaces
 from api.shown_categories import read_shown_categories
 from api.telling import Telling
 from shared import places
+from shared.access.address_hashes import AddressHashes
 from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
@@ -51,7 +53,9 @@ from shared.repositories.mail_choices import MailChoiceRepository
 from shared.repositories.mail_links import MailLinkRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
+from shared.repositories.moderation_queue import ModerationQueue
 from shared.repositories.nodes import API_PREFIX
+from shared.repositories.notes import NoteRepository
 from shared.repositories.outbox import Outbox
 from shared.repositories.passkeys import PasskeyRepository
 from shared.repositories.pictures import PictureRepository
@@ -59,6 +63,8 @@ from shared.repositories.push import PushRepository
 from shared.repositories.repeats import RepeatRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
+from shared.repositories.returning import Returning
+from shared.repositories.sanctions import SanctionRepository
 from shared.repositories.saved_searches import SavedSearchRepository
 from shared.repositories.second_factors import SecondFactorRepository, vault_of
 from shared.repositories.sessions import SessionRepository
@@ -66,6 +72,7 @@ from shared.repositories.shared_reads import SharedReads
 from shared.repositories.sitemap import SitemapRepository
 from shared.repositories.suggestions import SuggestionRepository
 from shared.repositories.trash import TrashRepository
+from shared.repositories.uploads import UploadRepository
 from shared.repositories.users import UserRepository
 from shared.security_events import SecurityEvents
 from shared.settings import Settings
@@ -114,6 +121,9 @@ class Services:
     trash: TrashRepository
     replies: ReplyRepository
     reports: ReportRepository
+    moderation_queue: ModerationQueue
+    sanctions: SanctionRepository
+    notes: NoteRepository
     saved_searches: SavedSearchRepository
     favourites: FavouriteRepository
     alerts: AlertRepository
@@ -124,6 +134,8 @@ class Services:
     audit: AuditRepository
     pictures: PictureRepository
     picture_workers: PictureWorkers
+    receiving: Receiving
+    uploads: UploadRepository
     picture_storage: PictureStorage
     abandoned_files: AbandonedFiles
     chores: Chores
@@ -140,7 +152,7 @@ class Services:
         """Returns the services. Nothing is connected yet: the database connects on use, the broker when started."""
         database = Database(settings)
         users, listings = (
-            UserRepository(database, has_mail=settings.has_mail),
+            UserRepository(database, has_mail=settings.has_mail, returning=Returning(AddressHashes.of(settings))),
             ListingRepository(database, has_mail=settings.has_mail),
         )
         categories = CategoryRepository(database)
@@ -187,9 +199,12 @@ class Services:
             search_places=SearchPlaces(settings.max_searches, settings.max_waiting_searches),
             listing_access=ListingAccess(database),
             sitemap=SitemapRepository(database),
-            trash=TrashRepository(database),
+            trash=TrashRepository(database, own_days=settings.own_trash_days),
             replies=ReplyRepository(database, has_mail=settings.has_mail),
             reports=ReportRepository(database),
+            moderation_queue=ModerationQueue(database),
+            sanctions=SanctionRepository(database, has_mail=settings.has_mail),
+            notes=NoteRepository(database),
             saved_searches=SavedSearchRepository(database, search.query),
             favourites=FavouriteRepository(database),
             alerts=AlertRepository(database),
@@ -200,6 +215,8 @@ class Services:
             audit=AuditRepository(database),
             pictures=pictures,
             picture_workers=workers,
+            receiving=Receiving(settings.max_arriving_parts),
+            uploads=UploadRepository(database),
             picture_storage=storage,
             abandoned_files=AbandonedFiles(pictures, storage, settings.abandoned_files_seconds),
             chores=Chores(settings, missing_sizes.make_some),
@@ -216,14 +233,17 @@ class Services:
         """Returns the services with the repositories of what requests make and change, in this transaction."""
         return replace(
             self,
-            users=UserRepository(transaction, has_mail=self.settings.has_mail),
+            users=self.users.within(transaction),
             categories=CategoryRepository(transaction),
             listings=ListingRepository(transaction, has_mail=self.settings.has_mail),
             replies=ReplyRepository(transaction, has_mail=self.settings.has_mail),
             reports=ReportRepository(transaction),
+            sanctions=SanctionRepository(transaction, has_mail=self.settings.has_mail),
+            notes=NoteRepository(transaction),
             saved_searches=SavedSearchRepository(transaction, self.saved_searches.words),
             pictures=PictureRepository(transaction),
-            trash=TrashRepository(transaction),
+            uploads=UploadRepository(transaction),
+            trash=TrashRepository(transaction, own_days=self.settings.own_trash_days),
             outbox=self.outbox.within(transaction),
             sessions=SessionRepository(transaction),
         )

@@ -36,6 +36,7 @@ from api.schemas.passkeys import PasskeyBody
 from api.schemas.recovery import ConfirmBody, ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
+from api.schemas.sanctions import DecisionBody, NoteBody, ObjectionBody, SuspensionBody, WarningBody
 from api.schemas.saved_searches import SearchBody
 from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.schemas.users import BanBody, UsersQuery
@@ -50,11 +51,13 @@ _SERVICE_WORKER_FILE = "api/web/service_worker.js"
 PAGES: Mapping[str, str | None] = {
     "/": None,
     "/account": "users",
+    "/account/sanctions": "users",
     "/address/confirm": "newcomers",
     "/admin": "staff",
     "/admin/audit": "staff",
     "/alerts": "users",
     "/favourites": "users",
+    "/listings/deleted": "users",
     "/listings/new": "users",
     "/listings/{id}": None,
     "/listings/{id}/edit": "users",
@@ -64,7 +67,10 @@ PAGES: Mapping[str, str | None] = {
     "/moderation": "staff",
     "/moderation/categories": "staff",
     "/moderation/hidden": "staff",
+    "/moderation/objections": "staff",
+    "/moderation/people/{id}": "staff",
     "/moderation/trash": "staff",
+    "/objection": "newcomers",
     "/password/forgotten": "newcomers",
     "/password/reset": "newcomers",
     "/register": "newcomers",
@@ -81,6 +87,7 @@ _INPUTS = (
     *(ListingBody, ListingsQuery, SearchBody, HideBody, ReplyBody, ReportBody),
     *(ConfirmBody, ForgottenBody, ResetBody),
     *(CategoryBody, CategoryChangeBody, BanBody, UsersQuery),
+    *(WarningBody, SuspensionBody, ObjectionBody, DecisionBody, NoteBody),
 )
 """The bodies and queries that the page has forms for."""
 
@@ -126,7 +133,8 @@ def html_page(
     files, socket, origin = assets(settings), _gateway(settings, request) + "/socket", origin_of_site(settings, request)
     units = Units.of(settings)
     pixels, side = settings.max_picture_pixels, settings.picture_side
-    limits = _limits(settings.max_picture_bytes, pixels, side, settings.erase_after_days, units, settings.has_mail)
+    days = settings.erase_after_days, settings.own_trash_days
+    limits = _limits(settings.max_picture_bytes, pixels, side, *days, units, settings.has_mail)
 
     is_gzip = status == 200 and accepts_gzip(request)
 
@@ -194,7 +202,13 @@ async def asset(call: Call) -> web.Response:
 
 @cache
 def _limits(
-    picture_bytes: int, picture_pixels: int, picture_side: int, erase_after_days: int, units: Units, has_mail: bool
+    picture_bytes: int,
+    picture_pixels: int,
+    picture_side: int,
+    erase_after_days: int,
+    own_trash_days: int,
+    units: Units,
+    has_mail: bool,
 ) -> str:
     """Returns the limits that the page keeps or tells, as JSON: `{"forms": {"ReplyBody": {"text": {...}}}, ...}`."""
     limits = {
@@ -206,6 +220,7 @@ def _limits(
         "page_items": MAX_LIMIT,
         "counted_of_a_search": MAX_COUNTED_OF_A_SEARCH,
         "erase_after_days": erase_after_days,
+        "own_trash_days": own_trash_days,
         "currency": units.currency,
         "distance_unit": units.distance,
         "distances": DISTANCES,

@@ -9,10 +9,11 @@ MAX_PICTURES = 10
 """The most pictures that one listing may have."""
 
 
+PICTURES = "/api/listings/{id}/pictures"
 ADDRESS = "/api/pictures/{id}"
 MEDIUM_ADDRESS = ADDRESS + "/medium"
 THUMBNAIL_ADDRESS = ADDRESS + "/thumbnail"
-"""The paths at which the API serves the files."""
+"""The paths at which the API takes and serves the files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from shared.domain.declared import fields_of
 from shared.domain.listings import NewListing
 from shared.domain.pictures import ADDRESS
 from shared.postgres import Database, Statement
+from shared.repositories.contacts import READ_IN_SECRET
 from shared.repositories.listings import TIME_FORMAT
 
 ROWS_AT_ONCE = 500
@@ -62,7 +63,7 @@ SECTIONS: tuple[Section, ...] = (
     Section(
         "profile",
         (("users", "id"),),
-        f"""u.id, u.email, u.new_email, u.name, u.role, u.ban_reason,
+        f"""u.id, u.email, u.new_email, u.name, u.role, u.ban_reason, u.takes_requests,
             {_times("u", "created_at", "confirmed_at", "banned_at", "banned_until")}""",
         "users u WHERE u.id = $1",
         "u.id",
@@ -116,6 +117,13 @@ SECTIONS: tuple[Section, ...] = (
         "b.blocked_id",
     ),
     Section(
+        "people_who_write",
+        (("contacts", "user_id"),),
+        f"c.other_id AS id, c.state, {_times('c', 'since')}",
+        "contacts c WHERE c.user_id = $1",
+        "c.other_id",
+    ),
+    Section(
         "listings",
         (("listings", "seller_id"),),
         f"""l.id, {_LISTING}, l.price_history, l.hidden_reason, l.trashed_reason, {_PICTURES},
@@ -134,8 +142,9 @@ SECTIONS: tuple[Section, ...] = (
     Section(
         "messages",
         (("messages", "from_id"), ("messages", "to_id")),
-        f'm.id, m.from_id AS "from", m.to_id AS "to", m.text, m.listing_id, '
-        f"{_times('m', 'inserted_at', 'read_at', 'deleted_at')}",
+        f"""m.id, m.from_id AS "from", m.to_id AS "to", m.text, m.listing_id,
+            {_times("m", "inserted_at", "deleted_at")},
+            CASE WHEN m.read_at <> {READ_IN_SECRET} THEN to_char(m.read_at, {TIME_FORMAT}) END AS read_at""",
         _MESSAGES,
         "m.id",
     ),
@@ -185,6 +194,29 @@ SECTIONS: tuple[Section, ...] = (
         "a.id",
     ),
     Section(
+        "sanctions",
+        (("sanctions", "user_id"),),
+        f"""s.id, s.kind, s.listing_id, s.reason, s.objection, s.outcome, s.answer,
+            {_times("s", "given_at", "until", "ended_at", "read_at", "objected_at", "decided_at")}""",
+        "sanctions s WHERE s.user_id = $1",
+        "s.id",
+    ),
+    Section(
+        "notes_about_you",
+        (("notes", "user_id"),),
+        f"n.id, n.listing_id, n.text, {_times('n', 'created_at')}",
+        """notes n WHERE (n.user_id = $1
+            OR n.listing_id = ANY (ARRAY(SELECT own.id FROM listings own WHERE own.seller_id = $1)))""",
+        "n.id",
+    ),
+    Section(
+        "notes",
+        (("notes", "author_id"),),
+        f"n.id, n.user_id, n.listing_id, n.text, {_times('n', 'created_at')}",
+        "notes n WHERE n.author_id = $1",
+        "n.id",
+    ),
+    Section(
         "acts",
         (("audit", "actor_id"),),
         f"a.id, a.action, a.target_type, a.target_id, a.reason, a.details, {_times('a', 'created_at')}",
@@ -218,14 +250,18 @@ NAMED = frozenset(column for section in SECTIONS for column in section.names)
 LEFT_OUT: Mapping[Column, str] = MappingProxyType(
     {
         ("users", "banned_by"): "A ban is an act of an admin, which is among their acts.",
+        ("sanctions", "by_id"): "So is a sanction.",
+        ("sanctions", "decided_by"): "So is a decision about an objection.",
         ("categories", "deleted_by"): "So is the deletion of a category.",
         ("listings", "hidden_by"): "So is a hidden listing.",
         ("listings", "trashed_by"): "So is a deleted listing of somebody else; the person's own are listings.",
         ("blocks", "blocked_id"): "Who has blocked somebody does not want them to know.",
+        ("contacts", "other_id"): "Nor does who has declined somebody.",
         ("reports", "user_id"): "What others told moderators about somebody belongs to those others.",
         ("waiting_news", "user_id"): "What somebody is told of while away is among their messages and alerts.",
         ("mail_links", "user_id"): "Hashes of links in mails, until they have expired.",
         ("daily_mails", "user_id"): "When a daily mail was sent; what it told of is among the alerts.",
+        ("uploads", "user_id"): "Parts of pictures that are on their way, for some hours.",
         ("repeatable_requests", "user_id"): "Copies of answers that the person has got, for a day.",
     }
 )

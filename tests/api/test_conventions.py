@@ -17,6 +17,7 @@ from aiohttp import FormData
 
 from api.routes import ROUTES
 from shared.access.policy import GRID, Action, needs_login
+from shared.domain.pictures import PICTURES
 from shared.domain.users import Role
 from shared.logs import JsonLines
 from shared.postgres import Database, Statement
@@ -42,9 +43,12 @@ ONE_OF_EVERYTHING = """
     INSERT INTO pictures (id, listing_id, key, content_type, size, width, height,
                           thumbnail_key, thumbnail_content_type, thumbnail_size)
         VALUES (1, 1, 'one', 'image/webp', 1, 1, 1, 'one-small', 'image/webp', 1);
+    INSERT INTO uploads (user_id, listing_id, length, expires_at) VALUES (1, 1, 9, 'tomorrow');
     INSERT INTO replies (id, listing_id, author_id, text) VALUES (1, 1, 1, 'Nice');
     INSERT INTO messages (from_id, to_id, text) VALUES (2, 1, 'Hello');
-    INSERT INTO reports (id, listing_id, reporter_id, reason) VALUES (1, 1, 2, 'spam');
+    INSERT INTO reports (id, user_id, message_id, reporter_id, reason) SELECT 1, 2, id, 1, 'spam' FROM messages;
+    INSERT INTO listings (id, seller_id, category_id, title, content) VALUES (3, 2, 1, 'A third car', 'Reported');
+    INSERT INTO reports (id, listing_id, reporter_id, reason) VALUES (2, 3, 1, 'spam');
 """
 
 
@@ -65,7 +69,8 @@ async def admin(api: Api, settings: Settings) -> Person:
 
 def existing_path(route: Any) -> str:
     """The route's path, with ids of rows that exist and that the admin may change."""
-    number = "2" if route.path.startswith(("/api/users/", "/api/trash/")) else "1"
+    number = "2" if route.path.startswith(("/api/users/", "/api/trash/", "/api/moderation/queue/people/")) else "1"
+    number = "3" if route.path.startswith("/api/moderation/queue/listings/") else number
     path = str(route.path).replace("{id}", number).replace("{user_id}", "2").replace("{picture_id}", "1")
     return path.replace("{session_id}", "x")
 
@@ -85,7 +90,7 @@ async def test_the_missing_log_in_is_reported_before_any_other_fault(api: Api, r
 async def test_an_unknown_parameter_is_422_and_changes_nothing(api: Api, admin: Person, route: Any) -> None:
     who = admin if needs_login(route.action) else None
     body: dict[str, Any] = {"data": b"{}", "headers": JSON} if route.body else {}
-    if route.action is Action.PICTURE_CHANGE and route.method == "POST":
+    if route.path == PICTURES:
         body = {"data": FormData({"picture": io.BytesIO(PIXEL)})}
     problem = await api.call(route.method, existing_path(route), 422, who=who, params={"unknown": "1"}, **body)
     assert "unknown" in problem["errors"]

@@ -11,6 +11,8 @@ import pytest
 
 from shared.domain.users import Role
 from shared.events.control import CONTROL, DISCONNECT, ROLE_CHANGED, SELLER_CHANGED
+from shared.events.sanctions import SANCTION
+from shared.events.topics import private_chat
 from shared.postgres import Database, Statement
 from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Api, Broadcasts
@@ -121,7 +123,9 @@ async def test_a_ban_locks_a_user_out_at_once(api: Api, broadcasts: Broadcasts, 
     path = f"/api/users/{other.id}/ban"
     banned = await api.call("PUT", path, 200, who=admin, json={"reason": "sells lemons"})
     assert banned["ban"]["reason"] == "sells lemons"
-    assert broadcasts.seen == [
+    topic, event, told = broadcasts.seen[0]
+    assert (topic, event, told["kind"], told["reason"]) == (private_chat(other.id), SANCTION, "ban", "sells lemons")
+    assert broadcasts.seen[1:] == [
         (CONTROL, DISCONNECT, {"user_id": other.id, "session_id": None}),
         (CONTROL, SELLER_CHANGED, {"user_id": other.id}),
     ]
@@ -186,13 +190,14 @@ async def test_nobody_can_ban_or_block_themselves(api: Api) -> None:
     await api.call("PUT", f"/api/users/{admin.id}/block", 409, who=admin)
 
 
-async def test_a_blocked_users_messages_are_refused(api: Api) -> None:
+async def test_a_block_refuses_the_messages_of_both(api: Api) -> None:
     someone, other = await api.register(), await api.register()
     await api.call("PUT", f"/api/users/{other.id}/block", 200, who=someone)
     await api.call("PUT", f"/api/users/{other.id}/block", 200, who=someone)
     problem = await api.call("POST", "/api/messages", 403, who=other, json={"to": someone.id, "message": "Hi"})
     assert problem["type"] == "/problems/blocked"
-    await api.call("POST", "/api/messages", 201, who=someone, json={"to": other.id, "message": "Hi"})
+    problem = await api.call("POST", "/api/messages", 403, who=someone, json={"to": other.id, "message": "Hi"})
+    assert problem["type"] == "/problems/blocking"
     await api.call("DELETE", f"/api/users/{other.id}/block", 204, who=someone)
     await api.call("POST", "/api/messages", 201, who=other, json={"to": someone.id, "message": "Hi"})
     await api.call("PUT", "/api/users/99/block", 404, who=someone)

@@ -117,6 +117,8 @@ function isSame(one, message) {
 
 function explain({ reason, errors }) {
   if (reason === "blocked") return "This person does not want messages from you.";
+  if (reason === "you blocked this person") return "You have blocked this person.";
+  if (reason === "only about listings") return "This person takes messages only about their cars. Write from the page of one.";
   if (reason === "not confirmed") return "Confirm your e-mail address first: your account's page sends the mail again.";
   if (reason === "user not found") return "This person has left Daveslist.";
   if (reason === "could not be sent") return "This message could not be sent.";

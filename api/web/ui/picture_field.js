@@ -12,6 +12,7 @@ import { contained, isolated } from "../isolate.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
 import { isPicture, isTooLarge, shown, smaller } from "../shrink.js";
+import { uploadPicture } from "../uploads.js";
 import { announce } from "./announcer.js";
 import { Dialog } from "./dialog.js";
 import { carIcon } from "./icons.js";
@@ -377,7 +378,7 @@ export class PictureField {
     };
     for (let tries = 1; ; tries += 1) {
       try {
-        return await api.upload(`/api/listings/${this.#listing.id}/pictures`, "picture", file, told);
+        return await uploadPicture(this.#listing.id, file, told);
       } catch (error) {
         // The server has no place for it now, and says when to ask again.
         if (![429, 503].includes(error.status) || !error.retryAfter || tries === BUSY_TRIES) throw error;

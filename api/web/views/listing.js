@@ -28,6 +28,17 @@ import { priceTag } from "../ui/price_tag.js";
 import { userText } from "../ui/user_text.js";
 import { View } from "../view.js";
 
+/** Takes back a listing that its seller has just deleted. */
+async function takeBack(id) {
+  try {
+    await api.post(`/api/trash/${id}/restore`, {});
+    navigate(`/listings/${id}`, { notice: "Your listing is back." });
+  } catch (error) {
+    // There it can be tried again, also into another category.
+    navigate("/listings/deleted", { notice: Problem.of(error).message });
+  }
+}
+
 export class Listing extends View {
   title = "Car";
   listing = null;
@@ -55,12 +66,15 @@ export class Listing extends View {
     action: "Delete",
     isDanger: true,
     fields: () => html`<p>
-      It goes to the trash with its pictures and replies, and nobody finds it any more. You cannot take it back yourself; a
-      moderator can. If the car is sold, “Mark as sold” keeps it on show.
+      It goes to the trash with its pictures and replies, and nobody finds it any more.
+      ${this.#isOwn ? `For ${limits.own_trash_days} days you can take it back.` : "A moderator can take it back."} If the car is
+      sold, “Mark as sold” keeps it on show.
     </p>`,
     submit: async () => {
-      await api.delete(`/api/listings/${this.params.id}`);
-      navigate("/", { notice: "The listing is deleted." });
+      const [{ id }, isOwn] = [this.params, this.#isOwn];
+      await api.delete(`/api/listings/${id}`);
+      const undo = html` <button class="link" @click=${() => takeBack(id)}>Undo</button>`;
+      navigate("/", { notice: html`The listing is deleted.${isOwn ? undo : nothing}` });
     },
   });
 
@@ -83,6 +97,10 @@ export class Listing extends View {
   stop() {
     super.stop();
     this.live.stop();
+  }
+
+  get #isOwn() {
+    return session.user !== null && session.user.id === this.listing?.seller.id;
   }
 
   get #draft() {
@@ -212,6 +230,7 @@ export class Listing extends View {
     return html`<p class="notice warning" id="hidden-notice">
       This listing is hidden${until}: only its seller and moderators see it.
       ${hidden_reason ? html`Reason: <bdi>${hidden_reason}</bdi>` : nothing}
+      ${this.listing.seller.id === session.user?.id ? html`<a href="/account/sanctions">Object</a>` : nothing}
     </p>`;
   }
 

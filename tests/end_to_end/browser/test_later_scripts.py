@@ -32,7 +32,7 @@ async def test_a_visitor_loads_one_script_and_another_one_when_a_link_is_about_t
 ) -> None:
     ann, mod = await site.person("Ann"), await site.person("Mod", Role.MODERATOR)
     car = await site.listing(ann, await site.category("Sedans", mod), "A car")
-    page = await open_page("/nowhere")
+    page = await open_page("/robots.txt")
     requests = noted(page)
     for path in ("/", f"/listings/{car}"):
         await page.goto(path)
@@ -58,7 +58,7 @@ async def test_a_page_whose_view_is_in_a_later_script_asks_for_each_script_once(
         (mod, "/messages", "Messages", {"all.js", "for_users.js"}),
         (mod, "/moderation", "Reports", {"all.js", "for_users.js", "for_staff.js"}),
     ):
-        page = await open_page("/nowhere", who)
+        page = await open_page("/robots.txt", who)
         requests = noted(page)
         await page.goto(path)
         await expect(page.get_by_role("heading", level=1)).to_have_text(heading)

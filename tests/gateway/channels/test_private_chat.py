@@ -39,6 +39,7 @@ class Post:
         self.stored: list[Message] = []
         self.read: dict[tuple[int, int], int] = {}
         self.is_away = False
+        self.has_warning_to_read = False
         self.asked_for: list[tuple[int, int]] = []
         self.deleted: tuple[Sequence[int], bool] = ((), False)
         self.tokens: dict[str, Actor] = {}
@@ -46,8 +47,10 @@ class Post:
             settings=Settings(),
             admission=SimpleNamespace(admit=self.admit, is_registered=self.is_registered),
             chats=SimpleNamespace(
-                blocks=SimpleNamespace(is_blocked=self.is_blocked),
-                messages=SimpleNamespace(mark_read=self.mark_read, may_write=self.may_write),
+                contacts=SimpleNamespace(are_apart=self.are_apart),
+                messages=SimpleNamespace(
+                    mark_read=self.mark_read, may_write=self.may_write, has_warning=self.has_warning
+                ),
                 writer=SimpleNamespace(send=self.send),
             ),
             budgets=None,
@@ -63,13 +66,17 @@ class Post:
         self.fail_if_away()
         return user_id != NOBODY
 
-    async def is_blocked(self, user_id: int, *, by: int) -> bool:
+    async def are_apart(self, one_id: int, other_id: int) -> bool:
         self.fail_if_away()
-        return by == EVE
+        return EVE in (one_id, other_id)
 
     async def may_write(self, from_id: int, to_id: int) -> bool:
         self.fail_if_away()
         return any((one.from_id, one.to_id) == (to_id, from_id) for one in self.stored)
+
+    async def has_warning(self, user_id: int) -> bool:
+        self.fail_if_away()
+        return self.has_warning_to_read
 
     async def send(self, new: NewMessage) -> Message:
         self.fail_if_away()
@@ -90,12 +97,12 @@ class Post:
             )
         return found
 
-    async def mark_read(self, user_id: int, other_id: int, up_to: int) -> int | None:
+    async def mark_read(self, user_id: int, other_id: int, up_to: int) -> tuple[int, bool] | None:
         self.fail_if_away()
         if self.read.get((user_id, other_id), 0) >= up_to:
             return None
         self.read[user_id, other_id] = up_to
-        return up_to
+        return up_to, EVE not in (user_id, other_id)
 
     async def admit(self, token: str) -> Actor:
         self.fail_if_away()
@@ -245,6 +252,24 @@ async def test_a_refused_message_gets_the_reason_and_is_not_broadcast(node: Endp
     assert eve.take() == []
 
 
+async def test_who_was_warned_writes_to_nobody_until_the_warning_is_read(node: Endpoint, post: Post) -> None:
+    bob = await chatting(node, BOB)
+    ann = Client(node, msgspec.structs.replace(actor(ANN), has_warning=True))
+    await ann.joins(f"private_chat:{ANN}")
+    post.has_warning_to_read = True
+    says(ann, SEND, {"to": str(BOB), "message": "Hi"})
+    assert ann.take() == [refusal(ann, "unread warning")]
+    assert post.stored == []
+    # Whoever was not warned is not even asked about.
+    says(bob, SEND, {"to": str(ANN), "message": "Hi"})
+    assert bob.events() == [SEND, "r1"]
+    ann.take()
+    # It is read by now, and this node does not know yet.
+    post.has_warning_to_read = False
+    says(ann, SEND, {"to": str(BOB), "message": "Hello"})
+    assert ann.events() == [SEND, "r1"]
+
+
 async def test_who_has_to_confirm_the_address_answers_and_does_not_write_first(node: Endpoint, post: Post) -> None:
     bob = await chatting(node, BOB)
     ann = Client(node, msgspec.structs.replace(actor(ANN), must_confirm=True))
@@ -262,7 +287,9 @@ async def test_who_has_to_confirm_the_address_answers_and_does_not_write_first(n
 # Reading and typing
 
 
-async def test_what_a_blocked_user_reads_is_not_told_to_the_user_who_blocked_them(node: Endpoint) -> None:
+async def test_reading_is_told_only_to_the_readers_devices_if_the_two_are_apart(
+    node: Endpoint,
+) -> None:
     reader, own_device, eve = await chatting(node, ANN), await chatting(node, ANN), await chatting(node, EVE)
     says(reader, READ, {"with": str(EVE), "up_to": 5})
     told = broadcast(READ, {"by": str(ANN), "with": str(EVE), "up_to": 5}, topic=f"private_chat:{ANN}")
@@ -280,7 +307,7 @@ async def test_reading_is_broadcast_once_to_both_users(node: Endpoint) -> None:
     assert (ann.take(), bob.take()) == ([], [answer(bob)])
 
 
-async def test_typing_reaches_the_other_user_unless_they_have_blocked_the_sender(node: Endpoint) -> None:
+async def test_typing_reaches_the_other_user_unless_the_two_are_apart(node: Endpoint) -> None:
     ann, bob, eve = [await chatting(node, user_id) for user_id in (ANN, BOB, EVE)]
     says(ann, TYPING, {"to": str(BOB)})
     says(ann, TYPING, {"to": str(EVE)}, "r2")

@@ -81,6 +81,10 @@ async def left(database: Database, users: UserRepository) -> Left:
     await left.run("INSERT INTO blocks (blocker_id, blocked_id) VALUES (1, 2), (2, 1), (2, 3)")
     await left.run("INSERT INTO messages (from_id, to_id, text) VALUES (1, 2, 'Hello'), (2, 1, 'Hello')")
     await left.run(
+        """INSERT INTO contacts (user_id, other_id, state, seems_accepted)
+           VALUES (1, 2, 'accepted', true), (2, 1, 'open', false), (3, 2, 'declined', false)"""
+    )
+    await left.run(
         """INSERT INTO sessions (id, user_id, expires_at) SELECT 's' || id, id, now() + interval '1 day' FROM users"""
     )
     # Jane and another person have saved searches and favourites, and were told of each other's listings.
@@ -107,6 +111,12 @@ async def left(database: Database, users: UserRepository) -> Left:
                 SELECT %s, l.id, l.title, false FROM listings l WHERE {of_others}""",
             user_id,
         )
+    await left.run(
+        """INSERT INTO sanctions (kind, user_id, listing_id, by_id, reason, objection, objected_at)
+           SELECT 'hiding', l.seller_id, l.id, 3, 'a wreck, says Jane', 'No.', now() FROM listings l"""
+    )
+    await left.run("INSERT INTO notes (user_id, author_id, text) SELECT one, 3, 'Hm.' FROM unnest(ARRAY[1, 1, 2]) one")
+    await left.run("INSERT INTO notes (listing_id, author_id, text) SELECT id, 1, 'Hm.' FROM listings")
     await left.run("INSERT INTO audit (actor_id, action, target_type, target_id) VALUES (3, 'ban', 'user', 1)")
     await left.run(
         """UPDATE users SET banned_at = now() - interval '2 days', banned_until = now() - interval '1 day',
@@ -144,12 +154,16 @@ async def test_what_is_personal_is_erased_and_what_belongs_to_others_stays(left:
     assert await left.fetch("SELECT user_id FROM saved_searches") == [(OTHER,)]
     for table in ("alerts", "favourites", "told_matches"):
         assert await left.count(table) == 0
+    assert await left.count("sanctions", "user_id = 1") == 0
+    assert await left.count("sanctions", "kind = 'hiding'") == await left.count("notes", "listing_id IS NOT NULL") == 2
+    assert await left.count("notes", "user_id = 1") == 0
     assert await left.count("listings") == await left.count("pictures") / 2 == 2
     # Each picture of the three listings has two files.
     assert await left.count("abandoned_files", "since <= now()") == 3 * 2 * 2
     assert await left.count("replies", "author_id = 2") == await left.count("reports", "reporter_id = 3") * 2 == 4
     assert await left.fetch("SELECT DISTINCT reason, text FROM reports WHERE reporter_id = 1") == [("spam", None)]
     assert await left.fetch("SELECT blocker_id, blocked_id FROM blocks ORDER BY 2") == [(2, 1), (2, 3)]
+    assert await left.fetch("SELECT user_id FROM contacts ORDER BY 1") == [(2,), (3,)]
     assert await left.count("sessions", "user_id = 1") == 0
     assert await left.count("sessions") == 9
     # Other people's conversations, and what moderators did, stay.
@@ -200,7 +214,7 @@ async def test_each_step_changes_few_rows_and_the_last_one_says_that_it_is_done(
 
 async def rows(left: Left) -> dict[str, int]:
     tables = ["listings", "pictures", "replies", "reports", "blocks", "sessions", "abandoned_files"]
-    tables += ["alerts", "favourites", "told_matches", "saved_searches"]
+    tables += ["alerts", "favourites", "told_matches", "saved_searches", "sanctions", "notes"]
     return {table: await left.count(table) for table in tables}
 
 
