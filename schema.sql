@@ -934,6 +934,68 @@ CREATE TABLE IF NOT EXISTS chores (
     done_at timestamptz NOT NULL
 );
 
+-- New accounts --------------------------------------------------------------------------------------------------------------
+
+-- To whom a new account has written first, and when, for a day: it may do so only so often.
+CREATE TABLE IF NOT EXISTS beginnings (
+    user_id  bigint      NOT NULL REFERENCES users (id),
+    other_id bigint      NOT NULL,
+    begun_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, other_id)
+);
+CREATE INDEX IF NOT EXISTS beginnings_of_user ON beginnings (user_id, begun_at);
+CREATE INDEX IF NOT EXISTS beginnings_oldest ON beginnings (begun_at);
+
+-- What the site notices ----------------------------------------------------------------------------------------------------
+
+-- What is kept of a picture to find its copies (api/pictures/likeness.py). `reach` is a box around its lowest frequencies: those of
+-- two copies overlap. `looked_at` is when an API has looked for copies of it in the listings of others.
+CREATE TABLE IF NOT EXISTS picture_likenesses (
+    picture_id  bigint PRIMARY KEY REFERENCES pictures (id) ON DELETE CASCADE,
+    reach       cube   NOT NULL,
+    frequencies real[] NOT NULL,
+    print       bytea  NOT NULL,
+    looked_at   timestamptz
+);
+CREATE INDEX IF NOT EXISTS picture_likenesses_reach ON picture_likenesses USING gist (reach);
+CREATE INDEX IF NOT EXISTS picture_likenesses_to_look ON picture_likenesses (picture_id) WHERE looked_at IS NULL;
+
+-- What moderators should look at although nobody has reported it. The person's listing has the picture or the VIN of
+-- other_listing_id, which was there before and is somebody else's.
+CREATE TABLE IF NOT EXISTS findings (
+    id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind             text        NOT NULL CHECK (kind IN ('same_picture', 'same_vin')),
+    user_id          bigint      NOT NULL REFERENCES users (id),
+    listing_id       bigint      NOT NULL REFERENCES listings (id) ON DELETE CASCADE,
+    other_listing_id bigint      NOT NULL REFERENCES listings (id) ON DELETE CASCADE,
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    decided_at       timestamptz,
+    decided_by       bigint REFERENCES users (id)
+);
+CREATE UNIQUE INDEX IF NOT EXISTS findings_of_listings ON findings (listing_id, other_listing_id, kind);
+CREATE INDEX IF NOT EXISTS findings_of_other_listing ON findings (other_listing_id);
+CREATE INDEX IF NOT EXISTS findings_open ON findings (id) WHERE decided_at IS NULL;
+
+-- Two sellers may offer one car in the same moment: the lock lets one of them see the other.
+CREATE OR REPLACE FUNCTION find_same_vin() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(723987, hashtext(NEW.vin));
+    INSERT INTO findings (kind, user_id, listing_id, other_listing_id)
+    SELECT 'same_vin', NEW.seller_id, NEW.id, other.id FROM listings other
+    WHERE other.vin = NEW.vin AND other.seller_id <> NEW.seller_id AND other.trashed_at IS NULL
+      AND NOT EXISTS (SELECT FROM findings f WHERE f.kind = 'same_vin' AND f.listing_id = other.id
+                      AND f.other_listing_id = NEW.id)
+    ORDER BY other.id LIMIT 20
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER listings_find_same_vin AFTER INSERT ON listings
+    FOR EACH ROW WHEN (new.vin IS NOT NULL AND new.trashed_at IS NULL) EXECUTE FUNCTION find_same_vin();
+CREATE OR REPLACE TRIGGER listings_find_same_vin_anew AFTER UPDATE OF vin, trashed_at ON listings FOR EACH ROW
+    WHEN (new.vin IS NOT NULL AND new.trashed_at IS NULL
+          AND (new.vin, new.trashed_at) IS DISTINCT FROM (old.vin, old.trashed_at))
+    EXECUTE FUNCTION find_same_vin();
+
 -- Private messages ----------------------------------------------------------------------------------------------------
 
 -- There are no foreign keys to users: the insert checks the recipient itself, rows of users are never deleted, and two more

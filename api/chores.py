@@ -11,6 +11,7 @@ from shared.postgres import Database, DatabaseUnavailable
 from shared.repositories.address_names import name_accounts
 from shared.repositories.alert_mails import mail_daily
 from shared.repositories.alerts import remove_old_alerts
+from shared.repositories.beginnings import remove_old_beginnings
 from shared.repositories.chores import ChoreRepository, Work
 from shared.repositories.erasure import erase_some
 from shared.repositories.mail_links import remove_old_links
@@ -65,6 +66,7 @@ class Chores:
                 settings.repeatable_cleaning_seconds,
                 partial(remove_old_keys, seconds=settings.repeatable_seconds),
             ),
+            Chore("first messages", settings.alert_cleaning_seconds, remove_old_beginnings),
             Chore("unfinished uploads", settings.repeatable_cleaning_seconds, remove_old_uploads),
             Chore("what waited and was seen", settings.alert_cleaning_seconds, remove_seen),
             Chore("mails", settings.mail_cleaning_seconds, partial(remove_old_mails, days=settings.failed_mail_days)),

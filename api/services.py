@@ -13,6 +13,7 @@ from api.challenges import Challenges
 from api.chores import Chores
 from api.devices import Devices
 from api.front_page import FrontPage, read_front_pages
+from api.looking import Looking
 from api.mail.mailing import Mailing
 from api.mail_links import MailLinks
 from api.passkey_ceremonies import Ceremonies
@@ -45,6 +46,7 @@ from shared.repositories.categories import CategoryRepository
 from shared.repositories.conversations import ConversationRepository
 from shared.repositories.export import ExportRepository
 from shared.repositories.favourites import FavouriteRepository
+from shared.repositories.findings import FindingRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.listing_facets import ListingFacets
 from shared.repositories.listing_search import ListingSearch
@@ -121,6 +123,8 @@ class Services:
     trash: TrashRepository
     replies: ReplyRepository
     reports: ReportRepository
+    findings: FindingRepository
+    looking: Looking
     moderation_queue: ModerationQueue
     sanctions: SanctionRepository
     notes: NoteRepository
@@ -202,6 +206,8 @@ class Services:
             trash=TrashRepository(database, own_days=settings.own_trash_days),
             replies=ReplyRepository(database, has_mail=settings.has_mail),
             reports=ReportRepository(database),
+            findings=FindingRepository(database),
+            looking=Looking(settings),
             moderation_queue=ModerationQueue(database),
             sanctions=SanctionRepository(database, has_mail=settings.has_mail),
             notes=NoteRepository(database),
@@ -214,9 +220,9 @@ class Services:
             away=Away(settings, vapid),
             audit=AuditRepository(database),
             pictures=pictures,
-            picture_workers=workers,
             receiving=Receiving(settings.max_arriving_parts),
             uploads=UploadRepository(database),
+            picture_workers=workers,
             picture_storage=storage,
             abandoned_files=AbandonedFiles(pictures, storage, settings.abandoned_files_seconds),
             chores=Chores(settings, missing_sizes.make_some),
@@ -257,6 +263,7 @@ class Services:
         await self.broker.start(self.realtime)
         await self.membership.__aenter__()
         self.telling.start()
+        self.looking.start()
         self.away.start()
         self.mailing.start()
 
@@ -270,6 +277,7 @@ class Services:
         await self.abandoned_files.stop()
         await self.chores.stop()
         await self.telling.stop()
+        await self.looking.stop()
         await self.away.stop()
         await self.mailing.stop()
         await self.picture_workers.close()

@@ -16,6 +16,20 @@ THUMBNAIL_ADDRESS = ADDRESS + "/thumbnail"
 """The paths at which the API takes and serves the files."""
 
 
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """What is kept of a picture to find its copies (api/pictures/likeness.py)."""
+
+    print: bytes
+    """The picture in a few grey pixels, and its coarse colours."""
+    frequencies: tuple[float, ...]
+    """Its lowest frequencies. Each is at most about 1: the contrast of the picture does not count."""
+    indexed: tuple[float, ...]
+    """The frequencies by which an index finds the picture."""
+    reach: tuple[float, ...]
+    """How far a crop can move each of these, divided by two: a copy has a reach of its own."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmallerSizes:
     """The smaller sizes of a picture, before its row names them. The extensions of the keys match the media types.
@@ -31,6 +45,8 @@ class SmallerSizes:
     thumbnail_content_type: str
     thumbnail_size: int
     thumbnail_width: int
+    likeness: Likeness | None = None
+    """None if there is nothing on it that could be recognised."""
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from shared.access.policy import Action
 from shared.domain.pictures import (
     MAX_PICTURES,
     FilesGivenUp,
+    Likeness,
     ListingIsFull,
     NewPicture,
     NotItsPictures,
@@ -51,6 +52,12 @@ _ADD = Statement(
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING {_COLUMNS}""",
     ("bigint", *("text", "text", "bigint", "integer", "integer"), *("text", "text", "bigint", "integer") * 2),
 )
+_KEEP_LIKENESS = Statement(
+    "picture_keep_likeness",
+    """INSERT INTO picture_likenesses (picture_id, reach, frequencies, print)
+       VALUES ($1, cube($2::float8[], $3::float8[]), $4, $5)""",
+    ("bigint", "float8[]", "float8[]", "real[]", "bytea"),
+)
 _BY_ID = Statement("picture_by_id", f"SELECT {_COLUMNS} FROM pictures WHERE id = $1", ("bigint",))
 _DELETE = Statement("picture_delete", "DELETE FROM pictures WHERE id = $1", ("bigint",))
 _IN_ORDER = Statement(
@@ -81,6 +88,13 @@ _TAKE_ABANDONED = Statement(
        ) RETURNING key""",
     ("integer",),
 )
+
+
+def stored_likeness(likeness: Likeness) -> tuple[list[float], list[float], list[float], bytes]:
+    """Returns two corners of its reach, its frequencies and its print, as parameters of a statement."""
+    sides = list(zip(likeness.indexed, likeness.reach, strict=True))
+    lower, upper = [at - reach for at, reach in sides], [at + reach for at, reach in sides]
+    return lower, upper, list(likeness.frequencies), likeness.print
 
 
 class PictureRepository:
@@ -127,6 +141,8 @@ class PictureRepository:
                 picture.thumbnail_width,
             )
             assert row is not None
+            if picture.likeness is not None:
+                await transaction.execute(_KEEP_LIKENESS, row[0], *stored_likeness(picture.likeness))
             if by != owner_id:
                 await record(transaction, by, "picture_add", "picture", row[0], details={"listing_id": listing_id})
             return Picture(*row)

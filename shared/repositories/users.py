@@ -11,7 +11,7 @@ import psycopg2.errors
 
 from shared.access.policy import Action
 from shared.domain.email_addresses import account_of
-from shared.domain.mails import MailKind, NewLink, Purpose
+from shared.domain.mails import MailKind, NewLink, Purpose, TooManyLinks
 from shared.domain.sanctions import BannedAlready, StaffProtected, may_sanction
 from shared.domain.users import (
     Account,
@@ -30,7 +30,13 @@ from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import may_still
 from shared.repositories.audit import record
 from shared.repositories.bans import is_banned
-from shared.repositories.mail_links import MailLinkRepository, forget_links, use_address_link, use_link
+from shared.repositories.mail_links import (
+    MailLinkRepository,
+    forget_links,
+    spend_links,
+    use_address_link,
+    use_link,
+)
 from shared.repositories.outbox import Outbox, forget_mails
 from shared.repositories.returning import Returning
 
@@ -46,7 +52,8 @@ _STANDINGS = Statement(
     "user_standings",
     f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL,
                CASE WHEN s.id IS NULL THEN floor(extract(epoch FROM u.tokens_valid_after))::bigint END,
-               u.role <> 'user' AND NOT u.has_second_factor, u.must_confirm, u.has_warning
+               u.role <> 'user' AND NOT u.has_second_factor, u.must_confirm, u.has_warning,
+               CASE WHEN u.role = 'user' THEN floor(extract(epoch FROM u.created_at))::bigint ELSE 0 END
         FROM unnest($1, $2) AS asked (user_id, session_id)
         JOIN users u ON u.id = asked.user_id AND u.deleted_at IS NULL
         LEFT JOIN sessions s ON s.id = asked.session_id""",
@@ -283,6 +290,7 @@ class UserRepository:
         password_hash: str | None = None,
         checked_hash: str | None = None,
         link: NewLink | None = None,
+        most_links: int = 1,
         must_confirm: bool = False,
         takes_requests: bool | None = None,
     ) -> User:
@@ -291,8 +299,8 @@ class UserRepository:
         With a link, a mail with it goes to the new address, and another one tells the old address. With `must_confirm`,
         the new address counts only when the link has been used. An address that waits for its link is forgotten with a
         new password, or with the present address once more: then somebody wants to undo a change, perhaps somebody
-        else's. `checked_hash` is the hash of the current password that was checked, if it was. Raises EmailTaken,
-        PasswordChanged or UserNotFound.
+        else's. `most_links` is how many links an account gets in the time of one. `checked_hash` is the hash of the
+        current password that was checked, if it was. Raises EmailTaken, TooManyLinks, PasswordChanged or UserNotFound.
         """
         try:
             async with self._database.transaction() as transaction:
@@ -309,10 +317,12 @@ class UserRepository:
                 if email is not None:
                     await transaction.execute(_SET_EMAIL_ACCOUNT, user_id, account_of(email))
                 if is_other and wanted is not None:
-                    user = await self._new_address(transaction, user, before.email, wanted, link, must_confirm)
+                    user = await self._new_address(
+                        transaction, user, before.email, wanted, link, most=most_links, must_confirm=must_confirm
+                    )
                 elif before.new_email is not None and (email is not None or password_hash is not None):
                     user = _found(await transaction.fetch_one(_FORGET_NEW_EMAIL, user_id))
-                    await forget_links(transaction, user_id, Purpose.ADDRESS)
+                    await spend_links(transaction, user_id, Purpose.ADDRESS)
                 if email is not None or password_hash is not None:
                     await forget_links(transaction, user_id, Purpose.PASSWORD_RESET)
                 if password_hash is not None:
@@ -345,17 +355,26 @@ class UserRepository:
             return user
 
     async def _new_address(
-        self, transaction: Transaction, user: User, old: str, new: str, link: NewLink | None, must_confirm: bool
+        self,
+        transaction: Transaction,
+        user: User,
+        old: str,
+        new: str,
+        link: NewLink | None,
+        *,
+        most: int,
+        must_confirm: bool,
     ) -> User:
         if must_confirm and await UserRepository(transaction).is_taken(new):
             raise EmailTaken
-        await forget_links(transaction, user.id, Purpose.ADDRESS)
+        await spend_links(transaction, user.id, Purpose.ADDRESS)
         pending = new if must_confirm else None
         is_confirmed = must_confirm or link is None
         changed = _found(await transaction.fetch_one(_SET_NEW_EMAIL, user.id, pending, is_confirmed))
-        if link is not None:
-            await self._send_link(transaction, changed, new, link)
-        elif not must_confirm:
+        # Otherwise one account could send mails to any number of people.
+        if link is not None and not await self._send_link(transaction, changed, new, link, most=most):
+            raise TooManyLinks
+        if link is None and not must_confirm:
             await self._has_address(transaction, changed)
         await self._tell_old_address(transaction, changed, old, new, is_done=not must_confirm)
         return changed
@@ -374,7 +393,7 @@ class UserRepository:
                 user_id, address = await use_address_link(transaction, link)
                 before = _found(await transaction.fetch_one(_LOCK, user_id))
                 user = _found(await transaction.fetch_one(_CONFIRM, user_id, address, account_of(address)))
-                await forget_links(transaction, user_id, Purpose.ADDRESS)
+                await spend_links(transaction, user_id, Purpose.ADDRESS)
                 if account_of(before.email) != account_of(address):
                     await forget_links(transaction, user_id, Purpose.PASSWORD_RESET)
                     await self._tell_old_address(transaction, user, before.email, address, is_done=True)
@@ -406,7 +425,7 @@ class UserRepository:
             link.hash, user.id, Purpose.ADDRESS, seconds=link.seconds, most=most, address=address
         )
         if is_made:
-            outbox, facts = Outbox(transaction, is_on=self._has_mail), {"name": user.name, "seed": link.seed}
+            outbox, facts = Outbox(transaction, is_on=self._has_mail), {"seed": link.seed}
             await outbox.add(MailKind.ADDRESS_CONFIRM, user.id, facts, address=address, useful_seconds=link.seconds)
         return is_made
 

@@ -3,6 +3,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
+import { contactsIn } from "../contacts.js";
 import { draftOf, keepDraft } from "../drafts.js";
 import { dayOf, nameOf, timeOfDay } from "../format.js";
 import { isolated } from "../isolate.js";
@@ -364,12 +365,28 @@ export class Messages extends View {
     ${isOther ? html`<li class="about-car small-text">${this.#aboutCar(message.listing_id)}</li>` : nothing}
     <li class="message ${isMine ? "mine" : ""}" data-message=${message.id}>
       <span class="for-readers">${isMine ? "You" : html`<bdi translate="no">${nameOf(this.other)}</bdi>`}:</span>
-      <div class="message-line">${isMine && !message.deleted_at ? this.#deleteButton(message) : nothing} ${bubble(message)}</div>
+      ${this.#warning(message)}
+      <div class="message-line">${isMine && !message.deleted_at ? this.#deleteButton(message) : nothing} ${bubble(message, this.#isStranger)}</div>
       <p class="message-foot quiet small-text ${isTogether && !isLast ? "for-readers" : ""}">
         ${inDay(message.inserted_at)}
         ${isLast && message.read_at && !message.deleted_at ? html`<span class="read"> · Read</span>` : nothing}
       </p>
     </li>`;
+  }
+
+  /** Whether the reader has not answered yet, as far as the page has read. Then nothing that the other one writes is a link. */
+  get #isStranger() {
+    return !this.thread.messages.some((one) => one.from === inbox.me) && !inbox.outbox.to(this.userId).length;
+  }
+
+  /** What the reader should know before they follow a stranger away from the site. */
+  #warning(message) {
+    const found = this.#isStranger ? contactsIn(message.message) : [];
+    if (!found.length) return nothing;
+    return html`<p class="notice warning small-text" data-contacts=${found.join(" ")}>
+      This stranger gives you ${listed(found.map((kind) => CONTACTS[kind]))}. Fraud often begins so: write here, and pay nothing before
+      you have seen the car.
+    </p>`;
   }
 
   #deleteButton(message) {
@@ -566,12 +583,15 @@ const BOXES = {
   declined: { title: "Declined", empty: "You have declined nobody." },
 };
 
+const CONTACTS = { link: "a link", phone: "a phone number", mail: "a mail address" };
+const listed = (words) => words.join(", ").replace(/, ([^,]*)$/, " and $1");
 /** What a message says, in a list of conversations. */
 const inWords = (message) => (message.deleted_at ? "Message deleted" : html`<bdi>${message.message}</bdi>`);
 
-function bubble(message) {
+/** What a stranger writes has no links. */
+function bubble(message, isPlain) {
   if (message.deleted_at) return html`<p class="bubble is-deleted">Message deleted</p>`;
-  return html`<p class="bubble user-text" dir="auto">${userText(message.message)}</p>`;
+  return html`<p class="bubble user-text" dir="auto">${isPlain ? message.message : userText(message.message)}</p>`;
 }
 
 const shortened = (text) => ([...text].length > 60 ? `${[...text].slice(0, 59).join("")}…` : text);
