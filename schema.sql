@@ -613,6 +613,7 @@ ALTER TABLE reports ADD CONSTRAINT reports_subject CHECK ((listing_id IS NULL) <
 CREATE UNIQUE INDEX IF NOT EXISTS reports_open_about_user
     ON reports (user_id, reporter_id, coalesce(message_id, 0), coalesce(reply_id, 0))
     WHERE user_id IS NOT NULL AND resolved_at IS NULL;
+CREATE INDEX IF NOT EXISTS reports_made ON reports (created_at);
 CREATE INDEX IF NOT EXISTS reports_about_user ON reports (user_id, reporter_id) WHERE user_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS reports_open ON reports (listing_id) WHERE resolved_at IS NULL;
 CREATE INDEX IF NOT EXISTS reports_texts_of_reporter ON reports (reporter_id) WHERE text IS NOT NULL;
@@ -795,6 +796,9 @@ CREATE TABLE IF NOT EXISTS audit (
     created_at  timestamptz NOT NULL DEFAULT now()
 );
 
+-- What was done to somebody or something before.
+CREATE INDEX IF NOT EXISTS audit_of_target ON audit (target_type, target_id, action);
+
 CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
@@ -940,6 +944,8 @@ CREATE TABLE IF NOT EXISTS messages (
 );
 -- Whether the recipient had to accept the sender when the message was sent. It stays as it was then.
 ALTER TABLE messages ADD COLUMN IF NOT EXISTS is_request boolean NOT NULL DEFAULT false;
+-- Whether the recipient had declined the sender when it was sent. It waits among what was declined, and no device is told of it.
+ALTER TABLE messages ADD COLUMN IF NOT EXISTS is_declined boolean NOT NULL DEFAULT false;
 -- A message that waits for a moderator is for its sender alone. When it is let go, it gets a new id, so that recipients who
 -- read after the last id that they have get it. `was_id` is the id that its sender knew before.
 ALTER TABLE messages ADD COLUMN IF NOT EXISTS held_at timestamptz;
@@ -982,14 +988,58 @@ CREATE OR REPLACE TRIGGER messages_commit_in_order BEFORE INSERT ON messages
 
 -- Whatever ends somebody's right to send takes a turn among the inserts when it commits (shared/repositories/messages.py).
 -- The triggers are deferred, so that no transaction waits for rows or for its client while it holds the lock.
-DROP TRIGGER IF EXISTS blocks_commit_between_messages ON blocks;
-CREATE CONSTRAINT TRIGGER blocks_commit_between_messages AFTER INSERT ON blocks
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION commit_messages_in_order();
 DROP TRIGGER IF EXISTS users_commit_between_messages ON users;
 CREATE CONSTRAINT TRIGGER users_commit_between_messages AFTER UPDATE OF deleted_at, banned_at, banned_until ON users
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
     WHEN (old.deleted_at IS DISTINCT FROM new.deleted_at OR new.banned_at IS NOT NULL)
     EXECUTE FUNCTION commit_messages_in_order();
+
+-- Requests --------------------------------------------------------------------------------------------------------------
+
+-- Whom people let write to them: the state of `other_id` in the inbox of `user_id`. 'open' is a request that waits. From its first
+-- message on, a pair has both rows. People who wrote to each other before this table was there have none until their next
+-- message (shared/repositories/messages.py). `seems_accepted` is what the other one can know: that they are accepted, or would
+-- be, had they not been declined. `is_settled` says that a message from `other_id` changes neither row, and that neither has blocked
+-- the other: such a message needs one look-up here and no other. It may be false at any time.
+--
+-- Rows change only under the lock of messages, so whoever inserts under it sees the last state. There are no foreign keys, as
+-- in messages: checking one would lock a row of users under that lock.
+CREATE TABLE IF NOT EXISTS contacts (
+    user_id        bigint      NOT NULL,
+    other_id       bigint      NOT NULL,
+    state          text        NOT NULL CHECK (state IN ('open', 'accepted', 'declined')),
+    seems_accepted boolean     NOT NULL,
+    is_settled     boolean     NOT NULL DEFAULT false,
+    since          timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, other_id)
+);
+CREATE INDEX IF NOT EXISTS contacts_requests ON contacts (user_id, state, other_id) WHERE state <> 'accepted';
+-- Whether people may write to this one about anything, or first only about a listing of this one.
+ALTER TABLE users ADD COLUMN IF NOT EXISTS takes_requests boolean NOT NULL DEFAULT true;
+
+-- A block unsettles the pair, in its turn among the inserts. Its next message looks up everything again.
+CREATE OR REPLACE FUNCTION unsettle_blocked_pair() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(7239870111);
+    UPDATE contacts SET is_settled = false
+    WHERE user_id = NEW.blocker_id AND other_id = NEW.blocked_id
+       OR user_id = NEW.blocked_id AND other_id = NEW.blocker_id;
+    RETURN NULL;
+END $$;
+-- So does a person who no longer takes requests, with all that wait.
+CREATE OR REPLACE FUNCTION unsettle_requests() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(7239870111);
+    UPDATE contacts SET is_settled = false WHERE user_id = NEW.id AND state <> 'accepted';
+    RETURN NULL;
+END $$;
+DROP TRIGGER IF EXISTS users_refuse_requests_between_messages ON users;
+CREATE CONSTRAINT TRIGGER users_refuse_requests_between_messages AFTER UPDATE OF takes_requests ON users
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (old.takes_requests AND NOT new.takes_requests)
+    EXECUTE FUNCTION unsettle_requests();
+DROP TRIGGER IF EXISTS blocks_commit_between_messages ON blocks;
+CREATE CONSTRAINT TRIGGER blocks_commit_between_messages AFTER INSERT ON blocks
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION unsettle_blocked_pair();
 
 -- People who are away ---------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from shared.domain import (
     listings,
     mails,
     messages,
+    moderation,
     passkeys,
     pictures,
     push,
@@ -206,6 +207,14 @@ class BannedUser(Problem):
 
 class Blocked(Problem):
     status, slug, title = 403, "blocked", "The recipient has blocked you"
+
+
+class Blocking(Problem):
+    status, slug, title = 403, "blocking", "You have blocked this person"
+
+
+class NoRequests(Problem):
+    status, slug, title = 403, "only-about-listings", "This person takes messages only about their listings"
 
 
 class NotConfirmed(Problem):
@@ -453,6 +462,9 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     users.NoLongerAllowed: _is(Forbidden),
     mails.LinkUsed: _is(InvalidLink),
     messages.Blocked: _is(Blocked),
+    messages.Blocking: _is(Blocking),
+    messages.NoRequests: _is(NoRequests),
+    messages.NoConversation: _is(NotFound),
     messages.MessageNotFound: _is(NotFound),
     messages.NotConfirmed: _is(NotConfirmed),
     messages.UnreadWarning: _is(UnreadWarning),
@@ -471,6 +483,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     repeats.KeyReused: _is(KeyReused),
     replies.ReplyNotFound: _is(NotFound),
     reports.ReportNotFound: _is(NotFound),
+    moderation.NothingWaits: _is(NotFound),
     reports.AlreadyReported: _is(AlreadyReported),
     reports.OwnReported: lambda _: Conflict("It is about yourself."),
     sanctions.StaffProtected: _is(StaffProtected),

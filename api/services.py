@@ -51,6 +51,7 @@ from shared.repositories.mail_choices import MailChoiceRepository
 from shared.repositories.mail_links import MailLinkRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
+from shared.repositories.moderation_queue import ModerationQueue
 from shared.repositories.nodes import API_PREFIX
 from shared.repositories.notes import NoteRepository
 from shared.repositories.outbox import Outbox
@@ -117,6 +118,7 @@ class Services:
     trash: TrashRepository
     replies: ReplyRepository
     reports: ReportRepository
+    moderation_queue: ModerationQueue
     sanctions: SanctionRepository
     notes: NoteRepository
     saved_searches: SavedSearchRepository
@@ -195,6 +197,7 @@ class Services:
             trash=TrashRepository(database, own_days=settings.own_trash_days),
             replies=ReplyRepository(database, has_mail=settings.has_mail),
             reports=ReportRepository(database),
+            moderation_queue=ModerationQueue(database),
             sanctions=SanctionRepository(database, has_mail=settings.has_mail),
             notes=NoteRepository(database),
             saved_searches=SavedSearchRepository(database, search.query),

@@ -16,6 +16,7 @@ from gateway.lost_nodes import LostNodes
 from gateway.metrics import gateway_metrics
 from gateway.missed import MissedAlerts, MissedDeletions, MissedMessages
 from gateway.presence.store_redis import RedisStore
+from gateway.queue_gaps import read_queue_again
 from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint, new_node_id
 from gateway.transports.longpoll import LongPollTransport
@@ -93,6 +94,7 @@ async def create_app(settings: Settings) -> web.Application:
     store.on_forged = endpoint.counts.forged.inc
     catch_up = CatchUp(endpoint, MissedMessages(chats.messages), MissedDeletions(chats.messages), MissedAlerts(alerts))
     revalidation = Revalidation(endpoint, admission)
+    read_queue_again(endpoint)
 
     lost_nodes = LostNodes(
         endpoint.gap,

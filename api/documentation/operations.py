@@ -234,6 +234,12 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             )
             for kind in ("users", "messages", "replies")
         },
+        **{
+            ("PUT", f"/api/moderation/queue/{kind}/{{id}}/resolved"): Operation(
+                example={"up_to": "2026-11-26T12:00:00.000001Z"}
+            )
+            for kind in ("listings", "people")
+        },
         ("POST", "/api/users/{id}/warnings"): Operation(
             problems=(problems.Conflict,), example={"reason": "Please write only to people about their cars."}
         ),
@@ -259,6 +265,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             problems=(problems.Blocked,),
             example={"to": 2, "message": "Hey, how are you?", "client_ref": "my-first-message"},
         ),
+        ("PUT", "/api/conversations/{user_id}/request"): Operation(example={"state": "accepted"}),
         ("PUT", "/api/conversations/{user_id}/read"): Operation(example={"up_to": 1}),
     }
 )

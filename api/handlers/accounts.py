@@ -190,6 +190,7 @@ async def change(call: Call) -> answers.Profile:
             checked_hash=checked_hash,
             link=new_link(settings.address_link_seconds) if settings.has_mail else None,
             must_confirm=settings.confirms_addresses,
+            takes_requests=body.takes_requests,
         )
     if password_hash is not None:
         call.tell(SecurityEvent.PASSWORD_CHANGED)

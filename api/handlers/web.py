@@ -36,6 +36,7 @@ from api.schemas.passkeys import PasskeyBody
 from api.schemas.recovery import ConfirmBody, ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
+from api.schemas.sanctions import DecisionBody, NoteBody, ObjectionBody, SuspensionBody, WarningBody
 from api.schemas.saved_searches import SearchBody
 from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.schemas.users import BanBody, UsersQuery
@@ -50,6 +51,7 @@ _SERVICE_WORKER_FILE = "api/web/service_worker.js"
 PAGES: Mapping[str, str | None] = {
     "/": None,
     "/account": "users",
+    "/account/sanctions": "users",
     "/address/confirm": "newcomers",
     "/admin": "staff",
     "/admin/audit": "staff",
@@ -65,7 +67,10 @@ PAGES: Mapping[str, str | None] = {
     "/moderation": "staff",
     "/moderation/categories": "staff",
     "/moderation/hidden": "staff",
+    "/moderation/objections": "staff",
+    "/moderation/people/{id}": "staff",
     "/moderation/trash": "staff",
+    "/objection": "newcomers",
     "/password/forgotten": "newcomers",
     "/password/reset": "newcomers",
     "/register": "newcomers",
@@ -82,6 +87,7 @@ _INPUTS = (
     *(ListingBody, ListingsQuery, SearchBody, HideBody, ReplyBody, ReportBody),
     *(ConfirmBody, ForgottenBody, ResetBody),
     *(CategoryBody, CategoryChangeBody, BanBody, UsersQuery),
+    *(WarningBody, SuspensionBody, ObjectionBody, DecisionBody, NoteBody),
 )
 """The bodies and queries that the page has forms for."""
 

@@ -1,11 +1,13 @@
 // A failure in words for people: the API's problem details (RFC 9457), or the fact that the server was unreachable.
 
 export class Problem extends Error {
-  constructor({ status = 0, type = "", title = "", detail = "", errors = {} }, retryAfter = null) {
+  constructor({ status = 0, type = "", title = "", detail = "", errors = {}, objection_token = "" }, retryAfter = null) {
     super(detail || title);
     this.status = status;
     this.type = type.replace("/problems/", "");
     this.errors = errors;
+    /** With it, somebody who is banned can object. */
+    this.objectionToken = objection_token;
     this.retryAfter = retryAfter;
   }
 

@@ -56,6 +56,8 @@ class User:
     """The address that will replace `email` when it is confirmed."""
     has_warning: bool = False
     """Whether the user has a warning to read, and may neither publish nor write until then."""
+    takes_requests: bool = True
+    """Whether people may write to the user about anything, or first only about a listing of the user."""
 
 
 @dataclass(frozen=True, slots=True)

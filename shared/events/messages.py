@@ -7,9 +7,12 @@ from typing import NotRequired, TypedDict
 from shared.domain import messages
 from shared.domain.declared import Id, Timestamp
 from shared.domain.times import rfc3339, rfc3339_or_none
+from shared.events import topics
 
 SEND = "send"
 """The event whose payload is a message."""
+REQUEST = "request"
+"""A user has accepted or declined what another one writes. Only the user's own devices are told."""
 
 DELETED = "deleted"
 """The event that tells both sides that the sender has deleted a message."""
@@ -57,6 +60,18 @@ def message_payload(message: messages.Message) -> Message:
     if message.deleted_at is not None:
         payload["deleted_at"] = rfc3339(message.deleted_at)
     return payload
+
+
+def told_topics(message: messages.Message) -> list[str]:
+    """Returns the topics on which the message is broadcast: both sides', or only its sender's."""
+    if message.is_told:
+        return topics.private_chats(message.to_id, message.from_id)
+    return [topics.private_chat(message.from_id)]
+
+
+def request_payload(other_id: int, decision: messages.Decision) -> dict[str, str]:
+    """Returns the payload of `request`: the other user, and what was decided."""
+    return {"with": str(other_id), "state": decision.value}
 
 
 MessageDeleted = TypedDict("MessageDeleted", {"id": Id, "from": str, "to": str, "deleted_at": Timestamp})

@@ -35,8 +35,9 @@ from shared.repositories.outbox import Outbox, forget_mails
 
 _IS_BANNED = is_banned("u")
 _COLUMNS = f"""u.id, u.email, u.name, u.role, u.created_at, u.banned_at, u.banned_until, u.ban_reason,
-    {_IS_BANNED}, u.confirmed_at IS NOT NULL, u.must_confirm, u.new_email, u.is_suspended, u.has_warning"""
-_WIDTH = 14
+    {_IS_BANNED}, u.confirmed_at IS NOT NULL, u.must_confirm, u.new_email, u.is_suspended, u.has_warning,
+    u.takes_requests"""
+_WIDTH = 15
 """The number of these columns."""
 
 
@@ -89,9 +90,10 @@ _SET_EMAIL_ACCOUNT = Statement(
 _UPDATE = Statement(
     "user_update",
     f"""UPDATE users AS u SET name = coalesce($2, name), email = coalesce($3, email),
-                             password_hash = coalesce($4, password_hash)
+                             password_hash = coalesce($4, password_hash),
+                             takes_requests = coalesce($6, takes_requests)
         WHERE id = $1 AND deleted_at IS NULL AND ($5 IS NULL OR password_hash = $5) RETURNING {_COLUMNS}""",
-    ("bigint", "text", "text", "text", "text"),
+    ("bigint", "text", "text", "text", "text", "boolean"),
 )
 _LOCK = Statement(
     "user_lock", f"SELECT {_COLUMNS} FROM users u WHERE u.id = $1 AND u.deleted_at IS NULL FOR UPDATE", ("bigint",)
@@ -269,6 +271,7 @@ class UserRepository:
         checked_hash: str | None = None,
         link: NewLink | None = None,
         must_confirm: bool = False,
+        takes_requests: bool | None = None,
     ) -> User:
         """Change the fields that are not None. Returns the user. A new password ends all tokens except `kept`.
 
@@ -284,7 +287,9 @@ class UserRepository:
                 wanted, is_other = email, email is not None and account_of(email) != account_of(before.email)
                 if is_other and must_confirm:
                     email = None
-                row = await transaction.fetch_one(_UPDATE, user_id, name, email, password_hash, checked_hash)
+                row = await transaction.fetch_one(
+                    _UPDATE, user_id, name, email, password_hash, checked_hash, takes_requests
+                )
                 if row is None:
                     await _require_password(transaction, user_id, checked_hash)
                 user = _found(row)
@@ -576,7 +581,7 @@ def _found(row: tuple[Any, ...] | None) -> User:
 
 def _user(row: tuple[Any, ...]) -> User:
     ban = Ban(row[5], row[6], row[7] or "", row[12]) if row[8] else None
-    return User(row[0], row[1], row[2], Role(row[3]), row[4], ban, row[9], row[10], row[11], row[13])
+    return User(row[0], row[1], row[2], Role(row[3]), row[4], ban, row[9], row[10], row[11], row[13], row[14])
 
 
 def public_user(row: tuple[Any, ...]) -> PublicUser:

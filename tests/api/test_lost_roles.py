@@ -24,6 +24,7 @@ ACTS: list[tuple[Role, str, str, Any]] = [
     (Role.MODERATOR, "DELETE", "/api/listings/2/hidden", None),
     (Role.MODERATOR, "PUT", "/api/reports/1/resolved", None),
     (Role.MODERATOR, "DELETE", "/api/reports/2/resolved", None),
+    (Role.MODERATOR, "PUT", "/api/moderation/queue/listings/1/resolved", {"up_to": "2100-01-01T00:00:00Z"}),
     (Role.MODERATOR, "POST", "/api/categories", {"name": "Boats"}),
     (Role.MODERATOR, "PATCH", "/api/categories/1", {"name": "Boats"}),
     (Role.MODERATOR, "DELETE", "/api/categories/1", None),

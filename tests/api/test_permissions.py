@@ -124,6 +124,12 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("DELETE", "/api/messages/{id=held_message_to_owner}", None, NOBODY.replace("404", "401", 1)),
         ("GET", "/api/conversations", None, USERS),
         ("GET", "/api/conversations/{user_id=owner}/messages", None, USERS),
+        (
+            "PUT",
+            "/api/conversations/{user_id=owner}/request",
+            {"state": "accepted"},
+            "401 404 404 404 404 403 404 404",
+        ),
         ("PUT", "/api/conversations/{user_id=owner}/read", {"up_to": 1}, "401 204 204 204 204 403 204 204"),
     ],
     "categories": [
@@ -182,6 +188,14 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("DELETE", "/api/reports/{id=report}/resolved", None, MODERATORS),
         ("GET", "/api/reports/{id=message_report}/messages", None, MODERATORS),
         ("GET", "/api/reports/{id=report}/messages", None, MODERATORS.replace("200", "404")),
+        ("GET", "/api/moderation/queue", None, MODERATORS),
+        ("GET", "/api/moderation/queue/listings/{id=reported}", None, MODERATORS),
+        ("GET", "/api/moderation/queue/listings/{id=public}", None, MODERATORS.replace("200", "404")),
+        ("GET", "/api/moderation/queue/people/{id=reported_person}", None, MODERATORS),
+        ("GET", "/api/moderation/queue/people/{id=somebody}", None, MODERATORS.replace("200", "404")),
+        ("PUT", "/api/moderation/queue/listings/{id=reported}/resolved", {"up_to": "2100-01-01T00:00:00Z"}, MODERATORS),
+        ("PUT", "/api/moderation/queue/people/{id=owner}/resolved", {"up_to": "2100-01-01T00:00:00Z"}, MODERATORS),
+        ("GET", "/api/moderation/numbers", None, MODERATORS),
         ("GET", "/api/audit", None, ADMINS),
     ],
     "sanctions": [
@@ -389,6 +403,14 @@ class World:
                 sides = (owner.id, other.id) if kind == "message_of_owner" else (other.id, owner.id)
                 held = {"held_at": "now"} if kind.startswith("held") else {}
                 return await self._insert("messages", from_id=sides[0], to_id=sides[1], text="Pay first.", **held)
+            case "reported":
+                [[listing_id]] = await rows.fetch(
+                    "SELECT listing_id FROM reports WHERE id = %s", await self.make("report", owner)
+                )
+                return listing_id
+            case "reported_person":
+                await self.make("message_report", owner)
+                return owner.id
             case "message_report":
                 sent = await self.make("message_of_owner", owner)
                 [[reporter_id]] = await rows.fetch("SELECT to_id FROM messages WHERE id = %s", sent)

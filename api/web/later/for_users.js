@@ -10,4 +10,5 @@ export { Deleted } from "../views/deleted.js";
 export { EditListing } from "../views/edit_listing.js";
 export { Favourites } from "../views/favourites.js";
 export { Messages } from "../views/messages.js";
+export { Sanctions } from "../views/sanctions.js";
 export { Searches } from "../views/searches.js";

@@ -22,6 +22,7 @@ export class Inbox {
   #announce;
   #notify;
   #pageItems;
+  #sanctioned;
   #me = "";
   #chat = null;
   #threads = new Map();
@@ -37,10 +38,11 @@ export class Inbox {
 
   /**
    * `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` speaks to screen readers,
-   * `notify({user, message})` may show a notification. `pageItems` is the most items on a page of the API.
+   * `notify({user, message})` may show a notification; `sanctioned(sanction)` hears what moderators do. `pageItems` is the most items on a page of the API.
    */
-  constructor({ connection, api, announce, notify = () => {}, pageItems }) {
+  constructor({ connection, api, announce, notify = () => {}, sanctioned = () => {}, pageItems }) {
     this.#notify = notify;
+    this.#sanctioned = sanctioned;
     this.#pageItems = pageItems;
     this.#connection = connection;
     this.#api = api;
@@ -63,6 +65,9 @@ export class Inbox {
       onDeleted: (message) => this.deleted(message),
       onMoreDeleted: () => this.#forgetThreads(),
       onChange: () => this.#tell(),
+      on: {
+        sanction: (sanction) => this.#sanctioned(sanction),
+      },
     });
     this.outbox.open(this.#chat, this.#me);
   }

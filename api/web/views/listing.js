@@ -235,6 +235,7 @@ export class Listing extends View {
     return html`<p class="notice warning" id="hidden-notice">
       This listing is hidden${until}: only its seller and moderators see it.
       ${hidden_reason ? html`Reason: <bdi>${hidden_reason}</bdi>` : nothing}
+      ${this.listing.seller.id === session.user?.id ? html`<a href="/account/sanctions">Object</a>` : nothing}
     </p>`;
   }
 
