@@ -4,6 +4,7 @@ export { keepUp, loggedOut } from "../push.js";
 export { connection } from "../realtime/connection.js";
 export { alerts } from "../realtime/my_alerts.js";
 export { inbox } from "../realtime/my_inbox.js";
+export { warnings } from "../ui/warnings.js";
 export { Account } from "../views/account.js";
 export { AlertsView } from "../views/alerts.js";
 export { Deleted } from "../views/deleted.js";

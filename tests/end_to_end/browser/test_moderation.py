@@ -80,6 +80,7 @@ async def test_a_moderator_handles_a_report(site: Site, open_page: Open) -> None
     await expect(badge).to_be_visible()
     before = int(await badge.get_attribute("data-open-reports") or "")
     await group.get_by_role("button", name="Hide").click()
+    await mods.get_by_role("dialog").get_by_label("Reason").fill("Asks for money first")
     await mods.get_by_role("dialog").get_by_role("button", name="Hide").click()
     await expect(group.get_by_text("Hidden", exact=True)).to_be_visible()
     await group.get_by_role("button", name="Show again").click()
