@@ -9,7 +9,8 @@ import { Acts } from "./acts.js";
 const AGAIN_MS = 5_000;
 
 class Warnings {
-  #acts = new Acts({ update });
+  /** It is of no view, and nobody else speaks while it is open. */
+  #acts = new Acts({ update, addSpeaker() {}, hushOthers() {} });
   /** The warnings that are not read yet; null until they are known. */
   #unread = null;
   /** The person whose warnings these are. */
