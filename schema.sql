@@ -145,6 +145,10 @@ CREATE TABLE IF NOT EXISTS blocks (
     PRIMARY KEY (blocker_id, blocked_id),
     CHECK (blocker_id <> blocked_id)
 );
+-- The keyed hash of the address of somebody who has left (shared/access/address_hashes.py).
+ALTER TABLE blocks ADD COLUMN IF NOT EXISTS address_hash text;
+CREATE INDEX IF NOT EXISTS blocks_by_address ON blocks (address_hash) WHERE address_hash IS NOT NULL;
+CREATE INDEX IF NOT EXISTS blocks_of_blocked ON blocks (blocked_id);
 CREATE INDEX IF NOT EXISTS blocks_newest ON blocks (blocker_id, created_at, blocked_id);
 
 -- Mails that wait to be sent (shared/repositories/outbox.py). One that was sent has no row any more; one that was given up keeps
@@ -508,12 +512,14 @@ CREATE TABLE IF NOT EXISTS pictures (
 CREATE INDEX IF NOT EXISTS pictures_of_listing ON pictures (listing_id, id);
 -- The seller's order, from 1; null for pictures that came after it: they follow, in the order of their ids.
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS position integer;
--- The medium size, and the widths in pixels; all null for pictures that were stored before there was a medium size.
+-- The medium size, and the widths in pixels; all null for pictures that were stored before there was a medium size, until an
+-- API has made it.
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_key text UNIQUE;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_content_type text;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_size bigint;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_width integer;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS thumbnail_width integer;
+CREATE INDEX IF NOT EXISTS pictures_without_medium ON pictures (id) WHERE medium_key IS NULL;
 -- The picture as JSON for clients. A list of listings reads many, so it is made once. The addresses are those of
 -- shared/domain/pictures.py; a change of this expression has to drop the column first.
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS shown text GENERATED ALWAYS AS (
@@ -927,6 +933,68 @@ CREATE TABLE IF NOT EXISTS chores (
     name    text        PRIMARY KEY,
     done_at timestamptz NOT NULL
 );
+
+-- New accounts --------------------------------------------------------------------------------------------------------------
+
+-- To whom a new account has written first, and when, for a day: it may do so only so often.
+CREATE TABLE IF NOT EXISTS beginnings (
+    user_id  bigint      NOT NULL REFERENCES users (id),
+    other_id bigint      NOT NULL,
+    begun_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, other_id)
+);
+CREATE INDEX IF NOT EXISTS beginnings_of_user ON beginnings (user_id, begun_at);
+CREATE INDEX IF NOT EXISTS beginnings_oldest ON beginnings (begun_at);
+
+-- What the site notices ----------------------------------------------------------------------------------------------------
+
+-- What is kept of a picture to find its copies (api/pictures/likeness.py). `reach` is a box around its lowest frequencies: those of
+-- two copies overlap. `looked_at` is when an API has looked for copies of it in the listings of others.
+CREATE TABLE IF NOT EXISTS picture_likenesses (
+    picture_id  bigint PRIMARY KEY REFERENCES pictures (id) ON DELETE CASCADE,
+    reach       cube   NOT NULL,
+    frequencies real[] NOT NULL,
+    print       bytea  NOT NULL,
+    looked_at   timestamptz
+);
+CREATE INDEX IF NOT EXISTS picture_likenesses_reach ON picture_likenesses USING gist (reach);
+CREATE INDEX IF NOT EXISTS picture_likenesses_to_look ON picture_likenesses (picture_id) WHERE looked_at IS NULL;
+
+-- What moderators should look at although nobody has reported it. The person's listing has the picture or the VIN of
+-- other_listing_id, which was there before and is somebody else's.
+CREATE TABLE IF NOT EXISTS findings (
+    id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind             text        NOT NULL CHECK (kind IN ('same_picture', 'same_vin')),
+    user_id          bigint      NOT NULL REFERENCES users (id),
+    listing_id       bigint      NOT NULL REFERENCES listings (id) ON DELETE CASCADE,
+    other_listing_id bigint      NOT NULL REFERENCES listings (id) ON DELETE CASCADE,
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    decided_at       timestamptz,
+    decided_by       bigint REFERENCES users (id)
+);
+CREATE UNIQUE INDEX IF NOT EXISTS findings_of_listings ON findings (listing_id, other_listing_id, kind);
+CREATE INDEX IF NOT EXISTS findings_of_other_listing ON findings (other_listing_id);
+CREATE INDEX IF NOT EXISTS findings_open ON findings (id) WHERE decided_at IS NULL;
+
+-- Two sellers may offer one car in the same moment: the lock lets one of them see the other.
+CREATE OR REPLACE FUNCTION find_same_vin() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(723987, hashtext(NEW.vin));
+    INSERT INTO findings (kind, user_id, listing_id, other_listing_id)
+    SELECT 'same_vin', NEW.seller_id, NEW.id, other.id FROM listings other
+    WHERE other.vin = NEW.vin AND other.seller_id <> NEW.seller_id AND other.trashed_at IS NULL
+      AND NOT EXISTS (SELECT FROM findings f WHERE f.kind = 'same_vin' AND f.listing_id = other.id
+                      AND f.other_listing_id = NEW.id)
+    ORDER BY other.id LIMIT 20
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER listings_find_same_vin AFTER INSERT ON listings
+    FOR EACH ROW WHEN (new.vin IS NOT NULL AND new.trashed_at IS NULL) EXECUTE FUNCTION find_same_vin();
+CREATE OR REPLACE TRIGGER listings_find_same_vin_anew AFTER UPDATE OF vin, trashed_at ON listings FOR EACH ROW
+    WHEN (new.vin IS NOT NULL AND new.trashed_at IS NULL
+          AND (new.vin, new.trashed_at) IS DISTINCT FROM (old.vin, old.trashed_at))
+    EXECUTE FUNCTION find_same_vin();
 
 -- Private messages ----------------------------------------------------------------------------------------------------
 

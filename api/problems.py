@@ -20,6 +20,7 @@ from api.schemas import answers
 from shared.access import admission, vault
 from shared.domain import (
     alerts,
+    findings,
     listings,
     mails,
     messages,
@@ -295,6 +296,19 @@ class RenewedRecently(Problem):
         super().__init__(detail, headers={"Retry-After": str(renewed.seconds)}, again_at=again_at)
 
 
+class NewAccountLimited(Problem):
+    """`again_at` says when it can be done again, and so does `Retry-After`, in seconds."""
+
+    status, slug, title = 429, "new-account-limit", "A new account may do this only so often in a day"
+    event = SecurityEvent.LIMITED
+
+    def __init__(self, limited: users.NewAccountLimited) -> None:
+        again_at = rfc3339(limited.again_at)
+        detail = f"You can do it again from {again_at} on."
+        super().__init__(detail, headers={"Retry-After": str(limited.seconds)}, again_at=again_at)
+        self.about = {"limit": "new account"}
+
+
 class AlreadyReported(Problem):
     status, slug, title = 409, "already-reported", "You have reported this already"
 
@@ -446,6 +460,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     users.UserNotFound: _is(NotFound),
     users.SessionNotFound: _is(NotFound),
     users.EmailTaken: _is(EmailTaken),
+    mails.TooManyLinks: lambda _: Conflict("Enough mails are on their way. Try again in some days."),
     users.PasswordChanged: _is(WrongPassword),
     users.NotConfirmed: _is(NotConfirmed),
     users.UnreadWarning: _is(UnreadWarning),
@@ -459,6 +474,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     NoHostName: _is(NoPasskeysHere),
     vault.Locked: lambda _: Conflict("The seed cannot be read any more. Begin again."),
     users.LastAdmin: _is(LastAdmin),
+    users.NewAccountLimited: NewAccountLimited,
     users.NoLongerAllowed: _is(Forbidden),
     mails.LinkUsed: _is(InvalidLink),
     messages.Blocked: _is(Blocked),
@@ -482,6 +498,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     repeats.KeyInUse: _is(KeyInUse),
     repeats.KeyReused: _is(KeyReused),
     replies.ReplyNotFound: _is(NotFound),
+    findings.FindingNotFound: _is(NotFound),
     reports.ReportNotFound: _is(NotFound),
     moderation.NothingWaits: _is(NotFound),
     reports.AlreadyReported: _is(AlreadyReported),

@@ -68,6 +68,10 @@ class Realtime:
         """Make the gateways check again who may see the seller's listings."""
         self.broadcast([control.CONTROL], control.SELLER_CHANGED, control.seller_changed(user_id))
 
+    def blocks_changed(self, user_id: int) -> None:
+        """Make the gateways ask again to whom the user, who blocks or unblocks somebody, may be shown."""
+        self.broadcast([control.CONTROL], control.BLOCKS_CHANGED, control.blocks_changed(user_id))
+
     def request_decided(self, user_id: int, other_id: int, decision: Decision) -> None:
         """Tell the devices of the user that they have accepted or declined what the other one writes."""
         self.broadcast([topics.private_chat(user_id)], REQUEST, request_payload(other_id, decision))

@@ -71,7 +71,7 @@ async def create_app(settings: Settings) -> web.Application:
         budgets=budgets if settings.rate_limits else None,
         join_budget=UserBuckets(settings.joins_per_second, settings.join_burst) if settings.rate_limits else None,
         audiences=SharedReads(ListingAccess(database).audiences, most=MOST_SHARED),
-        blockers=SharedReads(chats.blocks.blockers, most=MOST_SHARED),
+        blocked=SharedReads(chats.blocks.blocked, most=MOST_SHARED),
         catch_ups=SharedReads(
             partial(chats.messages.catch_ups, limit=limit, overlap_seconds=overlap_seconds), most=MOST_CAUGHT_UP
         ),

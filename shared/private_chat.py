@@ -6,17 +6,20 @@ the event out. The gateway's channel accepts all EVENTS; a route accepts one of 
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
+from shared.access.actor import Actor
 from shared.domain.declared import Id, Label, OtherUser, Text
 from shared.domain.messages import MAX_CLIENT_REF_LENGTH, MAX_TEXT_LENGTH, NewMessage, NotConfirmed, UnreadWarning
 from shared.events import topics
 from shared.events.messages import SEND, message_payload, told_topics
 from shared.postgres import Database
+from shared.repositories.beginnings import BeginningRepository
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.contacts import ContactRepository
 from shared.repositories.message_writer import MessageWriter
@@ -29,6 +32,7 @@ class Chats:
     """What the events need. Each process has one."""
 
     messages: MessageRepository
+    beginnings: BeginningRepository
     writer: MessageWriter
     blocks: BlockRepository
     contacts: ContactRepository
@@ -37,8 +41,9 @@ class Chats:
     def of(cls, database: Database, settings: Settings) -> Self:
         """Returns what events need of this database. Close the writer before the database."""
         messages = MessageRepository(database)
+        beginnings = BeginningRepository(database, most=settings.new_account_people, days=settings.new_account_days)
         writer = MessageWriter.from_settings(messages, settings)
-        return cls(messages, writer, BlockRepository(database), ContactRepository(database))
+        return cls(messages, beginnings, writer, BlockRepository(database), ContactRepository(database))
 
 
 class Outcome(NamedTuple):
@@ -140,13 +145,23 @@ class Typing(Event):
         return Outcome([topics.private_chat(self.to)], {"from": str(user_id), "to": str(self.to)})
 
 
-async def refuse_beginning(event: Event, chats: Chats, user_id: int) -> None:
+def is_limited(actor: Actor) -> bool:
+    """True if `refuse_beginning` has to look at what the user sends."""
+    return actor.must_confirm or actor.new_until > time.time()
+
+
+async def refuse_beginning(event: Event, chats: Chats, actor: Actor) -> None:
     """Raises NotConfirmed if a user who has to confirm the address writes to somebody who has not written to them.
 
-    It asks whether the address is confirmed by now: a connection may be older than the confirmation.
+    It asks whether the address is confirmed by now: a connection may be older than the confirmation. Raises
+    TooManyNewPeople if a new account writes first to more people than it may in a day.
     """
-    if isinstance(event, Send) and not await chats.messages.may_write(user_id, event.to):
+    if not isinstance(event, Send):
+        return
+    if actor.must_confirm and not await chats.messages.may_write(actor.user_id, event.to):
         raise NotConfirmed
+    if actor.new_until > time.time():
+        await chats.beginnings.begin(actor.user_id, event.to)
 
 
 async def refuse_warned(event: Event, chats: Chats, user_id: int) -> None:

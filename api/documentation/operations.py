@@ -212,7 +212,8 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("GET", "/api/pictures/{id}/thumbnail"): Operation(files=IMAGES),
         # replies
         ("POST", "/api/listings/{id}/replies"): Operation(
-            problems=(problems.ListingTooOld,), example={"text": "Is it still available?"}
+            problems=(problems.ListingTooOld, problems.Blocked, problems.Blocking),
+            example={"text": "Is it still available?"},
         ),
         # what buyers hear of
         ("POST", "/api/searches"): Operation(
@@ -262,7 +263,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("DELETE", "/api/reports/{id}/resolved"): Operation(problems=(problems.AlreadyReported,)),
         # private messages
         ("POST", "/api/messages"): Operation(
-            problems=(problems.Blocked,),
+            problems=(problems.Blocked, problems.Blocking, problems.NoRequests),
             example={"to": 2, "message": "Hey, how are you?", "client_ref": "my-first-message"},
         ),
         ("PUT", "/api/conversations/{user_id}/request"): Operation(example={"state": "accepted"}),

@@ -134,7 +134,8 @@ def html_page(
     units = Units.of(settings)
     pixels, side = settings.max_picture_pixels, settings.picture_side
     days = settings.erase_after_days, settings.own_trash_days
-    limits = _limits(settings.max_picture_bytes, pixels, side, *days, units, settings.has_mail)
+    mail = settings.has_mail, str(settings.mail_folder or "")
+    limits = _limits(settings.max_picture_bytes, pixels, side, *days, units, *mail)
 
     is_gzip = status == 200 and accepts_gzip(request)
 
@@ -209,6 +210,7 @@ def _limits(
     own_trash_days: int,
     units: Units,
     has_mail: bool,
+    mail_folder: str,
 ) -> str:
     """Returns the limits that the page keeps or tells, as JSON: `{"forms": {"ReplyBody": {"text": {...}}}, ...}`."""
     limits = {
@@ -225,6 +227,7 @@ def _limits(
         "distance_unit": units.distance,
         "distances": DISTANCES,
         "mail": has_mail,
+        "mail_folder": mail_folder,
     }
     return msgspec.json.encode(limits).decode()
 

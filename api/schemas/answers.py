@@ -17,6 +17,7 @@ from msgspec import UNSET
 from api.password_rules import Strength
 from shared.domain import (
     alerts,
+    findings,
     listings,
     messages,
     moderation,
@@ -31,6 +32,7 @@ from shared.domain import (
 )
 from shared.domain.alerts import AlertKind
 from shared.domain.declared import Id, Number, Timestamp
+from shared.domain.findings import FindingKind
 from shared.domain.listings import NewListing, Status, Visibility
 from shared.domain.mails import SWITCHES, Choice, MailKind
 from shared.domain.moderation import EntryKind, SubjectKind
@@ -827,8 +829,10 @@ def reported_messages(found: reports.ReportedMessages) -> ReportedMessages:
 
 
 def _reported_listing(shown: reports.ReportedListing | None) -> ReportedListing | None:
-    if shown is None:
-        return None
+    return None if shown is None else _listing_of(shown)
+
+
+def _listing_of(shown: reports.ReportedListing) -> ReportedListing:
     return ReportedListing(
         id=shown.id,
         title=shown.title,
@@ -1143,6 +1147,38 @@ def moderation_numbers(weeks: Sequence[moderation.Week]) -> ModerationNumbers:
             )
             for week in weeks
         ]
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A listing that has the picture or the VIN of an earlier listing of somebody else.
+
+    `person` is the seller of `listing`, and `earlier_person` the seller of `earlier_listing`.
+    """
+
+    id: Id
+    kind: FindingKind
+    created_at: Timestamp
+    resolved_at: Timestamp | None
+    resolved_by: Id | None
+    person: Person
+    listing: ReportedListing
+    earlier_person: Person
+    earlier_listing: ReportedListing
+
+
+def finding(one: findings.Finding) -> Finding:
+    return Finding(
+        id=one.id,
+        kind=one.kind,
+        created_at=rfc3339(one.created_at),
+        resolved_at=rfc3339_or_none(one.decided_at),
+        resolved_by=one.decided_by,
+        person=Person(one.found.seller_id, one.found.seller_name),
+        listing=_listing_of(one.found.listing),
+        earlier_person=Person(one.earlier.seller_id, one.earlier.seller_name),
+        earlier_listing=_listing_of(one.earlier.listing),
     )
 
 

@@ -40,10 +40,10 @@ export class Problem extends Error {
     return sentences(this.errors[field]).join(" ");
   }
 
-  /** Returns the errors of all other fields in one line. */
-  beside(fields) {
+  /** Returns the errors of all other fields in one line, with the fields' names or what `labels` calls them. */
+  beside(fields, labels = {}) {
     const others = Object.keys(this.errors).filter((name) => !fields.includes(name));
-    return others.map((name) => `${name}: ${this.of(name)}`).join(" ");
+    return others.map((name) => `${labels[name] ?? name}: ${this.of(name)}`).join(" ");
   }
 }
 

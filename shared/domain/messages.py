@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from shared.domain.users import NoLongerAllowed, UserNotFound
+from shared.domain.users import NewAccountLimited, NoLongerAllowed, UserNotFound
 
 MAX_TEXT_LENGTH = 4000
 MAX_CLIENT_REF_LENGTH = 200
@@ -153,6 +153,15 @@ class NotConfirmed(MessageRefused):
     """The sender has not confirmed the e-mail address yet, and may only answer."""
 
     reason = "not confirmed"
+
+
+class TooManyNewPeople(MessageRefused, NewAccountLimited):
+    """The sender's account is new, and has written first to as many people as it may in a day."""
+
+    reason = "too many new people"
+
+    def __init__(self, again_at: datetime, seconds: int) -> None:
+        NewAccountLimited.__init__(self, again_at, seconds)
 
 
 class UnreadWarning(MessageRefused):

@@ -82,6 +82,12 @@ _OF_PERSON = (
         ("bigint", "integer"),
     ),
     Statement(
+        "erase_beginnings",
+        """DELETE FROM beginnings WHERE user_id = $1 AND other_id = ANY (ARRAY(
+               SELECT other_id FROM beginnings WHERE user_id = $1 LIMIT $2))""",
+        ("bigint", "integer"),
+    ),
+    Statement(
         "erase_uploads",
         "DELETE FROM uploads WHERE id = ANY (ARRAY(SELECT id FROM uploads WHERE user_id = $1 LIMIT $2))",
         ("bigint", "integer"),

@@ -46,6 +46,7 @@ ONE_OF_EVERYTHING = """
     INSERT INTO uploads (user_id, listing_id, length, expires_at) VALUES (1, 1, 9, 'tomorrow');
     INSERT INTO replies (id, listing_id, author_id, text) VALUES (1, 1, 1, 'Nice');
     INSERT INTO messages (from_id, to_id, text) VALUES (2, 1, 'Hello');
+    INSERT INTO findings (kind, user_id, listing_id, other_listing_id) VALUES ('same_vin', 2, 1, 2);
     INSERT INTO reports (id, user_id, message_id, reporter_id, reason) SELECT 1, 2, id, 1, 'spam' FROM messages;
     INSERT INTO listings (id, seller_id, category_id, title, content) VALUES (3, 2, 1, 'A third car', 'Reported');
     INSERT INTO reports (id, listing_id, reporter_id, reason) VALUES (2, 3, 1, 'spam');

@@ -186,6 +186,9 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("GET", "/api/reports", None, MODERATORS),
         ("PUT", "/api/reports/{id=report}/resolved", None, MODERATORS),
         ("DELETE", "/api/reports/{id=report}/resolved", None, MODERATORS),
+        ("GET", "/api/findings", None, MODERATORS),
+        ("PUT", "/api/findings/{id=finding}/resolved", None, MODERATORS),
+        ("DELETE", "/api/findings/{id=finding}/resolved", None, MODERATORS),
         ("GET", "/api/reports/{id=message_report}/messages", None, MODERATORS),
         ("GET", "/api/reports/{id=report}/messages", None, MODERATORS.replace("200", "404")),
         ("GET", "/api/moderation/queue", None, MODERATORS),
@@ -238,7 +241,7 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("POST", "/api/listings/{id=ended}/replies", {"text": "Hi"}, "401 404 201 404 404 403 201 201"),
         ("POST", "/api/listings/{id=ended}/reports", {"reason": "spam"}, "401 404 409 404 404 403 201 201"),
         ("GET", "/api/listings/{id=trashed}/replies", None, NOBODY),
-        ("POST", "/api/listings/{id=public}/replies", {"text": "Hi"}, "401 201 201 201 201 403 201 201"),
+        ("POST", "/api/listings/{id=public}/replies", {"text": "Hi"}, "401 201 201 201 403 403 201 201"),
         ("POST", "/api/listings/{id=hidden}/replies", {"text": "Hi"}, "401 404 201 404 404 403 201 201"),
         ("POST", "/api/listings/{id=old}/replies", {"text": "Hi"}, "401 403 403 403 403 403 403 403"),
         ("POST", "/api/listings/{id=trashed}/replies", {"text": "Hi"}, "401 404 404 404 404 403 404 404"),
@@ -435,6 +438,12 @@ class World:
             case "search":
                 columns = {"user_id": owner.id, "name": "Mine", "query": "{}", "words_at": "now"}
                 return await self._insert("saved_searches", **columns)
+            case "finding":
+                two = {
+                    "listing_id": await self.make("public", owner),
+                    "other_listing_id": await rows.listing((await self.people())["user"].id),
+                }
+                return await self._insert("findings", kind="same_vin", user_id=owner.id, **two)
             case "report":
                 listing_id = await self.make("public", owner)
                 return await self._insert("reports", listing_id=listing_id, reporter_id=owner.id, reason="spam")

@@ -10,6 +10,7 @@ import { Acts } from "../ui/acts.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
 import { PushSwitch } from "../ui/push_switch.js";
+import { RequestsSwitch } from "../ui/requests_switch.js";
 import { MailChoices } from "../ui/mail_choices.js";
 import { PasswordMeter } from "../ui/password_meter.js";
 import { Unconfirmed } from "../ui/unconfirmed.js";
@@ -35,6 +36,7 @@ export class Account extends View {
   push = new PushSwitch(this);
   passkeys = new Passkeys(this);
   mails = new MailChoices(this);
+  requests = new RequestsSwitch(this);
   unconfirmed = new Unconfirmed(this);
   profile = new Form(this, "profile", "ProfileBody", async (values, element) => {
     this.#seen ??= { ...session.user };
@@ -95,6 +97,7 @@ export class Account extends View {
       ${this.push.template()}
       <h2>Mail</h2>
       ${this.mails.template()}
+      ${this.requests.template()}
       <h2>Blocked people</h2>
       ${this.blocks.rows(
         (one) =>

@@ -190,4 +190,4 @@ async def test_without_the_database_insert_many_raises_database_unavailable(
 async def test_the_users_who_have_blocked_somebody_are_looked_up_together(blocks: BlockRepository) -> None:
     for blocked_id in (2, 3):
         await blocks.block(1, blocked_id)
-    assert await blocks.blockers([1, 2, 3, 99]) == {1: True}
+    assert await blocks.blocked([1, 2, 3, 99]) == {1: frozenset({2, 3})}
