@@ -72,7 +72,7 @@ export class Reports extends View {
       </ul>
       <div class="row-buttons">
         ${first.user_id || first.listing.trashed ? nothing : this.#hideButton(first.listing)}
-        <a class="button small" href=${`/moderation/people/${first.person.id}`}>What was done before</a>
+        <a class="button small" href=${`/moderation/people/${first.person.id}`}>See <bdi translate="no">${nameOf(first.person)}</bdi></a>
         <button class="button small primary" @click=${() => this.#resolve(reports)}>
           ${reports.length > 1 ? `Resolve all ${reports.length}` : "Resolved"}
         </button>
