@@ -34,15 +34,16 @@ async def test_markup_in_peoples_text_stays_text(site: Site, open_page: Open) ->
     await call("PUT", f"/api/listings/{listing}/hidden", 200, who=mod, body={"reason": ATTACK})
     await call("POST", "/api/messages", 201, who=ann, body={"to": mod.id, "message": ATTACK})
 
+    await call("POST", "/api/searches", 201, who=mod, body={"name": ATTACK, "query": {"q": ATTACK}})
+    await call("PUT", f"/api/listings/{listing}/favourite", 204, who=mod)
+    await call("PATCH", f"/api/listings/{listing}", 200, who=ann, body={"price": 8000})
+    await site.told()
+
     for kind, name in (("warnings", "reason"), ("notes", "text")):
         await call("POST", f"/api/users/{ann.id}/{kind}", 201, who=mod, body={name: ATTACK})
     [warned, *_] = (await call("GET", "/api/me/warnings", 200, who=ann))["data"]
     await call("POST", "/api/objections", 201, body={"token": warned["objection_token"], "text": ATTACK})
     await call("PUT", f"/api/me/warnings/{warned['id']}/read", 204, who=ann)
-    await call("POST", "/api/searches", 201, who=mod, body={"name": ATTACK, "query": {"q": ATTACK}})
-    await call("PUT", f"/api/listings/{listing}/favourite", 204, who=mod)
-    await call("PATCH", f"/api/listings/{listing}", 200, who=ann, body={"price": 8000})
-    await site.told()
 
     page = await open_page(f"/?seller_id={ann.id}", mod)
     await is_text(page, ".card h2")
