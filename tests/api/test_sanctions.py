@@ -387,7 +387,7 @@ async def test_of_many_objections_at_once_one_counts_and_of_many_decisions_one(a
 
 
 async def test_mails_say_why_and_how_to_object_and_what_was_decided(make_api: MakeApi, rows: Rows) -> None:
-    api = await make_api(smtp_url="smtp://127.0.0.1:1", mail_seconds=NEVER)
+    api = await make_api(mail_seconds=NEVER)
     ann, mo, ada = await people(api)
     await rows.execute("DELETE FROM outbox")
     warning, suspension = await warn(api, ann, mo), await suspend(api, ann, mo)

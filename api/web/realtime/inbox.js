@@ -67,11 +67,11 @@ export class Inbox {
       onTyping: ({ from }) => this.#isTyping(from),
       onDeleted: (message) => this.deleted(message),
       onMoreDeleted: () => this.#forgetThreads(),
+      onChange: () => this.#tell(),
       on: {
         request: ({ with: other, state }) => this.decided(other, state),
         sanction: (sanction) => this.#sanctioned(sanction),
       },
-      onChange: () => this.#tell(),
     });
     this.outbox.open(this.#chat, this.#me);
   }
