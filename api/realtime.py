@@ -11,12 +11,13 @@ from api.schemas.answers import Reply
 from shared.access.seal import Seal
 from shared.domain.messages import Decision
 from shared.domain.moderation import GroupSubject
+from shared.domain.sanctions import Sanction
 from shared.domain.users import Role
 from shared.events import control, topics
 from shared.events.envelope import SEALED_FOR, Envelope, json_payload, pack
 from shared.events.listings import LISTING_UPDATED, LOOK_AGAIN, listing_id_payload
 from shared.events.messages import REQUEST, request_payload
-from shared.events.moderation import queue_payload
+from shared.events.moderation import queue_payload, sanctioned_payload
 from shared.events.replies import REPLY_CREATED
 from shared.logs import log_of
 from shared.membership import Membership
@@ -78,6 +79,11 @@ class Realtime:
     def queue_changed(self, event: str, subject: GroupSubject, person_id: int, entry_ids: Sequence[int]) -> None:
         """Tell moderators which group of their queue has changed; `event` is one of QUEUE_EVENTS."""
         self.broadcast([topics.MODERATION], event, queue_payload(subject, person_id, entry_ids))
+
+    def sanction_changed(self, event: str, sanction: Sanction) -> None:
+        """Tell moderators of a new sanction, an objection or a decision."""
+        payload = sanctioned_payload(sanction.id, sanction.kind.value, sanction.user_id)
+        self.broadcast([topics.MODERATION], event, payload)
 
     def disconnect(self, user_id: int, session_id: str | None = None, *, kept_session_id: str | None = None) -> None:
         """Close a user's sockets, only those of one session, or all but those of one, on every gateway."""

@@ -6,6 +6,7 @@ from api.listing_changes import announce
 from api.services import Services
 from shared.domain.sanctions import Outcome, Sanction, SanctionKind
 from shared.events import topics
+from shared.events.moderation import DECIDED, SANCTIONED
 from shared.events.sanctions import OBJECTION, SANCTION, objection_payload, sanction_payload
 from shared.repositories.sanctions import BANS
 
@@ -17,6 +18,7 @@ def tell(services: Services, sanction: Sanction | None) -> None:
         return
     realtime = services.realtime
     realtime.broadcast([topics.private_chat(sanction.user_id)], SANCTION, sanction_payload(sanction))
+    realtime.sanction_changed(SANCTIONED, sanction)
     if sanction.kind is SanctionKind.WARNING:
         realtime.standing_changed(sanction.user_id)
 
@@ -32,6 +34,7 @@ async def decided(services: Services, sanction: Sanction) -> None:
     """Somebody has decided about the objection: tell the person, and show what is lifted."""
     realtime = services.realtime
     realtime.broadcast([topics.private_chat(sanction.user_id)], OBJECTION, objection_payload(sanction))
+    realtime.sanction_changed(DECIDED, sanction)
     if sanction.objection is None or sanction.objection.outcome is not Outcome.LIFTED:
         return
     if sanction.kind in BANS:

@@ -18,6 +18,7 @@ from shared.domain.ids import MAX_ID
 from shared.domain.mails import MailKind
 from shared.domain.sanctions import OwnSanction, SanctionKind
 from shared.domain.times import rfc3339
+from shared.events.moderation import OBJECTED
 from shared.repositories.sanctions import BANS
 
 
@@ -118,6 +119,7 @@ async def object(call: Call) -> answers.OwnSanction:
         raise InvalidLink
     sanction = await call.services.sanctions.object(sanction_id, body.text)
     call.is_of(sanction.user_id)
+    call.services.realtime.sanction_changed(OBJECTED, sanction)
     return answers.own_sanction(sanction, call.services.mail_links.objection_token)
 
 

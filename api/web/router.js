@@ -13,6 +13,7 @@ import { Listing } from "./views/listing.js";
 import { Missing } from "./views/missing.js";
 import { NotAllowed } from "./views/not_allowed.js";
 import { Unavailable } from "./views/unavailable.js";
+import { View } from "./view.js";
 
 /** Names a view that is in a later script. */
 const newcomers = (name) => ({ script: "newcomers", name });
@@ -60,6 +61,14 @@ const WAITS_UNSEEN_MS = 400;
 const RELOADED_EVERY_MS = 60_000;
 const RELOADED = "daveslist.reloaded";
 
+class Blank extends View {
+  title = "Daveslist";
+
+  template() {
+    return "";
+  }
+}
+
 class Router {
   /** What is shown; null until the script of the first view is here. */
   view = null;
@@ -104,6 +113,11 @@ class Router {
   /** Opens the current address again, because another person is logged in now. */
   restart(notice) {
     this.#keep(null);
+    // What was shown to another person goes at once, also while the script of the next view is under way.
+    if (this.view && !isHere(wantedView("").view)) {
+      this.view.stop();
+      this.view = new Blank({});
+    }
     this.#show({ notice, isRestart: true });
   }
 

@@ -24,6 +24,13 @@ REOPENED = "reopened"
 QUEUE_EVENTS = frozenset({REPORTED, RESOLVED, REOPENED})
 """Their payload is that of `queue_payload`."""
 
+SANCTIONED = "sanctioned"
+"""Somebody was warned, suspended or banned, or a listing of theirs was hidden."""
+OBJECTED = "objected"
+"""Somebody has objected to a sanction."""
+DECIDED = "decided"
+"""A moderator has decided about an objection."""
+
 LOOK_AGAIN = "look_again"
 """From a gateway that may have missed events: read the queue again. Payload: `{}`."""
 TAKEN = "taken"
@@ -33,6 +40,11 @@ TAKEN = "taken"
 def queue_payload(subject: GroupSubject, person_id: int, entry_ids: Sequence[int]) -> dict[str, Any]:
     """Returns the payload of an event about the queue: the group, the person whom it is about, and the entries."""
     return {"kind": subject.kind.value, "id": subject.id, "person_id": person_id, "ids": list(entry_ids)}
+
+
+def sanctioned_payload(sanction_id: int, kind: str, person_id: int) -> dict[str, Any]:
+    """Returns the payload of SANCTIONED, OBJECTED and DECIDED: moderators read the sanction by REST."""
+    return {"id": sanction_id, "kind": kind, "person_id": person_id}
 
 
 def claim_key(subject: GroupSubject) -> str:

@@ -147,10 +147,17 @@ async def test_a_hidden_listing_is_visible_to_its_owner_and_moderators_until_it_
     hidden = await api.call("PUT", f"{path}/hidden", 200, who=moderator, json=body)
     assert (hidden["hidden"], hidden["hidden_reason"]) == (True, "spam?")
     assert datetime.fromisoformat(hidden["hidden_until"]) == datetime.fromisoformat(until)
-    assert broadcasts.seen == [
+    assert broadcasts.seen[:2] == [
         (topic, LOOK_AGAIN, {"id": listing_id}),
         (topic, LISTING_UPDATED, {"id": listing_id}),
     ]
+    for_seller, event, told = broadcasts.seen[2]
+    assert (for_seller, event, told["kind"], told["reason"]) == (
+        f"private_chat:{seller.id}",
+        "sanction",
+        "hiding",
+        "spam?",
+    )
     for who in (None, other):
         await api.call("GET", path, 404, who=who)
         assert (await api.call("GET", "/api/listings", 200, who=who))["data"] == []

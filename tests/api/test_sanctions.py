@@ -16,9 +16,10 @@ from shared.domain.sanctions import MAX_OBJECTION_LENGTH, MAX_SUSPENSION_DAYS
 from shared.domain.users import Role
 from shared.events.control import CONTROL, DISCONNECT, SELLER_CHANGED, STANDING_CHANGED
 from shared.events.listings import LISTING_UPDATED, LOOK_AGAIN
-from shared.events.topics import listing, private_chat
+from shared.events.topics import MODERATION, listing, private_chat
 from shared.postgres import Database, Statement
 from shared.postgres.schema import apply_schema
+from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Api, Broadcasts, MakeApi, Person
 from tests.api.rows import Rows
@@ -264,6 +265,20 @@ async def test_a_suspended_person_objects_once_and_another_moderator_decides(
     assert (await acts(rows))[-1] == (ada.id, "objection_decide", ann.id, answer)
 
 
+async def test_moderators_hear_of_sanctions_objections_and_decisions(
+    api: Api, hub: MemoryHub, settings: Settings
+) -> None:
+    ann, mo, ada = await people(api)
+    heard, broker = Broadcasts(settings), MemoryBroker(hub)
+    await broker.start(heard)
+    await broker.subscribe(MODERATION)
+    sanction_id = (await suspend(api, ann, mo))["id"]
+    await object_with(api, await token_for(api, ann))
+    await decide(api, sanction_id, ada, "kept")
+    payload = {"id": sanction_id, "kind": "suspension", "person_id": ann.id}
+    assert heard.seen == [(MODERATION, event, payload) for event in ("sanctioned", "objected", "decided")]
+
+
 async def test_whoever_gave_a_sanction_decides_only_if_nobody_else_may(api: Api) -> None:
     ann, mo = await api.register("Ann"), await api.register("Mo", Role.MODERATOR)
     sanction_id = (await suspend(api, ann, mo))["id"]
@@ -372,7 +387,7 @@ async def test_of_many_objections_at_once_one_counts_and_of_many_decisions_one(a
 
 
 async def test_mails_say_why_and_how_to_object_and_what_was_decided(make_api: MakeApi, rows: Rows) -> None:
-    api = await make_api(smtp_url="smtp://127.0.0.1:1", mail_seconds=NEVER)
+    api = await make_api(mail_seconds=NEVER)
     ann, mo, ada = await people(api)
     await rows.execute("DELETE FROM outbox")
     warning, suspension = await warn(api, ann, mo), await suspend(api, ann, mo)

@@ -11,8 +11,9 @@ import pytest
 
 from shared.domain.users import Role
 from shared.events.control import CONTROL, DISCONNECT, ROLE_CHANGED, SELLER_CHANGED
+from shared.events.moderation import SANCTIONED
 from shared.events.sanctions import SANCTION
-from shared.events.topics import private_chat
+from shared.events.topics import MODERATION, private_chat
 from shared.postgres import Database, Statement
 from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Api, Broadcasts
@@ -126,6 +127,7 @@ async def test_a_ban_locks_a_user_out_at_once(api: Api, broadcasts: Broadcasts, 
     topic, event, told = broadcasts.seen[0]
     assert (topic, event, told["kind"], told["reason"]) == (private_chat(other.id), SANCTION, "ban", "sells lemons")
     assert broadcasts.seen[1:] == [
+        (MODERATION, SANCTIONED, {"id": told["id"], "kind": "ban", "person_id": other.id}),
         (CONTROL, DISCONNECT, {"user_id": other.id, "session_id": None}),
         (CONTROL, SELLER_CHANGED, {"user_id": other.id}),
     ]

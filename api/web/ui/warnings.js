@@ -3,8 +3,8 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { update } from "../page.js";
+import { Problem } from "../problem.js";
 import { session } from "../session.js";
-import { Acts } from "./acts.js";
 
 const AGAIN_MS = 5_000;
 
@@ -17,6 +17,8 @@ class Warnings {
   #of = null;
   #again = null;
   #isBusy = false;
+  /** Why the last press did nothing; "" if it did. */
+  #fault = "";
 
   template() {
     const me = session.user;
@@ -38,7 +40,7 @@ class Warnings {
       <p>A moderator has warned you. Until you have read this, you can neither write to others nor offer cars.</p>
       <blockquote class="user-text" dir="auto">${first.reason}</blockquote>
       <p class="quiet">If you think that this is wrong, you can object to it under “What moderators did”, on your account’s page.</p>
-      ${this.#acts.template()}
+      ${this.#fault ? html`<p class="fault" role="alert">${this.#fault}</p>` : nothing}
       <p class="actions">
         <button class="button primary" ?disabled=${this.#isBusy} @click=${() => this.#read(first)}>I have read it</button>
       </p>
@@ -68,10 +70,13 @@ class Warnings {
   async #read(warning) {
     this.#isBusy = true;
     update();
-    await this.#acts.do(async () => {
+    try {
       await api.put(`/api/me/warnings/${warning.id}/read`);
+      this.#fault = "";
       await this.#load();
-    }, "");
+    } catch (error) {
+      this.#fault = Problem.of(error).message;
+    }
     this.#isBusy = false;
     update();
   }

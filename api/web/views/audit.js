@@ -11,7 +11,8 @@ import { adminTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
 
 const ACTIONS = [
-  ...["ban", "unban", "role_change", "listing_hide", "listing_show", "listing_edit", "listing_delete", "picture_add"],
+  ...["warn", "suspend", "unsuspend", "ban", "unban", "objection_decide", "note_add", "note_delete", "role_change"],
+  ...["listing_hide", "listing_show", "listing_edit", "listing_delete", "picture_add"],
   ...["picture_delete", "reply_delete", "report_resolve", "report_reopen", "trash_restore", "trash_delete"],
   ...["category_create", "category_change", "category_delete"],
 ];

@@ -128,6 +128,14 @@ async def populated(site: Site) -> Populated:
     await call("POST", f"/api/listings/{wide}/reports", 201, who=admin, body=report)
     await call("PUT", f"/api/listings/{hidden}/hidden", 200, who=admin, body={"reason": long(200)})
     await call("DELETE", f"/api/listings/{trashed}", 204, who=ann)
+    warning = await call("POST", f"/api/users/{ann.id}/warnings", 201, who=admin, body={"reason": long(500)})
+    await call("PUT", f"/api/me/warnings/{warning['id']}/read", 204, who=ann)
+    for sanction in (await call("GET", "/api/me/sanctions", 200, who=ann))["data"]:
+        body = {"token": sanction["objection_token"], "text": long(500)}
+        await call("POST", "/api/objections", 201, body=body)
+    await call("POST", f"/api/users/{ann.id}/notes", 201, who=admin, body={"text": long(500)})
+    warned = await site.person(f"W{long(49)}")
+    await call("POST", f"/api/users/{warned.id}/warnings", 201, who=admin, body={"reason": long(500)})
     await call("POST", "/api/messages", 201, who=ann, body={"to": admin.id, "message": "Hello", "listing_id": listing})
     await call("POST", "/api/messages", 201, who=admin, body={"to": ann.id, "message": long(4000), "listing_id": wide})
     for one in (listing, wide):
@@ -143,6 +151,7 @@ async def populated(site: Site) -> Populated:
         *(View(car), View(f"/listings/{wide}", (".gallery-open",)), View("/nowhere"), View("/listings/999999999")),
         *(View("/login", ("main form .primary",)), View("/register", ("main form .primary",))),
         *(View("/password/forgotten"), View("/password/reset"), View("/address/confirm")),
+        *(View("/objection"), View("/objection#token")),
         View("/api/docs", ("details summary", "#accounts_register summary")),
     ]
     theirs = [
@@ -152,6 +161,8 @@ async def populated(site: Site) -> Populated:
         View(f"/messages/{ann.id}", (".thread-head .menu summary", 'button:text-is("Block")')),
         *(View("/alerts"), View("/searches")),
         *(View("/favourites"), View("/account"), View("/moderation", ('button:text-is("Hide")',)), View("/moderation")),
+        *(View(f"/moderation/people/{ann.id}", ('button:text-is("Suspend")',)), View("/moderation/objections")),
+        View("/moderation/objections", ('button:text-is("Decide")',)),
         *(View("/moderation/hidden"), View("/moderation/trash", ('button:text-is("Restore")',))),
         View("/moderation/categories", ('button:text-is("Change")',)),
         *(View("/admin", ('button:text-is("Ban")',)), View("/admin/audit")),
@@ -159,12 +170,20 @@ async def populated(site: Site) -> Populated:
     sellers = [
         *(View("/listings/new", ("main form .primary",)), View(f"/listings/{wide}/edit")),
         *(View(car, ('button:text-is("Delete")',)), View(f"/?seller_id={ann.id}"), View("/favourites")),
-        *(View("/account", ("main details summary",)), View("/admin")),
+        *(View("/account", ("main details summary",)), View("/admin"), View("/account/sanctions")),
     ]
-    return Populated({"visitor": (None, anyone), "admin": (admin, theirs), "seller": (ann, sellers)})
+    dialog = [View("/"), View("/", (), "phone")]
+    return Populated(
+        {
+            "visitor": (None, anyone),
+            "admin": (admin, theirs),
+            "seller": (ann, sellers),
+            "warned": (warned, dialog),
+        }
+    )
 
 
-@pytest.mark.parametrize("who", ["visitor", "admin", "seller"])
+@pytest.mark.parametrize("who", ["visitor", "admin", "seller", "warned"])
 async def test_no_view_has_a_serious_fault_light_or_dark_wide_or_narrow(
     populated: Populated, open_page: Open, who: str
 ) -> None:

@@ -39,6 +39,12 @@ async def test_markup_in_peoples_text_stays_text(site: Site, open_page: Open) ->
     await call("PATCH", f"/api/listings/{listing}", 200, who=ann, body={"price": 8000})
     await site.told()
 
+    for kind, name in (("warnings", "reason"), ("notes", "text")):
+        await call("POST", f"/api/users/{ann.id}/{kind}", 201, who=mod, body={name: ATTACK})
+    [warned, *_] = (await call("GET", "/api/me/warnings", 200, who=ann))["data"]
+    await call("POST", "/api/objections", 201, body={"token": warned["objection_token"], "text": ATTACK})
+    await call("PUT", f"/api/me/warnings/{warned['id']}/read", 204, who=ann)
+
     page = await open_page(f"/?seller_id={ann.id}", mod)
     await is_text(page, ".card h2")
     await page.goto(f"/listings/{listing}")
@@ -53,6 +59,11 @@ async def test_markup_in_peoples_text_stays_text(site: Site, open_page: Open) ->
     await is_text(page, ".report-group a", 2)
     await page.goto("/moderation/hidden")
     await is_text(page, ".row-text > .user-text")
+    await page.goto(f"/moderation/people/{ann.id}")
+    # The reasons of the warning and of the hiding, the objection, and the note.
+    await is_text(page, ".user-text", 4)
+    await page.goto("/moderation/objections")
+    await is_text(page, ".user-text", 2)
     await page.goto("/alerts")
     # The title for the search and for the favourite, and the name of the search.
     await is_text(page, ".row-text a", 3)

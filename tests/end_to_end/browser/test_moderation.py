@@ -109,7 +109,7 @@ async def test_a_message_is_reported_with_its_words(site: Site, open_page: Open)
     mods = await open_page("/moderation", mod)
     group = mods.locator(f"[data-group='user {eve.id}']")
     await expect(group.locator("blockquote")).to_have_text("Pay me first")
-    await expect(group.get_by_role("link", name="Eve")).to_be_visible()
+    await expect(group.get_by_role("link", name="Eve", exact=True)).to_be_visible()
 
 
 async def test_two_moderators_share_a_queue_that_moves_by_itself(site: Site, open_page: Open) -> None:

@@ -79,6 +79,8 @@ async def test_no_text_turns_the_pages_own_words_round(site: Site, open_page: Op
     for listing in listings:
         await call("PATCH", f"/api/listings/{listing}", 200, who=ann, body={"price": 8000})
     await call("POST", f"/api/listings/{listings[0]}/reports", 201, who=root, body={"reason": "spam", "text": TEXTS[0]})
+    for kind, name in (("warnings", "reason"), ("notes", "text")):
+        await call("POST", f"/api/users/{ann.id}/{kind}", 201, who=root, body={name: TEXTS[0]})
     await site.told()
 
     page = await open_page("/", root)
@@ -100,6 +102,7 @@ async def test_no_text_turns_the_pages_own_words_round(site: Site, open_page: Op
     await look(f"/messages/{ann.id}", 3)
     await look("/moderation", 2)
     await look("/moderation/hidden", 1)
+    await look(f"/moderation/people/{ann.id}", 4)
     await look(f"/admin?q={WORD}", 1)
     await look("/admin/audit", 1)
     # As visitors and search engines get it, before any module runs.
