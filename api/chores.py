@@ -14,6 +14,7 @@ from shared.repositories.alerts import remove_old_alerts
 from shared.repositories.chores import ChoreRepository, Work
 from shared.repositories.erasure import erase_some
 from shared.repositories.mail_links import remove_old_links
+from shared.repositories.message_pictures import remove_left_over
 from shared.repositories.outbox import remove_old_mails
 from shared.repositories.reanalysis import reanalyse_some
 from shared.repositories.repeats import remove_old_keys
@@ -66,6 +67,7 @@ class Chores:
             Chore("what waited and was seen", settings.alert_cleaning_seconds, remove_seen),
             Chore("mails", settings.mail_cleaning_seconds, partial(remove_old_mails, days=settings.failed_mail_days)),
             Chore("links in mails", settings.mail_cleaning_seconds, remove_old_links),
+            Chore("pictures of messages", settings.repeatable_cleaning_seconds, remove_left_over),
             Chore("addresses", settings.erasure_seconds, name_accounts),
             Chore("second factors", settings.erasure_seconds, partial(lock_anew, vault_of(settings))),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),

@@ -400,6 +400,9 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     mails.LinkUsed: _is(InvalidLink),
     messages.Blocked: _is(Blocked),
     messages.MessageNotFound: _is(NotFound),
+    messages.TooManyUnsentPictures: lambda _: Conflict(
+        f"{messages.MAX_UNSENT_PICTURES} pictures wait to be sent. Send them, or delete some."
+    ),
     messages.NotConfirmed: _is(NotConfirmed),
     listings.ListingNotFound: _is(NotFound),
     listings.CategoryNotFound: _is(NotFound),

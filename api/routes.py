@@ -21,6 +21,7 @@ from api.handlers import (
     health,
     listings,
     mail,
+    message_pictures,
     messages,
     metrics,
     pages,
@@ -61,7 +62,14 @@ from api.schemas.users import BanBody, RoleBody, UsersQuery
 from api.schemas.vin import VinQuery
 from shared import private_chat
 from shared.access.policy import Action
-from shared.domain.pictures import ADDRESS, MEDIUM_ADDRESS, THUMBNAIL_ADDRESS
+from shared.domain.pictures import (
+    ADDRESS,
+    MEDIUM_ADDRESS,
+    MESSAGE_PICTURE,
+    MESSAGE_PICTURE_MEDIUM,
+    MESSAGE_PICTURE_THUMBNAIL,
+    THUMBNAIL_ADDRESS,
+)
 
 PAGE_ROUTES: tuple[Route, ...] = (
     *(Route("GET", path, pages.WITH_CONTENT.get(path, web.page), Action.SERVICE_READ) for path in web.PAGES),
@@ -268,6 +276,18 @@ ROUTES: tuple[Route, ...] = (
         status=201,
         is_repeatable=True,
     ),
+    Route(
+        "POST",
+        "/api/messages/pictures",
+        message_pictures.add,
+        Action.PICTURE_CHANGE,
+        status=201,
+        is_repeatable=True,
+    ),
+    Route("GET", MESSAGE_PICTURE, message_pictures.read, Action.MESSAGE_READ),
+    Route("GET", MESSAGE_PICTURE_MEDIUM, message_pictures.medium, Action.MESSAGE_READ),
+    Route("GET", MESSAGE_PICTURE_THUMBNAIL, message_pictures.thumbnail, Action.MESSAGE_READ),
+    Route("DELETE", MESSAGE_PICTURE, message_pictures.discard, Action.MESSAGE_DELETE),
     Route("DELETE", "/api/messages/{id}", messages.delete, Action.MESSAGE_DELETE),
     Route("GET", "/api/messages", messages.after, Action.MESSAGE_READ, query=MessagesQuery),
     Route("GET", "/api/conversations", conversations.find, Action.CONVERSATION_READ, query=ConversationsQuery),

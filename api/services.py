@@ -48,6 +48,7 @@ from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listings import ListingRepository
 from shared.repositories.mail_choices import MailChoiceRepository
 from shared.repositories.mail_links import MailLinkRepository
+from shared.repositories.message_pictures import MessagePictureRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
 from shared.repositories.nodes import API_PREFIX
@@ -97,6 +98,7 @@ class Services:
     blocks: BlockRepository
     sessions: SessionRepository
     messages: MessageRepository
+    message_pictures: MessagePictureRepository
     chats: Chats
     conversations: ConversationRepository
     categories: CategoryRepository
@@ -171,6 +173,7 @@ class Services:
             blocks=chats.blocks,
             sessions=SessionRepository(database),
             messages=chats.messages,
+            message_pictures=MessagePictureRepository(database),
             chats=chats,
             conversations=ConversationRepository(database),
             categories=categories,
@@ -220,6 +223,7 @@ class Services:
             reports=ReportRepository(transaction),
             saved_searches=SavedSearchRepository(transaction, self.saved_searches.words),
             pictures=PictureRepository(transaction),
+            message_pictures=MessagePictureRepository(transaction),
             trash=TrashRepository(transaction),
             outbox=self.outbox.within(transaction),
             sessions=SessionRepository(transaction),

@@ -201,7 +201,7 @@ def _responses(route: Route, about: Operation) -> dict[str, Any]:
         content: dict[str, Any] = {JSON: {"schema": (page_schema if is_page else answer_schema)(kind)}} if kind else {}
         content |= {name: {"schema": {} if name == JSON else {"type": "string"}} for name in about.files}
         responses = {str(route.status): {"description": _summary(route) + ".", "content": content}}
-    if route.path.startswith("/api/pictures/"):
+    if route.method == "GET" and route.path.startswith(("/api/pictures/", "/api/messages/pictures/")):
         responses["304"] = {"description": "The client's copy, named by If-None-Match, is still current."}
     by_status: dict[int, list[type[Problem]]] = {}
     for problem in _problems(route, about):

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from shared.domain.declared import fields_of
 from shared.domain.listings import NewListing
-from shared.domain.pictures import ADDRESS
+from shared.domain.pictures import ADDRESS, MESSAGE_PICTURE
 from shared.postgres import Database, Statement
 from shared.repositories.listings import TIME_FORMAT
 
@@ -138,6 +138,14 @@ SECTIONS: tuple[Section, ...] = (
         f"{_times('m', 'inserted_at', 'read_at', 'deleted_at')}",
         _MESSAGES,
         "m.id",
+    ),
+    Section(
+        "message_pictures",
+        (("message_pictures", "owner_id"),),
+        f"""p.id, p.message_id, $4 || replace('{MESSAGE_PICTURE}', '{{id}}', p.id::text) AS address,
+            {_times("p", "created_at")}""",
+        "message_pictures p WHERE p.owner_id = $1 AND NOT p.is_of_deleted",
+        "p.id",
     ),
     Section(
         "reports",

@@ -43,7 +43,11 @@ ONE_OF_EVERYTHING = """
                           thumbnail_key, thumbnail_content_type, thumbnail_size)
         VALUES (1, 1, 'one', 'image/webp', 1, 1, 1, 'one-small', 'image/webp', 1);
     INSERT INTO replies (id, listing_id, author_id, text) VALUES (1, 1, 1, 'Nice');
-    INSERT INTO messages (from_id, to_id, text) VALUES (2, 1, 'Hello');
+    INSERT INTO messages (from_id, to_id, text) VALUES (1, 1, 'Hello');
+    INSERT INTO message_pictures (id, owner_id, key, content_type, size, width, height,
+                                  medium_key, medium_content_type, medium_size, medium_width,
+                                  thumbnail_key, thumbnail_content_type, thumbnail_size, thumbnail_width)
+        VALUES (1, 1, 'two', 'image/webp', 1, 1, 1, 'two-medium', 'image/webp', 1, 1, 'two-small', 'image/webp', 1, 1);
     INSERT INTO reports (id, listing_id, reporter_id, reason) VALUES (1, 1, 2, 'spam');
 """
 

@@ -30,6 +30,8 @@ REPLY = "/api/listings/1/replies"
 REPORTS = ("/api/listings/2/reports", "/api/users/2/reports", "/api/messages/1/reports", "/api/replies/1/reports")
 SEARCH = "/api/searches"
 PICTURE = "/api/listings/1/pictures"
+MESSAGE_PICTURE = "/api/messages/pictures"
+PICTURES = (PICTURE, MESSAGE_PICTURE)
 
 BODIES: dict[str, Callable[[int], Any]] = {
     CATEGORY: lambda number: {"name": f"Vans {number}", "visibility": "public"},
@@ -47,6 +49,7 @@ TABLES = {
     **dict.fromkeys(REPORTS, "reports"),
     SEARCH: "saved_searches",
     PICTURE: "pictures",
+    MESSAGE_PICTURE: "message_pictures",
 }
 JSON_PATHS = list(BODIES)
 
@@ -76,7 +79,7 @@ async def ann(api: Api, rows: Rows, request: pytest.FixtureRequest) -> Person:
 async def post(api: Api, who: Person, path: str, status: int, key: str = KEY, number: int = 1) -> tuple[bytes, Any]:
     """Returns the answer's bytes and headers."""
     headers = {**who.headers, "Idempotency-Key": key}
-    if path == PICTURE:
+    if path in PICTURES:
         # A new form each time: its boundary differs.
         sent: dict[str, Any] = {"data": FormData({"picture": io.BytesIO(PIXEL + b"\x00" * number)})}
     else:
@@ -102,7 +105,7 @@ def test_everything_that_is_made_under_the_api_by_a_user_is_repeatable() -> None
     assert {route.path for route in ROUTES if route.is_repeatable} == tried
 
 
-@pytest.mark.parametrize("path", [*JSON_PATHS, PICTURE])
+@pytest.mark.parametrize("path", [*JSON_PATHS, *PICTURES])
 async def test_a_repeated_request_makes_one_thing_and_gets_the_same_bytes(
     api: Api, ann: Person, rows: Rows, path: str
 ) -> None:
@@ -116,7 +119,7 @@ async def test_a_repeated_request_makes_one_thing_and_gets_the_same_bytes(
     assert await count(rows, path) == before + 1
 
 
-@pytest.mark.parametrize("path", [*JSON_PATHS, PICTURE])
+@pytest.mark.parametrize("path", [*JSON_PATHS, *PICTURES])
 async def test_the_same_key_with_other_content_is_422_and_makes_nothing(
     api: Api, ann: Person, rows: Rows, path: str
 ) -> None:
@@ -133,7 +136,7 @@ async def test_the_same_key_on_another_path_or_with_another_query_is_422(api: Ap
     await api.call("POST", f"{REPLY}?x=1", 422, who=ann, json=BODIES[REPLY](1), headers={"Idempotency-Key": KEY})
 
 
-@pytest.mark.parametrize("path", [*JSON_PATHS, PICTURE])
+@pytest.mark.parametrize("path", [*JSON_PATHS, *PICTURES])
 async def test_of_many_requests_at_once_one_makes_it_and_the_others_repeat_it_or_are_told_to(
     api: Api, ann: Person, rows: Rows, path: str
 ) -> None:
@@ -142,10 +145,10 @@ async def test_of_many_requests_at_once_one_makes_it_and_the_others_repeat_it_or
 
     async def one() -> None:
         headers = {**ann.headers, "Idempotency-Key": KEY}
-        sent = {"json": BODIES[path](1)} if path != PICTURE else {"data": FormData({"picture": io.BytesIO(PIXEL)})}
+        sent = {"json": BODIES[path](1)} if path not in PICTURES else {"data": FormData({"picture": io.BytesIO(PIXEL)})}
         async with api.client.post(path, headers=headers, **sent) as response:
             data = await response.read()
-            if response.status == 429 and path == PICTURE:
+            if response.status == 429 and path in PICTURES:
                 return
             if response.status == 409:
                 assert b"/problems/idempotency-key-in-use" in data

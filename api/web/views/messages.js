@@ -7,6 +7,7 @@ import { draftOf, keepDraft } from "../drafts.js";
 import { dayOf, nameOf, timeOfDay } from "../format.js";
 import { isolated } from "../isolate.js";
 import { Problem } from "../problem.js";
+import { said } from "../said.js";
 import { connection } from "../realtime/connection.js";
 import { inbox } from "../realtime/my_inbox.js";
 import { allow as allowNotifications, mayOffer as mayOfferNotifications, refuse as refuseNotifications } from "../realtime/notifications.js";
@@ -16,7 +17,9 @@ import { announce } from "../ui/announcer.js";
 import { briefOf, carInBrief } from "../ui/car_in_brief.js";
 import { Dialog } from "../ui/dialog.js";
 import { sendIcon } from "../ui/icons.js";
+import { Gallery } from "../ui/gallery.js";
 import { menu } from "../ui/menu.js";
+import { ChosenPictures, picturesOf } from "../ui/message_pictures.js";
 import { moment, ofMessage } from "../ui/moment.js";
 import { reportDialog } from "../ui/report_dialog.js";
 import { userText } from "../ui/user_text.js";
@@ -65,11 +68,15 @@ export class Messages extends View {
     submit: () => this.#block(true),
   });
 
+  #chosen = new ChosenPictures(this);
+  #gallery = new Gallery(this);
+  /** The message whose pictures are shown large. */
+  #enlarged = null;
   deleting = new Dialog(this, "delete-message", {
     title: () => "Delete this message?",
     action: "Delete",
     isDanger: true,
-    fields: () => html`<p>Its text is gone for both of you, for good. Both see that there was a message.</p>`,
+    fields: () => html`<p>What it says is gone for both of you, for good. Both see that there was a message.</p>`,
     submit: (_, message) => this.#delete(message),
   });
 
@@ -86,6 +93,7 @@ export class Messages extends View {
 
   stop() {
     super.stop();
+    this.#chosen.stop();
     document.removeEventListener("visibilitychange", this.#onShow);
     window.removeEventListener("focus", this.#onShow);
     window.removeEventListener("resize", this.#onResize);
@@ -224,6 +232,7 @@ export class Messages extends View {
         <p class="typing quiet small-text">${inbox.isTyping(this.userId) ? html`<bdi translate="no">${name}</bdi> is typing…` : ""}</p>
       </div>
       ${this.#closed(name) ?? this.#composer(name)} ${this.blocking.template()} ${this.deleting.template()}
+      ${this.#large()}
       ${this.reporting.template()}
     </section>`;
   }
@@ -241,7 +250,7 @@ export class Messages extends View {
     const theirs = this.thread.messages.filter(isTheirs).slice(-MOST_TO_REPORT);
     const choices = [
       ["", "Choose…"],
-      ...theirs.reverse().map((one) => [`/api/messages/${one.id}`, `“${shortened(one.message)}”`]),
+      ...theirs.reverse().map((one) => [`/api/messages/${one.id}`, `“${shortened(said(one))}”`]),
       [`/api/users/${this.userId}`, `All that ${name} does`],
     ];
     this.reporting.open({ title: `What is wrong with ${isolated(name)}?`, choices });
@@ -288,7 +297,7 @@ export class Messages extends View {
     ${isOther ? html`<li class="about-car small-text">${this.#aboutCar(message.listing_id)}</li>` : nothing}
     <li class="message ${isMine ? "mine" : ""}" data-message=${message.id}>
       <span class="for-readers">${isMine ? "You" : html`<bdi translate="no">${nameOf(this.other)}</bdi>`}:</span>
-      <div class="message-line">${isMine && !message.deleted_at ? this.#deleteButton(message) : nothing} ${bubble(message)}</div>
+      <div class="message-line">${isMine && !message.deleted_at ? this.#deleteButton(message) : nothing} ${this.#content(message, isMine)}</div>
       <p class="message-foot quiet small-text ${isTogether && !isLast ? "for-readers" : ""}">
         ${inDay(message.inserted_at)}
         ${isLast && message.read_at && !message.deleted_at ? html`<span class="read"> · Read</span>` : nothing}
@@ -296,8 +305,28 @@ export class Messages extends View {
     </li>`;
   }
 
+  #content(message, isMine) {
+    if (message.deleted_at) return html`<p class="bubble is-deleted">Message deleted</p>`;
+    const from = isMine ? "you" : isolated(nameOf(this.other));
+    return html`<div class="message-content">
+      ${picturesOf(message, from, (index) => this.#enlarge(message, from, index))} ${bubble(message)}
+    </div>`;
+  }
+
+  #enlarge(message, from, index) {
+    this.#enlarged = { id: message.id, title: `From ${from}` };
+    this.#gallery.openAt(index);
+  }
+
+  /** The pictures of one message as large as the window; nothing any more if it was deleted meanwhile. */
+  #large() {
+    const message = this.#enlarged && this.thread.messages.find(({ id }) => id === this.#enlarged.id);
+    if (!message?.pictures?.length) return nothing;
+    return this.#gallery.large({ title: this.#enlarged.title, pictures: message.pictures, hidden: true });
+  }
+
   #deleteButton(message) {
-    return html`<button class="message-delete" aria-label=${`Delete “${shortened(message.message)}”`} title="Delete" @click=${() => this.deleting.open(message)}>
+    return html`<button class="message-delete" aria-label=${`Delete “${shortened(said(message))}”`} title="Delete" @click=${() => this.deleting.open(message)}>
       <span aria-hidden="true">×</span>
     </button>`;
   }
@@ -339,7 +368,7 @@ export class Messages extends View {
     const isRefused = state === "refused";
     return html`<li class="message mine pending" data-pending=${one.client_ref}>
       <span class="for-readers">You:</span>
-      <p class="bubble user-text" dir="auto">${one.message}</p>
+      ${picturesOf(one, "you")} ${bubble(one)}
       <p class="message-foot small-text ${isRefused ? "fault" : "quiet"}">
         ${isRefused
           ? html`<span role="alert">Not sent: ${one.reason}</span>
@@ -360,11 +389,18 @@ export class Messages extends View {
       event.preventDefault();
       const field = event.currentTarget.elements.message;
       const text = field.value;
-      if (!text.trim()) return;
+      if (this.#chosen.isBusy) {
+        this.done = "Wait until the pictures are uploaded.";
+        this.update();
+        return;
+      }
+      const pictures = this.#chosen.take();
+      if (!text.trim() && !pictures.length) return;
+      this.done = "";
       field.value = "";
       keepDraft(this.#draft, "");
       this.#followsEnd = true;
-      inbox.send(this.userId, text, this.listing?.id ?? null);
+      inbox.send(this.userId, text, this.listing?.id ?? null, pictures);
       this.listing = null;
       this.#hasWritten = true;
       field.focus();
@@ -378,7 +414,9 @@ export class Messages extends View {
     return html`<form class="composer" aria-label="Write a message" @submit=${send}>
       ${this.#offer()}
       <p class="done small-text" role="status">${this.done}</p>
+      ${this.#chosen.template()}
       <div class="composer-row">
+        ${this.#chosen.button()}
         <textarea
           name="message"
           rows="1"
@@ -414,6 +452,7 @@ export class Messages extends View {
     const field = document.querySelector(".composer textarea");
     field.value = [one.message, field.value].filter(Boolean).join("\n");
     keepDraft(this.#draft, field.value);
+    if (one.pictures) this.#chosen.putBack(one.pictures);
     inbox.outbox.discard(one);
     field.focus();
   }
@@ -485,13 +524,8 @@ export class Messages extends View {
 }
 
 /** What a message says, in a list of conversations. */
-const inWords = (message) => (message.deleted_at ? "Message deleted" : html`<bdi>${message.message}</bdi>`);
-
-function bubble(message) {
-  if (message.deleted_at) return html`<p class="bubble is-deleted">Message deleted</p>`;
-  return html`<p class="bubble user-text" dir="auto">${userText(message.message)}</p>`;
-}
-
+const inWords = (message) => html`<bdi>${said(message)}</bdi>`;
+const bubble = ({ message }) => (message ? html`<p class="bubble user-text" dir="auto">${userText(message)}</p>` : nothing);
 const shortened = (text) => ([...text].length > 60 ? `${[...text].slice(0, 59).join("")}…` : text);
 /** The first letter of a name, which may begin with other signs. */
 const initial = (user) => (/[\p{L}\p{N}]/u.exec(nameOf(user))?.[0] ?? "?").toUpperCase();
