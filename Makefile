@@ -35,7 +35,7 @@ test-fast: $(VENV)/test.stamp ## run the tests that need no server, in seconds
 	@exec $(BIN)/python -m pytest -n 2 --dist worksteal -m "not servers and not slow" $(ARGS)
 
 # One after the other, because they measure how long others wait.
-attacks: $(VENV)/test.stamp ## attack a deployment of real processes behind nginx, and measure what others notice, in three minutes
+attacks: $(VENV)/test.stamp ## attack a deployment of real processes behind nginx, and measure what others notice, in some minutes
 	@exec $(BIN)/python -m pytest tests/attacks $(ARGS)
 
 try-deployment: $(VENV)/test.stamp ## run the operating guide's commands in this machine's container engine, in some minutes

@@ -1,4 +1,7 @@
-"""Says who is nowhere online: has joined no topic of their own, on any node.
+"""Says who is nowhere online: has joined no topic, on any node.
+
+Nodes subscribe to the topic `private_chat` of everybody who has joined it or looks at a listing, and to `alerts` of
+everybody who has joined that.
 
 It never takes somebody for away because something is broken. If Redis cannot be asked, or one of the gateways that are
 alive has no link to it, nobody knows who is online, and callers wait. A link may break just before a look, and clients

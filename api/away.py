@@ -24,6 +24,7 @@ from api.push import news
 from api.push.news import News
 from api.push.service import Outcome, PushServices
 from api.push.vapid import Vapid
+from api.steps import keep_stepping
 from shared.access.secret import keys_for
 from shared.logs import log_of
 from shared.metrics import gauge
@@ -37,8 +38,6 @@ log = log_of(__name__)
 
 _TAKEN_AT_ONCE = 100
 _LEASE_SECONDS = 30.0
-_PAUSE_SECONDS = 1.0
-"""After a failure, the next attempt waits this long."""
 _LONGEST_AGAIN = 20.0
 """The longest time between two looks at somebody who is online, in `away_again_seconds`."""
 _FIRST_RETRY_SECONDS = 15.0
@@ -78,8 +77,8 @@ class Away(Collector):
         if self._services is None:
             log.warning("push messages are off", reason="VAPID_PRIVATE_KEY is not set")
         self._tasks = [
-            asyncio.create_task(self._keep(self._look), name="telling those who are away"),
-            asyncio.create_task(self._keep(self._send_some), name="push messages"),
+            self._kept(self._look, "telling those who are away"),
+            self._kept(self._send_some, "push messages"),
         ]
 
     async def stop(self) -> None:
@@ -92,19 +91,10 @@ class Away(Collector):
         await self._absence.close()
         await self._database.close()
 
-    async def _keep(self, step: Callable[[], Awaitable[bool]]) -> None:
-        while True:
-            pause = self._settings.waiting_seconds
-            try:
-                if await step():
-                    continue
-            except DatabaseUnavailable as error:
-                log.debug("those who are away could not be told", reason=str(error))
-                pause = max(pause, _PAUSE_SECONDS)
-            except Exception:
-                log.exception("those who are away could not be told")
-                pause = max(pause, _PAUSE_SECONDS)
-            await asyncio.sleep(pause)
+    def _kept(self, step: Callable[[], Awaitable[bool]], name: str) -> asyncio.Task[None]:
+        failure = "those who are away could not be told"
+        steps = keep_stepping(step, self._settings.waiting_seconds, log=log, failure=failure)
+        return asyncio.create_task(steps, name=name)
 
     # Who has to be told
 

@@ -20,6 +20,7 @@ from shared.repositories.reanalysis import reanalyse_some
 from shared.repositories.repeats import remove_old_keys
 from shared.repositories.second_factors import lock_anew, vault_of
 from shared.repositories.suggestions import collect_suggestions
+from shared.repositories.uploads import remove_old_uploads
 from shared.repositories.users import free_everybody
 from shared.repositories.vocabulary import rebuild_vocabulary
 from shared.repositories.waiting import remove_seen
@@ -64,6 +65,7 @@ class Chores:
                 settings.repeatable_cleaning_seconds,
                 partial(remove_old_keys, seconds=settings.repeatable_seconds),
             ),
+            Chore("unfinished uploads", settings.repeatable_cleaning_seconds, remove_old_uploads),
             Chore("what waited and was seen", settings.alert_cleaning_seconds, remove_seen),
             Chore("mails", settings.mail_cleaning_seconds, partial(remove_old_mails, days=settings.failed_mail_days)),
             Chore("links in mails", settings.mail_cleaning_seconds, remove_old_links),

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from api.answers import response_of
+from api.banned import banned
 from api.call import Call
 from api.middlewares.requests import USER_ID
 from api.problems import Forbidden, SecondFactorRequired, Unauthorized
@@ -16,10 +17,10 @@ from api.repeats import begin, key_of, repeated
 from api.services import Services
 from api.versions import tag
 from shared.access.actor import Actor
-from shared.access.admission import Refused
+from shared.access.admission import Banned, Refused
 from shared.access.policy import Action, may_ever, needs_login
 from shared.domain.repeats import Repeated
-from shared.domain.users import NoLongerAllowed
+from shared.domain.users import NoLongerAllowed, UnreadWarning
 
 Handler = Callable[[Call], Awaitable[Any]]
 """Its return annotation says what it answers (api/answers.py); its docstring says what it does."""
@@ -31,9 +32,22 @@ ANONYMOUS = frozenset(
         Action.SESSION_CREATE,
         Action.PASSWORD_RATE,
         Action.SERVICE_READ,
+        Action.OBJECTION_CREATE,
     }
 )
 """Actions that ignore the token: a client that asks for a new token may still send the expired one."""
+
+PUBLISHING = frozenset(
+    {
+        Action.LISTING_CREATE,
+        Action.LISTING_EDIT,
+        Action.LISTING_RENEW,
+        Action.MESSAGE_SEND,
+        Action.PICTURE_CHANGE,
+        Action.REPLY_CREATE,
+    }
+)
+"""What a user with an unread warning cannot do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +76,7 @@ Limiter = Callable[[web.Request, Services, Actor | None], Awaitable[None]]
 def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """Returns the route's handler for aiohttp."""
     limiter = _limiter(route)
+    publishes = route.action in PUBLISHING and route.method not in ("GET", "HEAD")
 
     async def admit(request: web.Request) -> Actor | None:
         return allowed(None if route.action in ANONYMOUS else await authenticate(request, services))
@@ -77,11 +92,20 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
             if actor.lacks_second_factor:
                 raise SecondFactorRequired("Turn one on, under your account.")
             raise Forbidden("Your role does not allow it.")
+        if publishes and actor is not None and actor.has_warning:
+            raise UnreadWarning
         return actor
 
     is_read = route.method in ("GET", "HEAD") and route.action is not Action.SERVICE_READ
 
     async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            return await answer_to(request)
+        except Banned as refused:
+            # The token shows who it is, so they are told why.
+            raise await banned(services, refused.user_id) from None
+
+    async def answer_to(request: web.Request) -> web.StreamResponse:
         if is_read:
             # Counted before Postgres is asked anything, so that a refused read costs little.
             services.rate_limits.read(request)

@@ -29,7 +29,9 @@ from shared.domain import (
     repeats,
     replies,
     reports,
+    sanctions,
     second_factor,
+    uploads,
     users,
 )
 from shared.domain.alerts import MAX_FAVOURITES, MAX_SEARCHES
@@ -71,11 +73,13 @@ class Problem(Exception):
         errors: Errors | None = None,
         headers: Mapping[str, str] | None = None,
         again_at: str | None = None,
+        objection_token: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.errors = errors
         self.again_at = again_at
+        self.objection_token = objection_token
         self.headers = dict(headers or {})
 
     def response(self) -> web.Response:
@@ -86,6 +90,7 @@ class Problem(Exception):
             detail=self.detail or self.title + ".",
             errors=answers.ABSENT if self.errors is None else _encodable(self.errors),
             again_at=self.again_at or answers.ABSENT,
+            objection_token=self.objection_token or answers.ABSENT,
         )
         return web.Response(
             body=msgspec.json.encode(body),
@@ -189,8 +194,14 @@ class WrongPassword(Problem):
 
 
 class BannedUser(Problem):
+    """Also of a suspended user, whose ban a moderator has given for a time. api/banned.py says why."""
+
     status, slug, title = 403, "banned", "You are banned"
     event = SecurityEvent.ACCESS_REFUSED
+
+    def __init__(self, detail: str = "", *, what: str = "banned", objection_token: str | None = None) -> None:
+        super().__init__(detail, objection_token=objection_token)
+        self.title = f"You are {what}"
 
 
 class Blocked(Problem):
@@ -202,6 +213,31 @@ class NotConfirmed(Problem):
 
     def __init__(self) -> None:
         super().__init__("Open the link in the mail that we sent you. Your account's page sends it again.")
+
+
+class UnreadWarning(Problem):
+    status, slug, title = 403, "unread-warning", "There is a message from the site that you have to read first"
+
+    def __init__(self) -> None:
+        super().__init__("Read the warnings at /api/me/warnings, and confirm that you have read them.")
+
+
+class StaffProtected(Forbidden):
+    def __init__(self) -> None:
+        super().__init__("Only admins warn or suspend moderators and admins.")
+
+
+class AnotherDecides(Forbidden):
+    def __init__(self) -> None:
+        super().__init__("You have given this sanction yourself, so somebody else decides about the objection.")
+
+
+class AlreadyObjected(Problem):
+    status, slug, title = 409, "already-objected", "You have objected to this already"
+
+
+class AlreadyDecided(Problem):
+    status, slug, title = 409, "already-decided", "Somebody has decided about this objection already"
 
 
 class CategoryNameTaken(Problem):
@@ -251,11 +287,28 @@ class RenewedRecently(Problem):
 
 
 class AlreadyReported(Problem):
-    status, slug, title = 409, "already-reported", "You have reported this listing already"
+    status, slug, title = 409, "already-reported", "You have reported this already"
 
 
 class ListingIsFull(Problem):
     status, slug, title = 409, "too-many-pictures", f"A listing has room for {in_words(MAX_PICTURES)} pictures"
+
+
+class MismatchingOffset(Problem):
+    """`Upload-Offset` of the answer says where the upload is. The draft names this type and the next two."""
+
+    status, slug, title = 409, "mismatching-upload-offset", "The upload is at another offset"
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"{offset} bytes have arrived.", headers={"Upload-Offset": str(offset)})
+
+
+class InconsistentLength(Problem):
+    status, slug, title = 400, "inconsistent-upload-length", "The upload has another length"
+
+
+class CompletedUpload(Problem):
+    status, slug, title = 410, "completed-upload", "The upload is complete"
 
 
 class TooManySearches(Problem):
@@ -386,6 +439,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     users.EmailTaken: _is(EmailTaken),
     users.PasswordChanged: _is(WrongPassword),
     users.NotConfirmed: _is(NotConfirmed),
+    users.UnreadWarning: _is(UnreadWarning),
     second_factor.SecondFactorOn: _is(SecondFactorOn),
     second_factor.SecondFactorOff: _is(SecondFactorOff),
     second_factor.WrongCode: _is(WrongCode),
@@ -404,6 +458,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
         f"{messages.MAX_UNSENT_PICTURES} pictures wait to be sent. Send them, or delete some."
     ),
     messages.NotConfirmed: _is(NotConfirmed),
+    messages.UnreadWarning: _is(UnreadWarning),
     listings.ListingNotFound: _is(NotFound),
     listings.CategoryNotFound: _is(NotFound),
     listings.CategoryNameTaken: _is(CategoryNameTaken),
@@ -421,12 +476,25 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     reports.ReportNotFound: _is(NotFound),
     reports.AlreadyReported: _is(AlreadyReported),
     reports.OwnReported: lambda _: Conflict("It is about yourself."),
+    sanctions.StaffProtected: _is(StaffProtected),
+    sanctions.OwnSanction: lambda _: Conflict("It is about yourself."),
+    sanctions.BannedAlready: lambda _: Conflict("The user is banned, which is more."),
+    sanctions.SanctionNotFound: _is(NotFound),
+    sanctions.AlreadyObjected: _is(AlreadyObjected),
+    sanctions.AlreadyDecided: _is(AlreadyDecided),
+    sanctions.AnotherDecides: _is(AnotherDecides),
+    sanctions.NoteNotFound: _is(NotFound),
     pictures.PictureNotFound: _is(NotFound),
     pictures.NotItsPictures: lambda error: Invalid(
         {"pictures": [f"Not pictures of this listing: {', '.join(map(str, error.ids))}."]}
     ),
     pictures.ListingIsFull: _is(ListingIsFull),
     pictures.FilesGivenUp: lambda _: Unavailable("It took too long. Try again.", retry_after_seconds=5),
+    uploads.UploadNotFound: _is(NotFound),
+    uploads.UploadsFull: lambda _: Unavailable("Too many uploads are unfinished.", retry_after_seconds=60),
+    uploads.CompletedUpload: _is(CompletedUpload),
+    uploads.MismatchingOffset: lambda error: MismatchingOffset(error.offset),
+    uploads.InconsistentLength: _is(InconsistentLength),
     picture_errors.PictureMissing: _is(NotFound),
     picture_errors.UnsupportedPicture: lambda error: WrongMediaType(_sentence(error.reason)),
     picture_errors.PictureTooLarge: lambda error: TooLarge(_sentence(error.reason)),

@@ -72,6 +72,10 @@ class Realtime:
         """Tell the gateways a user's new role."""
         self.broadcast([control.CONTROL], control.ROLE_CHANGED, control.role_changed(user_id, role))
 
+    def standing_changed(self, user_id: int) -> None:
+        """Make the gateways look up again whether the user has a warning to read."""
+        self.broadcast([control.CONTROL], control.STANDING_CHANGED, control.standing_changed(user_id))
+
     # From the broker
 
     def receive(self, topic: str, data: bytes) -> None:

@@ -24,6 +24,7 @@ from api.handlers import (
     message_pictures,
     messages,
     metrics,
+    notes,
     pages,
     passkeys,
     password_strength,
@@ -32,10 +33,12 @@ from api.handlers import (
     recovery,
     replies,
     reports,
+    sanctions,
     saved_searches,
     second_factor,
     suggestions,
     trash,
+    uploads,
     users,
     vin,
     web,
@@ -54,10 +57,11 @@ from api.schemas.push import PushBody
 from api.schemas.recovery import ConfirmBody, ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
+from api.schemas.sanctions import DecisionBody, NoteBody, ObjectionBody, SuspensionBody, WarningBody
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
 from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.schemas.suggestions import SuggestionsQuery
-from api.schemas.trash import RestoreBody
+from api.schemas.trash import RestoreBody, TrashQuery
 from api.schemas.users import BanBody, RoleBody, UsersQuery
 from api.schemas.vin import VinQuery
 from shared import private_chat
@@ -68,6 +72,8 @@ from shared.domain.pictures import (
     MESSAGE_PICTURE,
     MESSAGE_PICTURE_MEDIUM,
     MESSAGE_PICTURE_THUMBNAIL,
+    MESSAGE_PICTURES,
+    PICTURES,
     THUMBNAIL_ADDRESS,
 )
 
@@ -198,11 +204,15 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", "/api/listings/{id}/hidden", listings.hide, Action.LISTING_HIDE, body=HideBody),
     Route("DELETE", "/api/listings/{id}/hidden", listings.show, Action.LISTING_HIDE),
     Route("GET", "/api/vin", vin.read, Action.LISTING_CREATE, query=VinQuery),
-    Route("GET", "/api/trash", trash.find, Action.TRASH_READ, query=PageQuery),
+    Route("GET", "/api/trash", trash.find, Action.TRASH_READ, query=TrashQuery),
     Route("POST", "/api/trash/{id}/restore", trash.restore, Action.TRASH_RESTORE, body=RestoreBody),
     Route("DELETE", "/api/trash/{id}", trash.delete, Action.TRASH_DELETE),
     # what belongs to a listing
-    Route("POST", "/api/listings/{id}/pictures", pictures.add, Action.PICTURE_CHANGE, status=201, is_repeatable=True),
+    Route("POST", PICTURES, pictures.add, Action.PICTURE_CHANGE, status=201, is_repeatable=True),
+    Route("POST", "/api/listings/{id}/uploads", uploads.create, Action.PICTURE_CHANGE, status=201, is_repeatable=True),
+    Route("GET", "/api/uploads/{id}", uploads.read, Action.PICTURE_CHANGE),
+    Route("PATCH", "/api/uploads/{id}", uploads.append, Action.PICTURE_CHANGE, status=201),
+    Route("DELETE", "/api/uploads/{id}", uploads.end, Action.PICTURE_CHANGE),
     Route(
         "PUT",
         "/api/listings/{id}/pictures/order",
@@ -265,6 +275,45 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/reports", reports.find, Action.REPORT_READ, query=PageQuery),
     Route("PUT", "/api/reports/{id}/resolved", reports.resolve, Action.REPORT_RESOLVE),
     Route("DELETE", "/api/reports/{id}/resolved", reports.reopen, Action.REPORT_RESOLVE),
+    Route("GET", "/api/reports/{id}/messages", reports.messages, Action.REPORT_READ),
+    Route("GET", "/api/users/{id}/sanctions", sanctions.of_user, Action.SANCTION_READ, query=PageQuery),
+    Route(
+        "POST",
+        "/api/users/{id}/warnings",
+        sanctions.warn,
+        Action.USER_WARN,
+        body=WarningBody,
+        status=201,
+        is_repeatable=True,
+    ),
+    Route("PUT", "/api/users/{id}/suspension", sanctions.suspend, Action.USER_SUSPEND, body=SuspensionBody),
+    Route("DELETE", "/api/users/{id}/suspension", sanctions.end_suspension, Action.USER_SUSPEND),
+    Route("GET", "/api/me/sanctions", sanctions.own, Action.ACCOUNT_READ, query=PageQuery),
+    Route("GET", "/api/me/warnings", sanctions.unread, Action.ACCOUNT_READ),
+    Route("PUT", "/api/me/warnings/{id}/read", sanctions.read, Action.ACCOUNT_CHANGE),
+    Route("POST", "/api/objections", sanctions.object, Action.OBJECTION_CREATE, body=ObjectionBody, status=201),
+    Route("GET", "/api/objections", sanctions.objections, Action.OBJECTION_DECIDE, query=PageQuery),
+    Route("PUT", "/api/objections/{id}/decision", sanctions.decide, Action.OBJECTION_DECIDE, body=DecisionBody),
+    *(
+        route
+        for kind, find, add in (
+            ("users", notes.about_user, notes.add_about_user),
+            ("listings", notes.about_listing, notes.add_about_listing),
+        )
+        for route in (
+            Route("GET", f"/api/{kind}/{{id}}/notes", find, Action.NOTE_READ, query=PageQuery),
+            Route(
+                "POST",
+                f"/api/{kind}/{{id}}/notes",
+                add,
+                Action.NOTE_CREATE,
+                body=NoteBody,
+                status=201,
+                is_repeatable=True,
+            ),
+        )
+    ),
+    Route("DELETE", "/api/notes/{id}", notes.delete, Action.NOTE_DELETE),
     Route("GET", "/api/audit", audit.find, Action.AUDIT_READ, query=AuditQuery),
     # private messages
     Route(
@@ -278,7 +327,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "POST",
-        "/api/messages/pictures",
+        MESSAGE_PICTURES,
         message_pictures.add,
         Action.PICTURE_CHANGE,
         status=201,

@@ -18,6 +18,7 @@ from api.mail_links import MailLinks
 from api.passkey_ceremonies import Ceremonies
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
+from api.pictures.receiving import Receiving
 from api.pictures.storage import PictureStorage
 from api.pictures.workers import PictureWorkers
 from api.push.vapid import Vapid
@@ -52,6 +53,7 @@ from shared.repositories.message_pictures import MessagePictureRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
 from shared.repositories.nodes import API_PREFIX
+from shared.repositories.notes import NoteRepository
 from shared.repositories.outbox import Outbox
 from shared.repositories.passkeys import PasskeyRepository
 from shared.repositories.pictures import PictureRepository
@@ -59,6 +61,7 @@ from shared.repositories.push import PushRepository
 from shared.repositories.repeats import RepeatRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
+from shared.repositories.sanctions import SanctionRepository
 from shared.repositories.saved_searches import SavedSearchRepository
 from shared.repositories.second_factors import SecondFactorRepository, vault_of
 from shared.repositories.sessions import SessionRepository
@@ -66,6 +69,7 @@ from shared.repositories.shared_reads import SharedReads
 from shared.repositories.sitemap import SitemapRepository
 from shared.repositories.suggestions import SuggestionRepository
 from shared.repositories.trash import TrashRepository
+from shared.repositories.uploads import UploadRepository
 from shared.repositories.users import UserRepository
 from shared.security_events import SecurityEvents
 from shared.settings import Settings
@@ -115,6 +119,8 @@ class Services:
     trash: TrashRepository
     replies: ReplyRepository
     reports: ReportRepository
+    sanctions: SanctionRepository
+    notes: NoteRepository
     saved_searches: SavedSearchRepository
     favourites: FavouriteRepository
     alerts: AlertRepository
@@ -125,6 +131,8 @@ class Services:
     audit: AuditRepository
     pictures: PictureRepository
     picture_workers: PictureWorkers
+    receiving: Receiving
+    uploads: UploadRepository
     picture_storage: PictureStorage
     abandoned_files: AbandonedFiles
     chores: Chores
@@ -187,9 +195,11 @@ class Services:
             search_places=SearchPlaces(settings.max_searches, settings.max_waiting_searches),
             listing_access=ListingAccess(database),
             sitemap=SitemapRepository(database),
-            trash=TrashRepository(database),
+            trash=TrashRepository(database, own_days=settings.own_trash_days),
             replies=ReplyRepository(database, has_mail=settings.has_mail),
             reports=ReportRepository(database),
+            sanctions=SanctionRepository(database, has_mail=settings.has_mail),
+            notes=NoteRepository(database),
             saved_searches=SavedSearchRepository(database, search.query),
             favourites=FavouriteRepository(database),
             alerts=AlertRepository(database),
@@ -200,6 +210,8 @@ class Services:
             audit=AuditRepository(database),
             pictures=pictures,
             picture_workers=PictureWorkers.from_settings(settings),
+            receiving=Receiving(settings.max_arriving_parts),
+            uploads=UploadRepository(database),
             picture_storage=storage,
             abandoned_files=AbandonedFiles(pictures, storage, settings.abandoned_files_seconds),
             chores=Chores(settings),
@@ -221,10 +233,13 @@ class Services:
             listings=ListingRepository(transaction, has_mail=self.settings.has_mail),
             replies=ReplyRepository(transaction, has_mail=self.settings.has_mail),
             reports=ReportRepository(transaction),
+            sanctions=SanctionRepository(transaction, has_mail=self.settings.has_mail),
+            notes=NoteRepository(transaction),
             saved_searches=SavedSearchRepository(transaction, self.saved_searches.words),
             pictures=PictureRepository(transaction),
             message_pictures=MessagePictureRepository(transaction),
-            trash=TrashRepository(transaction),
+            uploads=UploadRepository(transaction),
+            trash=TrashRepository(transaction, own_days=self.settings.own_trash_days),
             outbox=self.outbox.within(transaction),
             sessions=SessionRepository(transaction),
         )

@@ -1,5 +1,7 @@
 """Tells people of listings: takes what has changed or ended from Postgres, stores alerts, and then publishes them.
 
+It also ends the bans and the hidings whose time has passed, and announces that as if it were done by hand.
+
 Every API does this all the time, and each change is taken by one of them. An API that dies in a step leaves the changes
 to the others. One that dies after a step has stored the alerts, and gateways read them when they notice its death.
 """
@@ -14,14 +16,17 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from api.realtime import Realtime
+from api.steps import keep_stepping
 from shared.events import topics
 from shared.events.alerts import alert_payload
 from shared.logs import log_of
 from shared.metrics import gauge
-from shared.postgres import Database, DatabaseUnavailable
+from shared.postgres import Database
 from shared.repositories.alerts import AlertRepository
 from shared.repositories.listing_search import ListingSearch
+from shared.repositories.listings import ListingRepository
 from shared.repositories.matching import FilterOf, Matching
+from shared.repositories.sanction_ends import end_some
 from shared.repositories.saved_searches import SavedSearchRepository
 from shared.settings import Settings
 
@@ -31,8 +36,6 @@ RENEWED_AT_ONCE = 20
 """Searches whose words are made anew between two steps, after the vocabulary has changed."""
 PUBLISHED_AT_ONCE = 100
 """Alerts that are read and published without a pause."""
-_PAUSE_SECONDS = 1.0
-"""After a failure, the next attempt waits this long."""
 
 
 class Telling(Collector):
@@ -48,18 +51,28 @@ class Telling(Collector):
         self._searches = SavedSearchRepository(self._database, search.query)
         self._matching = Matching(self._database, filter_of, has_mail=settings.has_mail)
         self._alerts = AlertRepository(self._database)
+        self._listings = ListingRepository(self._database, has_mail=settings.has_mail)
         self._task: asyncio.Task[None] | None = None
         self._unsure_since: float | None = None
         """Loop time at which the first step began that failed since the last that did not."""
         self.looked = asyncio.Event()
-        """Set after the first look for changes, also if it failed."""
+        """Set after the first look at all changes, also if it failed."""
         self._waiting = 0
         self._changes = 0
         self._told = 0
+        self._ended_bans = 0
+        self._ended_hidings = 0
 
     def start(self) -> None:
         """Begin to tell in the background."""
-        self._task = asyncio.create_task(self._run(), name="telling")
+        steps = keep_stepping(
+            self._look,
+            self._settings.telling_seconds,
+            log=log,
+            failure="nobody could be told of listings",
+            looked=self.looked,
+        )
+        self._task = asyncio.create_task(steps, name="telling")
 
     async def stop(self) -> None:
         """Stop at once. Another process takes what is left, and gateways read what was stored and not published."""
@@ -88,6 +101,7 @@ class Telling(Collector):
 
     async def _step(self) -> int:
         most = self._settings.max_told_changes
+        ended = await self._end_sanctions(most)
         step = await self._matching.step(most, warning_days=self._settings.end_warning_days)
         for listing_id in step.ended:
             self._realtime.listing_gone(listing_id)
@@ -97,29 +111,37 @@ class Telling(Collector):
         self._changes += step.changes
         self._told += len(step.alert_ids)
         self._waiting = await self._matching.waiting() if step.changes == most else 0
-        return step.changes
+        return max(step.changes, ended)
+
+    async def _end_sanctions(self, most: int) -> int:
+        """End the bans and hidings whose time has passed. Returns their number, or `most`."""
+        ended = await end_some(self._database, most)
+        for user_id in ended.user_ids:
+            self._realtime.seller_changed(user_id)
+        for listing_id in ended.listing_ids:
+            self._realtime.look_again(listing_id)
+        for listing_id in ended.listing_ids:
+            self._realtime.listing_updated(listing_id, await self._listings.read_for_anyone(listing_id))
+        self._ended_bans += len(ended.user_ids)
+        self._ended_hidings += len(ended.listing_ids)
+        return max(len(ended.user_ids), len(ended.listing_ids))
 
     async def renew_words(self) -> int:
         """Make the words of some searches anew, if the vocabulary has changed. Returns their number."""
         return await self._searches.renew_words(self._filter_of, RENEWED_AT_ONCE)
 
-    async def _run(self) -> None:
-        while True:
-            pause = self._settings.telling_seconds
-            try:
-                if await self.step() == self._settings.max_told_changes:
-                    continue
-                await self.renew_words()
-            except DatabaseUnavailable as error:
-                log.debug("nobody could be told of listings", reason=str(error))
-                pause = max(pause, _PAUSE_SECONDS)
-            except Exception:
-                log.exception("nobody could be told of listings")
-                pause = max(pause, _PAUSE_SECONDS)
-            self.looked.set()
-            await asyncio.sleep(pause)
+    async def _look(self) -> bool:
+        """Tell of some changes. Returns whether there may be more; if not, the words of some searches are made anew."""
+        if await self.step() == self._settings.max_told_changes:
+            return True
+        await self.renew_words()
+        return False
 
     def collect(self) -> Iterator[Metric]:
         yield gauge("api_waiting_changes", "Changed listings that waited to be told at the last look", self._waiting)
         yield CounterMetricFamily("api_told_changes", "Changed listings that were told", value=self._changes)
         yield CounterMetricFamily("api_alerts", "Alerts stored", value=self._told)
+        ended = CounterMetricFamily("api_ended_sanctions", "Sanctions that ended by themselves", labels=["kind"])
+        ended.add_metric(["ban"], self._ended_bans)
+        ended.add_metric(["hiding"], self._ended_hidings)
+        yield ended

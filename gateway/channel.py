@@ -76,7 +76,7 @@ __all__ = [
 
 
 class Channel(Callbacks):
-    """Override the callbacks; call the other methods. Of these, only `subscribe` waits."""
+    """Override the callbacks; call the other methods. Of these, only the two that subscribe wait."""
 
     __slots__ = ("__dict__",)
 
@@ -174,6 +174,13 @@ class Channel(Callbacks):
         the reply. Raises NotSubscribed.
         """
         await self._server.subscribe()
+
+    async def subscribe_node(self, topic: str) -> None:
+        """Subscribe this node to one other topic until this channel ends; the client gets nothing of it.
+
+        Others see by it that the node has somebody there. Call this in `join`. Raises NotSubscribed.
+        """
+        await self._server.subscribe_node(topic)
 
     # Presence
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
-from gateway.protocol.close_codes import NO_LONGER_WELCOME
+from gateway.protocol.close_codes import BANNED, NO_LONGER_WELCOME
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.roster import Client
-from shared.access.admission import Admission, Refused
+from shared.access.admission import Admission, Banned, Refused
 from shared.postgres import DatabaseUnavailable
 
 _AT_ONCE = 500
@@ -85,9 +85,13 @@ class Revalidation:
     async def _check(self, connection: Client) -> None:
         try:
             actor = await self._admission.readmit(connection.actor)
+        except Banned:
+            connection.close(BANNED)
         except Refused:
             connection.close(NO_LONGER_WELCOME)
         else:
+            if actor.has_warning is not connection.actor.has_warning:
+                connection.actor = connection.actor.with_warning(actor.has_warning)
             if actor.role is not connection.actor.role:
                 self._endpoint.connections.role_changed(actor.user_id, actor.role)
 

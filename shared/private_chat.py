@@ -19,6 +19,7 @@ from shared.domain.messages import (
     MAX_TEXT_LENGTH,
     NewMessage,
     NotConfirmed,
+    UnreadWarning,
 )
 from shared.events import topics
 from shared.events.messages import SEND, message_payload
@@ -161,6 +162,15 @@ async def refuse_beginning(event: Event, chats: Chats, user_id: int) -> None:
     """
     if isinstance(event, Send) and not await chats.messages.may_write(user_id, event.to):
         raise NotConfirmed
+
+
+async def refuse_warned(event: Event, chats: Chats, user_id: int) -> None:
+    """Raises UnreadWarning if a user who was warned writes before having read the warning.
+
+    It asks whether it is read by now: a connection may not know yet.
+    """
+    if isinstance(event, Send) and await chats.messages.has_warning(user_id):
+        raise UnreadWarning
 
 
 EVENTS: Mapping[str, type[Event]] = MappingProxyType({kind.NAME: kind for kind in (Send, Read, Typing)})

@@ -189,6 +189,8 @@ class Settings:
     repeatable_cleaning_seconds: float = 3600.0
     """How often one of the APIs removes the keys and answers of older requests."""
 
+    own_trash_days: int = 30
+    """How long people can restore a listing of their own that they deleted; moderators can at any time."""
     erase_after_days: int = 30
     """Of people who have left, what is personal is erased after this many days."""
     erasure_seconds: float = 3600.0
@@ -357,6 +359,14 @@ class Settings:
     long as the client's line needs. Keep it below the time after which a proxy in front gives up."""
     picture_patience_seconds: float = 120.0
     """An upload that has taken longer than this ends when there is no free place for others."""
+    max_arriving_parts: int = 32
+    """Parts of pictures that may arrive at one API process at the same time, by uploads that go on after a lost
+    connection; past it, a part gets 503. Each needs up to 1 MiB of memory."""
+    unfinished_upload_seconds: float = 43_200.0
+    """How long an upload that goes on after a lost connection is kept, from its begin on."""
+    max_unfinished_upload_bytes: int = 2 * 1024 * 1024 * 1024
+    """The most bytes of all uploads of all APIs that are not finished, in the pictures' storage; past it, none begins,
+    and the page sends pictures in one piece. Those of one account are twelve pictures at the most."""
     picture_cpu_seconds: float = 5.0
     """CPU time that a worker process may use for one picture; past it the process ends. The largest pictures that the
     limits allow need two to three seconds."""

@@ -1,13 +1,15 @@
 """The page's files: the modules, styles and pictures of api/web, the private chat client, and what is made of them.
 
 The address of a file has the version of all files and the file's path in the checkout. The version lets browsers keep a
-file for ever. What browsers load is the script that is made of all modules (`SCRIPT`); the style is in each document.
+file for ever. What browsers load is the script that is made of the modules which everybody needs (`SCRIPT`), and later
+ones for those who need more; the style is in each document.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import posixpath
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +24,9 @@ FOLDER = CHECKOUT / "api" / "web"
 CLIENT = CHECKOUT / "clients" / "javascript" / "private_chat"
 
 SCRIPT = "api/web/all.js"
-"""The script of the page. No file of this name exists: it is made of all modules."""
+"""The script of the page. No file of this name exists: it is made of main.js and all that it imports."""
+LATER = {name: f"api/web/later/for_{name}.js" for name in ("newcomers", "users", "staff")}
+"""The modules that are imported while the page runs, by the names that the page has for them: each becomes a script."""
 _MAIN = "api/web/main.js"
 _BANNER = "// Made of the modules beside it. vendor/README.md names the libraries, with their licences.\n"
 _STYLES = FOLDER / "styles"
@@ -53,6 +57,8 @@ class Assets:
     version: str
     files: Mapping[str, Asset]
     """By path."""
+    later: Mapping[str, str]
+    """The paths of the later scripts, by their names in `LATER`."""
     style: str
     """The whole style sheet, as it is in each document."""
     style_source: str
@@ -85,12 +91,18 @@ def _paths() -> tuple[tuple[str, Path, int], ...]:
 @lru_cache(maxsize=1)
 def _read(paths: tuple[tuple[str, Path, int], ...]) -> Assets:
     files = {name: Asset(path.read_bytes(), _MEDIA_TYPES[path.suffix]) for name, path, _ in paths}
+    modules = {name: one.data.decode() for name, one in files.items() if one.media_type == "text/javascript"}
+    scripts = script.joined(modules, _MAIN)
+    folder = posixpath.dirname(SCRIPT)
+    made = {SCRIPT: scripts.first} | {f"{folder}/{name}": text for name, text in scripts.later.items()}
+    for path, text in made.items():
+        files[path] = Asset((_BANNER + text).encode(), "text/javascript")
+    # The scripts count too: another way of joining makes others of the same modules.
     digest = hashlib.sha256()
     for name, asset in files.items():
         digest.update(f"{name}\0{len(asset.data)}\0".encode() + asset.data)
-    modules = {name: one.data.decode() for name, one in files.items() if one.media_type == "text/javascript"}
-    files[SCRIPT] = Asset((_BANNER + script.joined(modules, _MAIN)).encode(), "text/javascript")
+    later = {name: f"{folder}/{scripts.names[path]}" for name, path in LATER.items()}
     styles = {path.name: files[name].data.decode() for name, path, _ in paths if path.parent == _STYLES}
     whole = style.joined(styles, "main.css")
     source = f"'sha256-{b64encode(hashlib.sha256(whole.encode()).digest()).decode()}'"
-    return Assets(digest.hexdigest()[:16], files, whole, source)
+    return Assets(digest.hexdigest()[:16], files, later, whole, source)

@@ -1,14 +1,22 @@
-"""Joins modules into one script, which a browser loads in one request. Pure.
+"""Joins modules into a script, which a browser loads in one request, and into later ones for what is imported while it
+runs. Pure.
 
 Each module becomes a function that returns what it exports, in the order in which a browser would run the modules
 (ECMA-262, 16.2.1.6). It joins what the page's modules use of the language: named imports and exports of things that are
 never assigned anew. Anything else is an error, and so are imports in a circle.
+
+A module of the first script may have `import("./later.js")`. That module, with those that it needs and the first script
+does not have, becomes a script of its own: a module whose default export is a function. It takes the modules that run
+already, runs the others, and returns what the one that was asked for exports. Since it imports nothing, it never gets a
+second copy of a module that runs. Its name has a hash of its content, so the script of another version never answers to
+it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
@@ -16,6 +24,15 @@ from graphlib import CycleError, TopologicalSorter
 from api.assets.javascript import Token, tokens, written
 
 _OPEN, _CLOSED = frozenset("{[("), frozenset("}])")
+
+_LATER = """\
+const $tries={};
+const $later=(path)=>{
+const turn=$tries[path]=($tries[path]??0)+1;
+return import("./"+$files[path]+(turn>1?"#"+turn:"")).then((later)=>later.default($modules));
+};
+"""
+"""Loads a later script. Some browsers keep a failure for ever: another fragment makes another address for them."""
 
 
 class CannotJoin(ValueError):
@@ -28,11 +45,23 @@ class _Module:
     """Paths, with the names there and here."""
     exports: dict[str, str] = field(default_factory=dict)
     """Names outside, and the expressions for them inside."""
+    later: list[str] = field(default_factory=list)
+    """Paths of what it imports while it runs."""
     text: str = ""
 
 
-def joined(sources: Mapping[str, str], entry: str) -> str:
-    """Returns the script of the module at the path `entry` and of all that it imports. Raises CannotJoin."""
+@dataclass(frozen=True, slots=True)
+class Scripts:
+    first: str
+    later: Mapping[str, str]
+    """The later scripts, by their names. They have to be in the same folder as the first one."""
+    names: Mapping[str, str]
+    """The names of the later scripts, by the paths of the modules that they are asked for."""
+
+
+def joined(sources: Mapping[str, str], entry: str) -> Scripts:
+    """Returns the script of the module at the path `entry` and of all that it imports, and the later ones. Raises
+    CannotJoin."""
     modules: dict[str, _Module] = {}
     waiting = [entry]
     while waiting:
@@ -42,16 +71,59 @@ def joined(sources: Mapping[str, str], entry: str) -> str:
         if path not in sources:
             raise CannotJoin(f"there is no module {path}")
         modules[path] = module = _read(path, sources[path])
-        waiting += [imported for imported, _ in module.imports]
-    order = _order(modules, entry)
-    names = {path: f"m{number}" for number, path in enumerate(order)}
-    parts: list[str] = []
-    for path in order:
-        module = modules[path]
-        takes = "".join(_taking(path, module, modules, names))
-        gives = ",".join(_pair(outside, inside) for outside, inside in module.exports.items())
-        parts.append(f"const {names[path]}=(()=>{{{takes}{module.text}\nreturn {{{gives}}}}})();\n")
-    return "".join(parts)
+        waiting += [imported for imported, _ in module.imports] + module.later
+    entries = _later_entries(modules, entry)
+    orders = {path: _order(modules, path) for path in (entry, *entries)}
+    first = orders[entry]
+    everything = dict.fromkeys(path for order in orders.values() for path in order)
+    names = {path: f"m{number}" for number, path in enumerate(everything)}
+    later, files, shared = {}, {}, set()
+    for path in entries:
+        own = [one for one in orders[path] if one not in first]
+        needed = {imported for one in own for imported, _ in modules[one].imports if imported in first}
+        if path in first:
+            needed.add(path)
+        shared |= needed
+        takes = ",".join(names[one] for one in sorted(needed, key=first.index))
+        runs = "".join(f"const {names[one]}=m.{names[one]}??={_run(one, modules, names)};\n" for one in own)
+        text = f"export default (m)=>{{const {{{takes}}}=m;\n{runs}return {names[path]};}};\n"
+        stem = posixpath.splitext(posixpath.basename(path))[0]
+        files[path] = name = f"{stem}.{hashlib.sha256(text.encode()).hexdigest()[:16]}.js"
+        later[name] = text
+    runs = "".join(f"const {names[path]}={_run(path, modules, names)};\n" for path in first)
+    if not files:
+        return Scripts(runs, later, files)
+    table = ",".join(f'"{path}":"{name}"' for path, name in files.items())
+    gives = ",".join(names[one] for one in sorted(shared, key=first.index))
+    return Scripts(f"{_LATER}const $files={{{table}}};\n{runs}const $modules={{{gives}}};\n", later, files)
+
+
+def _later_entries(modules: Mapping[str, _Module], entry: str) -> list[str]:
+    """Returns the paths of all modules that the first script imports while it runs."""
+    first = _reached(modules, [entry])
+    for path, module in modules.items():
+        if module.later and path not in first:
+            raise CannotJoin(f"{path} imports something while it runs, and is not in the first script")
+    return sorted({later for path in first for later in modules[path].later})
+
+
+def _reached(modules: Mapping[str, _Module], paths: Iterable[str]) -> set[str]:
+    reached: set[str] = set()
+    waiting = list(paths)
+    while waiting:
+        path = waiting.pop()
+        if path not in reached:
+            reached.add(path)
+            waiting += [imported for imported, _ in modules[path].imports]
+    return reached
+
+
+def _run(path: str, modules: Mapping[str, _Module], names: Mapping[str, str]) -> str:
+    """Returns an expression that runs a module, and whose value is what it exports."""
+    module = modules[path]
+    takes = "".join(_taking(path, module, modules, names))
+    gives = ",".join(_pair(outside, inside) for outside, inside in module.exports.items())
+    return f"(()=>{{{takes}{module.text}\nreturn {{{gives}}}}})()"
 
 
 def _pair(name: str, value: str) -> str:
@@ -99,7 +171,8 @@ def _read(path: str, source: str) -> _Module:
         if token.kind == "word" and token.text in ("import", "export"):
             following = found[position + 1].text
             if following == "(":
-                raise CannotJoin(f"{path} imports something while it runs")
+                position = _import_later(path, module, found, position + 2, body)
+                continue
             if depth == 0 and following != ".":
                 read = _import if token.text == "import" else _export
                 position = taken_until = read(path, module, found, position + 1)
@@ -110,6 +183,16 @@ def _read(path: str, source: str) -> _Module:
         position += 1
     module.text = written(body)
     return module
+
+
+def _import_later(path: str, module: _Module, found: list[Token], position: int, body: list[Token]) -> int:
+    """Read what follows `import(`, and write a call of `$later` instead. Returns the position behind it."""
+    if found[position + 1].text != ")":
+        raise CannotJoin(f"{path} imports something else than the path of a module while it runs")
+    imported = _resolved(path, found[position])
+    module.later.append(imported)
+    body.append(found[position - 2]._replace(text=f'$later("{imported}")'))
+    return position + 2
 
 
 def _nesting(token: Token) -> int:

@@ -24,7 +24,9 @@ from api.schemas.derived import answer_schema, input_schema, page_schema
 from api.schemas.fields import Flag, Id, IdOrZero
 from shared.access.policy import Action, needs_login
 from shared.domain.ids import MAX_ID
+from shared.domain.pictures import MESSAGE_PICTURES, PICTURES
 from shared.domain.repeats import MAX_KEY_LENGTH
+from shared.domain.uploads import PARTIAL
 from shared.health import HealthState
 
 _PROBLEM_JSON = "application/problem+json"
@@ -113,6 +115,17 @@ def _operation(plugin: MarshmallowPlugin, route: Route, picture_bytes: int) -> d
         assert plugin.converter is not None
         described = plugin.converter.schema2parameters(input_schema(route.query), location="query")
         parameters += [_query_parameter(parameter) for parameter in described]
+    parameters += [
+        {
+            "in": "header",
+            "name": header.name,
+            "required": True,
+            "description": header.words,
+            "schema": {"type": "string", "pattern": header.pattern},
+            "example": header.example,
+        }
+        for header in about.headers
+    ]
     if route.is_repeatable:
         parameters.append(_KEY)
     if route.has_version and route.method in ("PATCH", "PUT"):
@@ -133,6 +146,12 @@ def _operation(plugin: MarshmallowPlugin, route: Route, picture_bytes: int) -> d
         if about.example is not None:
             content["example"] = dict(about.example)
         operation["requestBody"] = {"required": about.needs_body, "content": {JSON: content}}
+    elif _takes_part(route):
+        operation["requestBody"] = {
+            "required": False,
+            "description": "The bytes.",
+            "content": {PARTIAL: {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}},
+        }
     elif _takes_picture(route):
         operation["requestBody"] = {
             "required": True,
@@ -201,6 +220,8 @@ def _responses(route: Route, about: Operation) -> dict[str, Any]:
         content: dict[str, Any] = {JSON: {"schema": (page_schema if is_page else answer_schema)(kind)}} if kind else {}
         content |= {name: {"schema": {} if name == JSON else {"type": "string"}} for name in about.files}
         responses = {str(route.status): {"description": _summary(route) + ".", "content": content}}
+        if about.may_be_empty:
+            responses["204"] = {"description": "Done."}
     if route.method == "GET" and route.path.startswith(("/api/pictures/", "/api/messages/pictures/")):
         responses["304"] = {"description": "The client's copy, named by If-None-Match, is still current."}
     by_status: dict[int, list[type[Problem]]] = {}
@@ -277,7 +298,11 @@ def _wrong_input(route: Route) -> dict[str, list[str]]:
 
 
 def _takes_picture(route: Route) -> bool:
-    return route.method == "POST" and route.action is Action.PICTURE_CHANGE
+    return route.method == "POST" and route.path in (PICTURES, MESSAGE_PICTURES)
+
+
+def _takes_part(route: Route) -> bool:
+    return route.method == "PATCH" and route.action is Action.PICTURE_CHANGE
 
 
 def _schema_name(schema: type[Schema] | Schema) -> str:

@@ -13,10 +13,21 @@ from typing import Any
 
 from api import problems
 from api.problems import Problem
+from api.schemas import answers
 from shared.health import HealthState
 
 JSON = "application/json"
 IMAGES = ("image/jpeg", "image/webp")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """`words` says what it is for, and `pattern` is a regular expression of its values."""
+
+    name: str
+    words: str
+    pattern: str
+    example: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +40,10 @@ class Operation:
     example: Mapping[str, Any] | None = None
     answer: type | None = None
     """For a handler that returns a response: the class of its JSON."""
+    headers: tuple[Header, ...] = ()
+    """Headers that the client must send."""
+    may_be_empty: bool = False
+    """Whether a successful answer may also be 204."""
     files: tuple[str, ...] = ()
     """For a handler that returns a response: its media types, if it is not JSON."""
 
@@ -159,6 +174,38 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ),
         # pictures
         ("POST", "/api/listings/{id}/pictures"): Operation(problems=(problems.ListingIsFull, problems.BadRequest)),
+        ("POST", "/api/listings/{id}/uploads"): Operation(
+            answer=answers.Upload,
+            problems=(problems.TooLarge,),
+            headers=(
+                Header("Upload-Length", "How many bytes the file has.", "^[0-9]{1,15}$", "5000000"),
+                Header("Upload-Complete", "That nothing of it is in this request.", r"^\?0$", "?0"),
+            ),
+        ),
+        ("GET", "/api/uploads/{id}"): Operation(answer=answers.Upload),
+        ("PATCH", "/api/uploads/{id}"): Operation(
+            answer=answers.Picture,
+            may_be_empty=True,
+            problems=(
+                *(problems.BadRequest, problems.TooSlow, problems.InconsistentLength),
+                *(problems.MismatchingOffset, problems.ListingIsFull, problems.CompletedUpload),
+                *(problems.TooLarge, problems.WrongMediaType),
+            ),
+            headers=(
+                Header(
+                    "Upload-Offset",
+                    "Which byte of the file comes first: as many have arrived.",
+                    "^[0-9]{1,15}$",
+                    "1048576",
+                ),
+                Header(
+                    "Upload-Complete",
+                    "`?1` if the file ends with these bytes, and `?0` if more follow.",
+                    r"^\?[01]$",
+                    "?1",
+                ),
+            ),
+        ),
         ("PUT", "/api/listings/{id}/pictures/order"): Operation(example={"pictures": [2, 1]}),
         ("GET", "/api/pictures/{id}"): Operation(files=IMAGES),
         ("GET", "/api/pictures/{id}/medium"): Operation(files=IMAGES),
@@ -186,6 +233,25 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
                 example={"reason": "fraud", "text": "Pay first."},
             )
             for kind in ("users", "messages", "replies")
+        },
+        ("POST", "/api/users/{id}/warnings"): Operation(
+            problems=(problems.Conflict,), example={"reason": "Please write only to people about their cars."}
+        ),
+        ("PUT", "/api/users/{id}/suspension"): Operation(
+            problems=(problems.Conflict, problems.LastAdmin),
+            example={"reason": "Sends the same offer to everybody.", "days": 7},
+        ),
+        ("POST", "/api/objections"): Operation(
+            problems=(problems.InvalidLink, problems.AlreadyObjected),
+            example={"token": "the token of the sanction", "text": "It was my brother."},
+        ),
+        ("PUT", "/api/objections/{id}/decision"): Operation(
+            problems=(problems.Conflict, problems.AlreadyDecided),
+            example={"outcome": "lifted", "answer": "You are right, and we are sorry."},
+        ),
+        **{
+            ("POST", f"/api/{kind}/{{id}}/notes"): Operation(example={"text": "Has two accounts, it seems."})
+            for kind in ("users", "listings")
         },
         ("DELETE", "/api/reports/{id}/resolved"): Operation(problems=(problems.AlreadyReported,)),
         # private messages

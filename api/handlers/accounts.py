@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from api.answers import Page
+from api.banned import banned
 from api.call import Call
 from api.mail_links import new_link
 from api.pagination import decode_cursor, page
@@ -13,7 +14,6 @@ from api.password_rules import account_fault
 from api.passwords import Match
 from api.places import place_of
 from api.problems import (
-    BannedUser,
     Invalid,
     InvalidRefreshToken,
     NotFound,
@@ -31,7 +31,7 @@ from shared.access.tokens import InvalidToken, new_session_id
 from shared.domain.mails import MailKind
 from shared.domain.names import OF_STAFF, name_fault, sounds_like_staff, tidied
 from shared.domain.text import is_storable
-from shared.domain.times import in_words, rfc3339
+from shared.domain.times import rfc3339
 from shared.domain.users import PasswordChanged, Role, User
 from shared.logs import log_of
 from shared.repositories.sessions import Refresh
@@ -89,7 +89,7 @@ async def login(call: Call) -> answers.LoggedIn:
         raise WrongCredentials(user.id if user is not None else None)
     call.is_of(user.id)
     if user.ban is not None:
-        raise banned(user)
+        raise await banned(services, user.id)
     if (await services.second_factors.state(user.id)).since is not None:
         if body.code is None:
             raise SecondFactorNeeded
@@ -132,7 +132,7 @@ async def refresh(call: Call) -> answers.SignedIn:
             user = await services.users.by_id(result.user_id)
             return answers.SignedIn(**_tokens(services, user, session_id, result.generation, result.seconds_left))
         case Refresh.BANNED:
-            raise BannedUser
+            raise await banned(services, result.user_id)
         case Refresh.REUSED:
             log.warning("refresh token reused", user_id=result.user_id)
             services.realtime.disconnect(result.user_id, session_id)
@@ -308,9 +308,3 @@ def refuse_password_of(password: str, name: str, email: str) -> None:
     fault = account_fault(password, (name, email))
     if fault:
         raise Invalid({"password": [fault]})
-
-
-def banned(user: User) -> BannedUser:
-    assert user.ban is not None
-    until = f"until {in_words(user.ban.until)}" if user.ban.until else "for good"
-    return BannedUser(f"You are banned {until}: {user.ban.reason}")

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any
 
+from api import sanctioning
 from api.answers import Json
 from api.call import Call
 from api.front_page import BEGINNING, FrontPage, listing_page, read_front_page_of
@@ -22,6 +23,7 @@ from shared.access.addresses import counted_as
 from shared.access.policy import Action, may
 from shared.client_address import address_of
 from shared.domain.listings import CategoryNotFound, ListingFilter, Sort
+from shared.domain.sanctions import SanctionKind
 from shared.repositories.listing_ways import Position
 from shared.repositories.visibility import Viewer
 
@@ -154,13 +156,16 @@ async def renew(call: Call) -> Json[answers.Listing]:
 
 
 async def hide(call: Call) -> Json[answers.Listing]:
-    """Hide a listing, for a time or until it is shown again."""
+    """Hide a listing, for a time or until it is shown again. The seller is told why, and can object."""
     listing = await call.listing()
     body = await call.optional_body(HideBody)
     if body.until is not None and body.until <= datetime.now(UTC):
         raise Invalid({"until": ["Is in the past."]})
     await call.services.listings.hide(listing.id, until=body.until, reason=body.reason, by=call.user.user_id)
-    return Json(await announce_and_read(call.services, listing.id, call.user))
+    shown: Json[answers.Listing] = Json(await announce_and_read(call.services, listing.id, call.user))
+    hiding = await call.services.sanctions.latest(listing.seller_id, SanctionKind.HIDING, listing_id=listing.id)
+    sanctioning.tell(call.services, hiding)
+    return shown
 
 
 async def show(call: Call) -> None:

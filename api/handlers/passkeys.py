@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from api.banned import banned
 from api.call import Call
 from api.challenges import SECONDS
-from api.handlers.accounts import banned, begin_session, check_password
+from api.handlers.accounts import begin_session, check_password
 from api.pages.site import origin_of_site
 from api.problems import Invalid
 from api.schemas import answers
@@ -75,7 +76,7 @@ async def login(call: Call) -> answers.LoggedIn:
     )
     call.is_of(user.id)
     if user.ban is not None:
-        raise banned(user)
+        raise await banned(services, user.id)
     await services.passkeys.use(passkey.id, count, challenge=challenge, seconds=SECONDS)
     device = services.devices.read(body.device_id)
     is_known = device is not None and device.user_id == user.id

@@ -6,6 +6,7 @@ from api.call import Call
 from api.password_rules import Strength, account_fault, common_fault, strength
 from api.schemas import answers
 from api.schemas.accounts import StrengthBody
+from shared.domain.passwords import unfit
 
 
 async def rate(call: Call) -> answers.PasswordStrength:
@@ -15,5 +16,5 @@ async def rate(call: Call) -> answers.PasswordStrength:
     """
     body = await call.body(StrengthBody)
     texts = [text for text in (body.name, body.email) if text]
-    fault = common_fault(body.password) or account_fault(body.password, texts)
+    fault = unfit(body.password) or common_fault(body.password) or account_fault(body.password, texts)
     return answers.PasswordStrength(strength=Strength.REFUSED if fault else strength(body.password), reason=fault)

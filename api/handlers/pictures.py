@@ -21,9 +21,16 @@ from api.versions import as_seen
 from shared.access.policy import Action
 from shared.domain.pictures import ListingIsFull, Picture, PictureNotFound
 from shared.domain.repeats import KeyInUse, KeyReused, Repeated
+from shared.domain.uploads import CompletedUpload, Upload, UploadNotFound
 from shared.domain.users import NoLongerAllowed
 from shared.postgres import DatabaseUnavailable
-from shared.repositories.listing_access import SeenListing
+
+_NOT_ADDED = (
+    *(ListingIsFull, PictureNotFound, NoLongerAllowed),
+    *(Repeated, KeyReused, KeyInUse),
+    *(UploadNotFound, CompletedUpload),
+)
+"""After these there is no row of the new picture."""
 
 
 async def add(call: Call) -> answers.Picture:
@@ -53,18 +60,31 @@ async def _add(call: Call, place: Place) -> answers.Picture:
     call.actor = await services.admission.readmit(call.user)
     listing = await call.listing()
     call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
-    return await _stored(call, listing, data, place)
+    return await store_and_add(call, listing.id, listing.seller_id, data, place)
 
 
-async def _stored(call: Call, listing: SeenListing, data: bytes, place: Place) -> answers.Picture:
+async def store_and_add(
+    call: Call, listing_id: int, owner_id: int, data: bytes, place: Place, upload: Upload | None = None
+) -> answers.Picture:
+    """Make a picture of a whole file, and finish the upload in whose parts it arrived, if there is one.
+
+    Raises what `store_picture`, `once`, `PictureRepository.add` and `UploadRepository.hold` raise.
+    """
     services = call.services
     pictures, storage, grace = services.pictures, services.picture_storage, services.settings.picture_grace_seconds
     stored = await store_picture(data, place, storage, lambda keys: pictures.expect(keys, grace))
     try:
-        async with once(call) as within:
-            added = within.services.pictures.add(listing.id, stored, by=call.user.user_id, owner_id=listing.seller_id)
-            return await within.keep(answers.picture(await added))
-    except (ListingIsFull, PictureNotFound, NoLongerAllowed, Repeated, KeyReused, KeyInUse):
+        if upload is None:
+            async with once(call) as within:
+                added = await within.services.pictures.add(listing_id, stored, by=call.user.user_id, owner_id=owner_id)
+                return await within.keep(answers.picture(added))
+        async with services.database.transaction() as transaction:
+            inside = services.within(transaction)
+            await inside.uploads.hold(upload, owner_id=owner_id)
+            added = await inside.pictures.add(listing_id, stored, by=call.user.user_id, owner_id=owner_id)
+            await inside.uploads.finish(upload.id, added.id)
+            return answers.picture(added)
+    except _NOT_ADDED:
         # No row names these files. If deleting them fails here, they are deleted when their grace time is over.
         with suppress(StorageUnavailable, DatabaseUnavailable):
             await pictures.give_up(stored, storage.delete)

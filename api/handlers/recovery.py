@@ -26,7 +26,11 @@ async def forgotten(call: Call) -> answers.LinkSent:
 
 
 async def reset(call: Call) -> None:
-    """Choose a new password with the token of the link in the mail: all sessions, tokens and sockets end."""
+    """Choose a new password with the token of the link in the mail: all sessions, tokens and sockets end.
+
+    The address is then confirmed, and none that waited replaces it. If it was not confirmed before, the account's
+    second factor and passkeys are removed, because somebody else may have registered the address.
+    """
     body = await call.body(ResetBody)
     services = call.services
     hash = services.mail_links.hash_in(Purpose.PASSWORD_RESET, body.token)

@@ -30,7 +30,7 @@ async def create(call: Call) -> answers.Report:
 
 
 async def create_about_user(call: Call) -> answers.Report:
-    """Tell the moderators about a person."""
+    """Tell the moderators about a person; again only if the person did something after they had looked at it."""
     user = await call.services.users.public(call.path_id())
     return await _create_about(call, Subject(user.id))
 
@@ -66,11 +66,21 @@ async def find(call: Call) -> answers.ReportsPage:
     query = call.query(PageQuery)
     position = decode_cursor(query.cursor, tuple[datetime, int, int, int, int, int])
     after = None if position is None else QueuePosition(*position)
-    queue = await call.services.reports.queue(after, query.limit + 1)
+    reports, by = call.services.reports, call.user.user_id
+    queue = await reports.queue(after, query.limit + 1, by=by)
     found: Page[answers.QueuedReport] = page(
         queue, query.limit, lambda one: answers.queued_report(one[0]), lambda one: astuple(one[1])
     )
-    return answers.ReportsPage(found.data, found.next_cursor, await call.services.reports.open_count())
+    return answers.ReportsPage(found.data, found.next_cursor, await reports.open_count(by=by))
+
+
+async def messages(call: Call) -> answers.ReportedMessages:
+    """The reported message with the ten nearest of its conversation. Each request is in the audit log."""
+    report_id, reports, by = call.path_id(), call.services.reports, call.user.user_id
+    await reports.by_id(report_id, by=by)
+    call.query()
+    found = await reports.messages(report_id, by=by)
+    return answers.reported_messages(found)
 
 
 async def resolve(call: Call) -> answers.Report:
@@ -85,6 +95,7 @@ async def reopen(call: Call) -> answers.Report:
 
 async def _decided(call: Call, decide: Callable[..., Awaitable[Report]]) -> answers.Report:
     report_id, reports = call.path_id(), call.services.reports
-    await reports.by_id(report_id)
+    by = call.user.user_id
+    await reports.by_id(report_id, by=by)
     call.query()
-    return answers.report(await decide(reports, report_id, by=call.user.user_id))
+    return answers.report(await decide(reports, report_id, by=by))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from api import sanctioning
 from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
@@ -12,6 +13,7 @@ from api.schemas import answers
 from api.schemas.users import BanBody, RoleBody, UsersQuery
 from shared.domain.mails import MailKind
 from shared.domain.times import rfc3339_or_none
+from shared.repositories.sanctions import BANS
 from shared.security_events import SecurityEvent
 
 
@@ -61,15 +63,22 @@ async def ban(call: Call) -> answers.FullProfile:
     async with services.database.transaction() as transaction:
         within = services.within(transaction)
         user = await within.users.ban(user_id, until=body.until, reason=body.reason, by=call.user.user_id)
-        facts = {"name": user.name, "reason": body.reason, "until": rfc3339_or_none(body.until)}
+        ban = await within.sanctions.latest(user_id, *BANS)
+        assert ban is not None
+        facts = {
+            "name": user.name,
+            "reason": body.reason,
+            "until": rfc3339_or_none(body.until),
+            "is_suspension": False,
+            "sanction_id": ban.id,
+        }
         await within.outbox.add(MailKind.BANNED, user_id, facts)
-    services.realtime.disconnect(user_id)
-    services.realtime.seller_changed(user_id)
+    sanctioning.ban_began(services, user_id, ban)
     return answers.full_profile(user)
 
 
 async def unban(call: Call) -> None:
-    """End a ban."""
+    """End a ban or a suspension."""
     user_id = call.path_id()
     await call.services.users.public(user_id)
     call.query()

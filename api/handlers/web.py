@@ -1,7 +1,8 @@
 """Serves the web page: its document, without content, and its files.
 
 api/handlers/pages.py puts content into the document of the pages that everybody may see. A document has its style in
-it, so that a browser can show it after one round trip, and loads one script.
+it, so that a browser can show it after one round trip, and loads one script; where the view needs a later one, both
+together.
 """
 
 from __future__ import annotations
@@ -47,30 +48,32 @@ SERVICE_WORKER = "/service_worker.js"
 """The address of the page's service worker. It is at the root, because a worker has power over what is below it."""
 _SERVICE_WORKER_FILE = "api/web/service_worker.js"
 
-PAGES = (
-    "/",
-    "/account",
-    "/address/confirm",
-    "/admin",
-    "/admin/audit",
-    "/alerts",
-    "/favourites",
-    "/listings/new",
-    "/listings/{id}",
-    "/listings/{id}/edit",
-    "/login",
-    "/messages",
-    "/messages/{user_id}",
-    "/moderation",
-    "/moderation/categories",
-    "/moderation/hidden",
-    "/moderation/trash",
-    "/password/forgotten",
-    "/password/reset",
-    "/register",
-    "/searches",
-)
-"""The page's addresses: api/web/router.js has the same."""
+PAGES: Mapping[str, str | None] = {
+    "/": None,
+    "/account": "users",
+    "/address/confirm": "newcomers",
+    "/admin": "staff",
+    "/admin/audit": "staff",
+    "/alerts": "users",
+    "/favourites": "users",
+    "/listings/deleted": "users",
+    "/listings/new": "users",
+    "/listings/{id}": None,
+    "/listings/{id}/edit": "users",
+    "/login": "newcomers",
+    "/messages": "users",
+    "/messages/{user_id}": "users",
+    "/moderation": "staff",
+    "/moderation/categories": "staff",
+    "/moderation/hidden": "staff",
+    "/moderation/trash": "staff",
+    "/password/forgotten": "newcomers",
+    "/password/reset": "newcomers",
+    "/register": "newcomers",
+    "/searches": "users",
+}
+"""The page's addresses, each with the later script that its view is in (api/assets/files.py): api/web/router.js has the
+same."""
 
 _LISTED = {"/login": "Log in", "/register": "Register"}
 """The pages without content that search engines may list, with their titles."""
@@ -100,8 +103,11 @@ async def page(call: Call) -> web.Response:
     call.input_checked = True
     path = call.request.path
     title = _LISTED.get(path, "")
-    values = {"title": title, "is_listed": bool(title), "path": path}
-    return html_page(call.services.settings, call.request, "shell.html", values, made_of=(title,))
+    resource = call.request.match_info.route.resource
+    script = PAGES[resource.canonical] if resource is not None else None
+    later = assets(call.services.settings).later
+    values = {"title": title, "is_listed": bool(title), "path": path, "later": later[script] if script else None}
+    return html_page(call.services.settings, call.request, "shell.html", values, made_of=(title, script))
 
 
 def html_page(
@@ -122,7 +128,8 @@ def html_page(
     files, socket, origin = assets(settings), _gateway(settings, request) + "/socket", origin_of_site(settings, request)
     units = Units.of(settings)
     pixels, side = settings.max_picture_pixels, settings.picture_side
-    limits = _limits(settings.max_picture_bytes, pixels, side, settings.erase_after_days, units, settings.has_mail)
+    days = settings.erase_after_days, settings.own_trash_days
+    limits = _limits(settings.max_picture_bytes, pixels, side, *days, units, settings.has_mail)
 
     is_gzip = status == 200 and accepts_gzip(request)
 
@@ -190,7 +197,13 @@ async def asset(call: Call) -> web.Response:
 
 @cache
 def _limits(
-    picture_bytes: int, picture_pixels: int, picture_side: int, erase_after_days: int, units: Units, has_mail: bool
+    picture_bytes: int,
+    picture_pixels: int,
+    picture_side: int,
+    erase_after_days: int,
+    own_trash_days: int,
+    units: Units,
+    has_mail: bool,
 ) -> str:
     """Returns the limits that the page keeps or tells, as JSON: `{"forms": {"ReplyBody": {"text": {...}}}, ...}`."""
     limits = {
@@ -202,6 +215,7 @@ def _limits(
         "page_items": MAX_LIMIT,
         "counted_of_a_search": MAX_COUNTED_OF_A_SEARCH,
         "erase_after_days": erase_after_days,
+        "own_trash_days": own_trash_days,
         "currency": units.currency,
         "distance_unit": units.distance,
         "distances": DISTANCES,

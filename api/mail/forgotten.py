@@ -28,6 +28,6 @@ async def answer_some(database: Database, outbox: Outbox, settings: Settings) ->
                 hash_of(seed), user_id, Purpose.PASSWORD_RESET, seconds=seconds, most=settings.max_password_links
             )
             if is_made:
-                facts = {"name": user.name, "seed": seed}
+                facts = {"name": user.name, "seed": seed, "seconds": seconds}
                 await outbox.within(transaction).add(MailKind.PASSWORD_RESET, user_id, facts, useful_seconds=seconds)
         return len(addresses)

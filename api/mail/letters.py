@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
@@ -24,10 +25,12 @@ from markupsafe import Markup
 from api.mail.words import HtmlParts, Parts, TextParts, body_of_page, named
 from api.mail_links import MailLinks
 from api.pages import words
+from api.pages.isolate import contained
 from api.pages.units import Units
 from shared.access.smtp_server import mailbox
 from shared.domain.email_addresses import deliverable
 from shared.domain.mails import SWITCHES, MailKind, Purpose, WaitingMail
+from shared.domain.text import in_words
 from shared.settings import Settings
 
 Values = Callable[[WaitingMail, MailLinks], Mapping[str, Any]]
@@ -37,17 +40,34 @@ _MAX_SUBJECT = 150
 """Characters; a title may be longer."""
 _BLANK_LINES = re.compile(r"\n{3,}")
 _UNFOLDED = frozenset({"list-unsubscribe", "message-id"})
+_SUBJECT = "subject"
+_USUAL_SECONDS = 3600
+"""How long a link works whose mail does not say it, because an earlier version has written the mail."""
+_MAX_WORD = 60
+"""Characters of a word that fits into a line of a header as it is."""
 
 
 def _password_reset(mail: WaitingMail, links: MailLinks) -> Mapping[str, Any]:
-    return {"link": links.link(Purpose.PASSWORD_RESET, mail.facts["seed"])}
+    minutes = round(mail.facts.get("seconds", _USUAL_SECONDS) / 60)
+    count, unit = (minutes // 60, "hour") if minutes and minutes % 60 == 0 else (minutes, "minute")
+    time = f"{in_words(count)} {unit}{'' if count == 1 else 's'}"
+    return {"link": links.link(Purpose.PASSWORD_RESET, mail.facts["seed"]), "time": time}
 
 
 def _address_confirm(mail: WaitingMail, links: MailLinks) -> Mapping[str, Any]:
     return {"link": links.link(Purpose.ADDRESS, mail.facts["seed"])}
 
 
+def _sanction(mail: WaitingMail, links: MailLinks) -> Mapping[str, Any]:
+    """A mail of an earlier version names no sanction, and so has no link."""
+    sanction_id = mail.facts.get("sanction_id")
+    written_at = mail.written_at.timestamp()
+    return {} if sanction_id is None else {"objection": links.objection(sanction_id, from_time=written_at)}
+
+
 VALUES: Mapping[MailKind, Values] = {
+    MailKind.BANNED: _sanction,
+    MailKind.WARNED: _sanction,
     MailKind.PASSWORD_RESET: _password_reset,
     MailKind.ADDRESS_CONFIRM: _address_confirm,
 }
@@ -97,7 +117,11 @@ class Letters:
         plain, marked = _environment(is_html=False).get_template(name), _environment(is_html=True).get_template(name)
         subject = "".join(plain.blocks["subject"](plain.new_context(values)))
         text = _BLANK_LINES.sub("\n\n", plain.render(values)).strip() + "\n"
-        return " ".join(subject.split())[:_MAX_SUBJECT], text, body_of_page(Markup(marked.render(values).strip()))
+        return (
+            contained(" ".join(subject.split())[:_MAX_SUBJECT]),
+            text,
+            body_of_page(Markup(marked.render(values).strip())),
+        )
 
 
 def recipient(address: str) -> Address:
@@ -112,15 +136,31 @@ def recipient(address: str) -> Address:
 
 
 class _Policy(EmailPolicy):
-    """Long words of the other headers are folded; an address in these would be encoded, and mean something else."""
+    """Long words of the other headers are folded; an address in these would be encoded, and mean something else.
+
+    A subject is what it says. The library would read it as a header, and decode what looks like an encoded word
+    (RFC 2047), perhaps to the end of a line and another header.
+    """
+
+    def header_store_parse(self, name: str, value: Any) -> tuple[str, Any]:
+        return (name, value) if name.lower() == _SUBJECT else super().header_store_parse(name, value)
 
     def fold(self, name: str, value: Any) -> str:
+        if name.lower() == _SUBJECT:
+            return f"{name}: {_encoded(value, name).encode(linesep=self.linesep)}{self.linesep}"
         return f"{name}: {value}{self.linesep}" if name.lower() in _UNFOLDED else super().fold(name, value)
 
     def fold_binary(self, name: str, value: Any) -> bytes:
-        if name.lower() in _UNFOLDED:
+        if name.lower() in {_SUBJECT, *_UNFOLDED}:
             return self.fold(name, value).encode("ascii")
         return super().fold_binary(name, value)
+
+
+def _encoded(text: str, name: str) -> Header:
+    is_plain = (
+        text.isascii() and text.isprintable() and "=?" not in text and len(max(text.split(), key=len)) < _MAX_WORD
+    )
+    return Header(text, "us-ascii" if is_plain else "utf-8", header_name=name)
 
 
 _POLICY = _Policy(linesep=SMTP.linesep)

@@ -20,18 +20,17 @@ from api.mail.letters import Letters, recipient
 from api.mail.smtp import Carrier, Files, NotSent, Smtp
 from api.mail.timely import Timely, Verdict
 from api.mail_links import MailLinks
+from api.steps import keep_stepping
 from shared.access.smtp_server import SmtpServer
 from shared.domain.mails import WaitingMail
 from shared.logs import log_of
 from shared.metrics import gauge
-from shared.postgres import Database, DatabaseUnavailable
+from shared.postgres import Database
 from shared.repositories.outbox import Counts, Outbox, TakenMail
 from shared.settings import Settings
 
 log = log_of(__name__)
 
-_PAUSE_SECONDS = 1.0
-"""After a failure of the database, the next look waits this long."""
 _COUNTED_SECONDS = 10.0
 """How often the waiting mails are counted."""
 _LATER_SECONDS = 60.0
@@ -69,7 +68,15 @@ class Mailing(Collector):
         if self._carrier is None:
             log.warning("no mail is sent, and what needs mail is off", missing="SMTP_URL")
             return
-        self._task = asyncio.create_task(self._run(), name="mailing")
+        steps = keep_stepping(
+            self._look,
+            self._settings.mail_seconds,
+            log=log,
+            failure="no mail could be sent",
+            waits_first=True,
+            stopping=self._stopping,
+        )
+        self._task = asyncio.create_task(steps, name="mailing")
 
     async def stop(self) -> None:
         """Take no more mails, and wait for those that are being sent, as long as an attempt may take."""
@@ -152,29 +159,12 @@ class Mailing(Collector):
         await self._outbox.postpone(mail, wait, failure.reason)
         log.warning("mail not sent yet", reason=failure.reason, again_in_seconds=round(wait), **told)
 
-    async def _run(self) -> None:
-        pause = self._settings.mail_seconds
-        while not await self._is_stopped_within(pause):
-            pause = self._settings.mail_seconds
-            try:
-                answered = await self.answer_forgotten()
-                if await self.step() == self._settings.mails_at_once or answered == AT_ONCE:
-                    pause = 0.0
-                await self._count()
-            except DatabaseUnavailable as error:
-                log.debug("no mail could be sent", reason=str(error))
-                pause = max(pause, _PAUSE_SECONDS)
-            except Exception:
-                log.exception("no mail could be sent")
-                pause = max(pause, _PAUSE_SECONDS)
-
-    async def _is_stopped_within(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            return False
-        return True
+    async def _look(self) -> bool:
+        """Write and send some mails. Returns whether there may be more."""
+        answered = await self.answer_forgotten()
+        sent = await self.step()
+        await self._count()
+        return sent == self._settings.mails_at_once or answered == AT_ONCE
 
     async def _count(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -27,8 +27,14 @@ DEFAULTS = (
 """Headers of every answer whose handler has not set them."""
 
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
-_REQUEST_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match"
-_EXPOSED_HEADERS = "ETag, Idempotent-Replayed, Retry-After, X-Request-Id"
+_REQUEST_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+    "Upload-Complete, Upload-Length, Upload-Offset"
+)
+_EXPOSED_HEADERS = (
+    "ETag, Idempotent-Replayed, Location, Retry-After, "
+    "Upload-Complete, Upload-Length, Upload-Limit, Upload-Offset, X-Request-Id"
+)
 _PREFLIGHT_SECONDS = "600"
 _HSTS = "max-age=31536000"
 

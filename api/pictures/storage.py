@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-_EXTENSIONS = {"image/jpeg": "jpg", "image/webp": "webp"}
-_KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{40}\.(?:jpg|webp)")
+PART = "application/octet-stream"
+"""The media type of a part of a file that is still arriving."""
+
+_EXTENSIONS = {"image/jpeg": "jpg", "image/webp": "webp", PART: "part"}
+_KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{40}\.(?:jpg|webp|part)")
 
 
 def new_key(content_type: str) -> str:

@@ -14,7 +14,7 @@ from api.schemas import fields
 from api.schemas.bounds import Length
 from api.schemas.fields import EmailAddress, Password, Storable, Trimmed
 from shared.domain.declared import Text, left_out
-from shared.domain.passwords import CONTROL, has_control
+from shared.domain.passwords import unfit
 from shared.domain.second_factor import MAX_CODE_LENGTH
 from shared.domain.users import MAX_EMAIL_LENGTH, MAX_NAME_LENGTH, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 
@@ -22,7 +22,7 @@ from shared.domain.users import MAX_EMAIL_LENGTH, MAX_NAME_LENGTH, MAX_PASSWORD_
 def _is_hard_to_guess(password: str) -> None:
     # All validators run, so one error is enough for a password of a wrong length.
     if MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
-        fault = CONTROL if has_control(password) else common_fault(password)
+        fault = unfit(password) or common_fault(password)
         if fault:
             raise ValidationError(fault)
 
@@ -43,7 +43,8 @@ NewPassword = Annotated[
     str,
     partial(Password, MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH, validate=[_is_hard_to_guess]),
     "Not one of the passwords that many people use, and not the name or the e-mail address of the account. Composed "
-    "and decomposed characters are the same (RFC 8265, OpaqueString).",
+    "and decomposed characters are the same (RFC 8265, OpaqueString). No character is a control character, invisible "
+    "or not defined by Unicode.",
 ]
 # These two are only compared. A password that is too short is a wrong password, and an invalid address is unknown.
 GivenPassword = Annotated[str, partial(fields.GivenPassword, None, MAX_PASSWORD_LENGTH)]

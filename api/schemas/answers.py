@@ -6,7 +6,7 @@ Below each class is the function that makes it from the domain's object. Only li
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, make_dataclass
 from functools import partial
 from typing import Annotated, Any, TypedDict, TypeVar, get_type_hints
@@ -15,12 +15,25 @@ from marshmallow import fields
 from msgspec import UNSET
 
 from api.password_rules import Strength
-from shared.domain import alerts, listings, messages, passkeys, pictures, replies, reports, users, vin
+from shared.domain import (
+    alerts,
+    listings,
+    messages,
+    passkeys,
+    pictures,
+    replies,
+    reports,
+    sanctions,
+    uploads,
+    users,
+    vin,
+)
 from shared.domain.alerts import AlertKind
 from shared.domain.declared import Id, Number, Timestamp
 from shared.domain.listings import NewListing, Status, Visibility
 from shared.domain.mails import SWITCHES, Choice, MailKind
 from shared.domain.reports import ReportReason
+from shared.domain.sanctions import Outcome, SanctionKind
 from shared.domain.second_factor import SecondFactor as SecondFactorState
 from shared.domain.suggestions import SuggestionKind
 from shared.domain.times import rfc3339, rfc3339_or_none
@@ -37,7 +50,7 @@ ABSENT: Any = UNSET
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """Problem details (RFC 9457). `errors` comes with 422: a list of sentences for each field. `again_at` comes with a
-    renewal that is too early: when it can be made.
+    renewal that is too early: when it can be made. With `banned` comes `objection_token`, for an objection.
     """
 
     type: Annotated[str, partial(fields.String, metadata={"example": "/problems/invalid"})]
@@ -46,6 +59,7 @@ class Problem:
     detail: str
     errors: dict[str, Any] = ABSENT
     again_at: Timestamp = ABSENT
+    objection_token: str = ABSENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +113,15 @@ class Profile(PublicProfile):
     """The profile that only the user and admins see.
 
     `confirmed` says whether the user has confirmed `email` by a link in a mail. With `must_confirm` they may neither
-    publish nor write first until they have. `new_email` replaces `email` when it is confirmed.
+    publish nor write first until they have. `new_email` replaces `email` when it is confirmed. With `has_warning` there
+    is a message from the site, and they can neither publish nor write until they have read it.
     """
 
     email: str
     confirmed: bool
     must_confirm: bool
     new_email: str | None
+    has_warning: bool
 
 
 def profile(user: users.User) -> Profile:
@@ -114,7 +130,7 @@ def profile(user: users.User) -> Profile:
 
 def _own(user: users.User) -> dict[str, Any]:
     own = {"email": user.email, "confirmed": user.is_confirmed, "must_confirm": user.must_confirm}
-    return {**_public(user), **own, "new_email": user.new_email}
+    return {**_public(user), **own, "new_email": user.new_email, "has_warning": user.has_warning}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,9 +228,12 @@ class RecoveryCodes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ban:
+    """`suspension`: a moderator gave it, for a time."""
+
     since: Timestamp
     until: Timestamp | None
     reason: str
+    suspension: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +246,12 @@ class FullProfile(Profile):
 def full_profile(user: users.User) -> FullProfile:
     ban = None
     if user.ban is not None:
-        ban = Ban(since=rfc3339(user.ban.since), until=rfc3339_or_none(user.ban.until), reason=user.ban.reason)
+        ban = Ban(
+            since=rfc3339(user.ban.since),
+            until=rfc3339_or_none(user.ban.until),
+            reason=user.ban.reason,
+            suspension=user.ban.is_suspension,
+        )
     return FullProfile(**_own(user), ban=ban)
 
 
@@ -343,6 +367,31 @@ class Picture:
     width: Number
     height: Number
     sizes: list[PictureSize]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """How much of a picture's file has arrived, in bytes. `picture` was made of it, unless it was removed since."""
+
+    id: Id
+    url: str
+    length: Number
+    offset: Number
+    is_complete: bool
+    expires_at: Timestamp
+    picture: Picture | None
+
+
+def upload(upload: uploads.Upload, picture_: pictures.Picture | None) -> Upload:
+    return Upload(
+        id=upload.id,
+        url=f"/api/uploads/{upload.id}",
+        length=upload.length,
+        offset=upload.offset,
+        is_complete=upload.is_complete,
+        expires_at=rfc3339(upload.expires_at),
+        picture=None if picture_ is None else picture(picture_),
+    )
 
 
 def picture(picture: pictures.Picture) -> Picture:
@@ -513,17 +562,27 @@ def decoded_vin(told: vin.DecodedVin) -> Vin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trashing:
-    """When, by whom and why the listing went to the trash. If its category is gone, a restore has to name another."""
+    """When, by whom and why the listing went to the trash. If its category is gone, a restore has to name another.
+
+    Its seller can restore it before `until`, which is null if they cannot.
+    """
 
     at: Timestamp
     by: Person | None
     reason: str | None
     category_is_gone: bool
+    until: Timestamp | None
 
 
 def trashing(trashed: trash.TrashedListing) -> Trashing:
     by = None if trashed.by_id is None else Person(trashed.by_id, trashed.by_name or "")
-    return Trashing(at=rfc3339(trashed.at), by=by, reason=trashed.reason, category_is_gone=trashed.category_is_gone)
+    return Trashing(
+        at=rfc3339(trashed.at),
+        by=by,
+        reason=trashed.reason,
+        category_is_gone=trashed.category_is_gone,
+        until=rfc3339_or_none(trashed.until),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -732,6 +791,33 @@ class ReportsPage:
     open: Number
 
 
+@dataclass(frozen=True, slots=True)
+class ReportedMessages:
+    """`people` are the reported one and the one who reported; `quote` is the reported message as it was then, or null.
+
+    `data` has the reported message, `message_id`, with the ten nearest of its conversation, oldest first.
+    """
+
+    report_id: Id
+    message_id: Id
+    quote: str | None
+    people: list[Person]
+    data: list[Message]
+
+
+def reported_messages(found: reports.ReportedMessages) -> ReportedMessages:
+    subject = found.report.subject
+    assert subject is not None
+    assert subject.message_id is not None
+    return ReportedMessages(
+        found.report.id,
+        subject.message_id,
+        subject.quote,
+        [Person(*one) for one in found.people],
+        [message_payload(message) for message in found.messages],
+    )
+
+
 def queued_report(queued: reports.QueuedReport) -> QueuedReport:
     about, shown = queued.report, queued.listing
     listing = (
@@ -755,6 +841,151 @@ def queued_report(queued: reports.QueuedReport) -> QueuedReport:
         person=Person(queued.person_id, queued.person_name),
         quote=None if about.subject is None else about.subject.quote,
         report_count=queued.count,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TitledListing:
+    id: Id
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnObjection:
+    """What somebody said against a sanction. `outcome` and what follows it are null until somebody has decided."""
+
+    text: str
+    made_at: Timestamp
+    outcome: Outcome | None
+    answer: str | None
+    decided_at: Timestamp | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnSanction:
+    """What was done to you, as you are told of it. `listing` is the hidden one; null also if it was deleted for good.
+
+    `ended_at` says when it was lifted, replaced by another one, or passed; `read_at` when you confirmed that you have
+    read the warning. `objection_token` is for an objection; null if you have objected.
+    """
+
+    id: Id
+    kind: SanctionKind
+    reason: str | None
+    listing: TitledListing | None
+    given_at: Timestamp
+    until: Timestamp | None
+    ended_at: Timestamp | None
+    read_at: Timestamp | None
+    objection: OwnObjection | None
+    objection_token: str | None
+
+
+def own_sanction(sanction: sanctions.Sanction, token_of: Callable[[int], str]) -> OwnSanction:
+    said = sanction.objection
+    objection = None if said is None else OwnObjection(**_said(said))
+    token = None if said is not None else token_of(sanction.id)
+    return OwnSanction(**_done(sanction), objection=objection, objection_token=token)
+
+
+def _done(sanction: sanctions.Sanction) -> dict[str, Any]:
+    listing = None
+    if sanction.listing_id is not None:
+        listing = TitledListing(sanction.listing_id, sanction.listing_title or "")
+    return {
+        "id": sanction.id,
+        "kind": sanction.kind,
+        "reason": sanction.reason,
+        "listing": listing,
+        "given_at": rfc3339(sanction.given_at),
+        "until": rfc3339_or_none(sanction.until),
+        "ended_at": rfc3339_or_none(sanction.ended_at),
+        "read_at": rfc3339_or_none(sanction.read_at),
+    }
+
+
+def _said(objection: sanctions.Objection) -> dict[str, Any]:
+    return {
+        "text": objection.text,
+        "made_at": rfc3339(objection.made_at),
+        "outcome": objection.outcome,
+        "answer": objection.answer,
+        "decided_at": rfc3339_or_none(objection.decided_at),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warnings:
+    data: list[OwnSanction]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objection(OwnObjection):
+    decided_by: Person | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sanction:
+    """What was done to somebody, as moderators see it. `by` is null if it is not known who did it."""
+
+    id: Id
+    kind: SanctionKind
+    person: Person
+    by: Person | None
+    reason: str | None
+    listing: TitledListing | None
+    given_at: Timestamp
+    until: Timestamp | None
+    ended_at: Timestamp | None
+    read_at: Timestamp | None
+    objection: Objection | None
+
+
+def sanction(sanction: sanctions.Sanction) -> Sanction:
+    said, objection = sanction.objection, None
+    if said is not None:
+        objection = Objection(**_said(said), decided_by=_person(said.decided_by, said.decided_by_name))
+    return Sanction(
+        **_done(sanction),
+        person=Person(sanction.user_id, sanction.user_name),
+        by=_person(sanction.by_id, sanction.by_name),
+        objection=objection,
+    )
+
+
+def _person(user_id: int | None, name: str | None) -> Person | None:
+    return None if user_id is None else Person(user_id, name or "")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectionsPage:
+    """`open` is the number of all objections that nobody has decided."""
+
+    data: list[Sanction]
+    next_cursor: str | None
+    open: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What a moderator wrote about a person (`user_id`) or a listing (`listing_id`)."""
+
+    id: Id
+    user_id: int | None
+    listing_id: int | None
+    author: Person
+    text: str
+    created_at: Timestamp
+
+
+def note(note: sanctions.Note) -> Note:
+    return Note(
+        id=note.id,
+        user_id=note.user_id,
+        listing_id=note.listing_id,
+        author=Person(note.author_id, note.author_name),
+        text=note.text,
+        created_at=rfc3339(note.created_at),
     )
 
 

@@ -19,7 +19,8 @@ export const api = {
   version: (path, { signal } = {}) => request("GET", path, { signal, as: "version" }),
   delete: (path, body) => request("DELETE", path, { body }),
   blob: (path, signal) => request("GET", path, { signal, as: "blob" }),
-  upload,
+  /** Begins what a second request with the same key does not begin again. */
+  begin: (path, key, headers) => request("POST", path, { key, headers }),
 };
 
 export function address(path, query = {}) {
@@ -27,12 +28,12 @@ export function address(path, query = {}) {
   return parameters.length ? `${path}?${new URLSearchParams(parameters)}` : path;
 }
 
-async function request(method, path, { body, signal, key, tag, as = "json" }) {
+async function request(method, path, { body, signal, key, tag, headers, as = "json" }) {
   const token = await session.freshToken();
-  let response = await send(method, path, { body, signal, key, tag, token });
+  let response = await send(method, path, { body, signal, key, tag, headers, token });
   if (response.status === 401 && token) {
     const newToken = await session.refresh(token);
-    response = await send(method, path, { body, signal, key, tag, token: newToken });
+    response = await send(method, path, { body, signal, key, tag, headers, token: newToken });
   }
   if (!response.ok) {
     const problem = await Problem.fromResponse(response);
@@ -49,8 +50,8 @@ function contentOf(path, content) {
   return `${session.user?.id} ${path} ${content}`;
 }
 
-async function send(method, path, { body, signal, key, tag, token }) {
-  const headers = {};
+async function send(method, path, { body, signal, key, tag, headers: more, token }) {
+  const headers = { ...more };
   if (tag) headers["If-Match"] = tag;
   if (key) headers["Idempotency-Key"] = `"${key}"`;
   if (token) headers.Authorization = `Bearer ${token}`;
@@ -64,42 +65,4 @@ async function send(method, path, { body, signal, key, tag, token }) {
     if (error.name === "AbortError") throw error;
     throw Problem.unreachable();
   }
-}
-
-/** Upload a file, once, as multipart form data; calls `onProgress` with 0 to 1. */
-function upload(path, field, file, onProgress) {
-  const content = contentOf(path, `${file.name} ${file.size} ${file.lastModified}`);
-  return once(content, (key) => sendFile(path, field, file, key, onProgress));
-}
-
-async function sendFile(path, field, file, key, onProgress) {
-  const token = await session.freshToken();
-  try {
-    return await sendFileWith(token, path, field, file, key, onProgress);
-  } catch (error) {
-    if (error.status !== 401) throw error;
-    const newToken = await session.refresh(token);
-    if (!newToken) throw error;
-    return sendFileWith(newToken, path, field, file, key, onProgress);
-  }
-}
-
-/** fetch does not report progress. */
-function sendFileWith(token, path, field, file, key, onProgress) {
-  return new Promise((resolve, reject) => {
-    const form = new FormData();
-    form.append(field, file);
-    const xhr = new XMLHttpRequest();
-    xhr.open("POST", path);
-    xhr.setRequestHeader("Authorization", `Bearer ${token}`);
-    xhr.setRequestHeader("Idempotency-Key", `"${key}"`);
-    xhr.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
-    xhr.onerror = () => reject(Problem.unreachable());
-    xhr.onload = async () => {
-      const response = new Response(xhr.responseText || null, { status: xhr.status });
-      if (response.ok) resolve(await response.json());
-      else reject(await Problem.fromResponse(response));
-    };
-    xhr.send(form);
-  });
 }

@@ -7,8 +7,8 @@ const { forms, ...others } = JSON.parse(
 );
 
 /**
- * {pictures, picture_bytes, picture_pixels, picture_side, page_items, counted_of_a_search, erase_after_days, currency,
- * distance_unit, distances, mail}: `mail` says whether the server sends mail.
+ * {pictures, picture_bytes, picture_pixels, picture_side, page_items, counted_of_a_search, erase_after_days, own_trash_days,
+ * currency, distance_unit, distances, mail}: `mail` says whether the server sends mail.
  */
 export const limits = others;
 

@@ -1,12 +1,11 @@
 // Starts the page: the session, the live connection, the router, and the only code that draws.
 
 import { render } from "./vendor/lit-html/lit-html.js";
+import { prepareScript } from "./later_scripts.js";
 import { navigateWith } from "./navigation.js";
 import { drawWith, update } from "./page.js";
-import { keepUp, loggedOut, onPress } from "./push.js";
-import { connection } from "./realtime/connection.js";
-import { alerts } from "./realtime/my_alerts.js";
-import { inbox } from "./realtime/my_inbox.js";
+import { onPress } from "./pressed_notifications.js";
+import { live } from "./realtime/live.js";
 import { router } from "./router.js";
 import { session } from "./session.js";
 import { shell } from "./shell.js";
@@ -23,12 +22,14 @@ let isTakenOver = root.firstElementChild === null;
 
 drawWith(() => {
   const view = router.view;
+  // The script of the first view may be under way.
+  if (!view) return;
   // What the server has rendered stays until there is as much to show.
   if (!isTakenOver && view.isPending) return;
   view.beforeDraw();
-  document.title = `${inbox.unread ? `(${inbox.unread}) ` : ""}${view.title} · Daveslist`;
+  document.title = `${live.unread ? `(${live.unread}) ` : ""}${view.title} · Daveslist`;
   const draw = () => {
-    render(shell(view), root);
+    render(shell(view, router.isWaiting), root);
     view.afterDraw();
   };
   if (isTakenOver) draw();
@@ -44,41 +45,29 @@ navigateWith((url, options) => router.go(url, options));
 
 session.onChange((change) => {
   if (change.isOtherPerson) {
-    inbox.close();
-    alerts.close();
-    connection.close();
-    if (!session.user) loggedOut();
-    if (session.user) {
-      connection.open();
-      inbox.open(session.user.id);
-      alerts.open(session.user.id);
-    }
+    live.close();
+    if (session.user) live.start();
+    else live.ended();
     // The page may show another person's data: load everything again for the person who is logged in now.
     router.restart(change.notice);
   } else if (change.token) {
-    connection.useToken(change.token);
+    live.useToken(change.token);
   }
   update();
 });
 
 onPress((path) => router.go(path));
 
-// An upgrade restarts the servers, so the connection is lost and comes back. Visitors have none.
-connection.onChange(() => connection.isLive && lookForUpgrade());
 window.addEventListener("pageshow", lookForUpgrade);
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && lookForUpgrade());
-connection.onChange(update);
-inbox.onChange(update);
-alerts.onChange(update);
+// It comes while the first view is made.
+if (session.user) prepareScript("users");
 
 // A task of its own: before the first drawing, the browser can answer a press.
 setTimeout(() => {
   if (session.user) {
-    connection.open();
-    inbox.open(session.user.id);
-    alerts.open(session.user.id);
+    live.start();
     session.check();
-    keepUp();
   }
   router.start();
   // "5 minutes ago" does not stay true.

@@ -1,5 +1,7 @@
 // Passkeys of this browser and its devices: bytes are base64url in JSON. Newer browsers have the same as functions of their own.
 
+import { Problem } from "./problem.js";
+
 /** Whether a passkey can be made or used here: the browser must know them, and the site needs a host name. */
 export const hasPasskeys =
   Boolean(globalThis.PublicKeyCredential) && isSecureContext && !/^[\d.]+$|^\[/.test(location.hostname);
@@ -40,6 +42,9 @@ export async function usePasskey(options) {
 
 /** Whether the error says that the person declined, or did not answer in time. */
 export const isDeclined = (error) => error instanceof DOMException && error.name === "NotAllowedError";
+
+/** What to say of it. */
+export const declined = () => new Problem({ title: "No passkey was chosen. You can try again." });
 
 async function ask(act, publicKey) {
   const { id, rawId, type, response } = await navigator.credentials[act]({ publicKey });

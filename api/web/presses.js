@@ -70,13 +70,13 @@ function write(keys) {
 }
 
 /** Returns a random UUID. Browsers have randomUUID only for pages from HTTPS or localhost. */
-function newKey() {
+export function newKey() {
   if (crypto.randomUUID) return crypto.randomUUID();
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Returns a short name of a text (FNV-1a, twice). */
-function hash(text) {
+export function hash(text) {
   let [one, two] = [0x811c9dc5, 0x01000193];
   for (let index = 0; index < text.length; index += 1) {
     const code = text.charCodeAt(index);

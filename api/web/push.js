@@ -100,13 +100,6 @@ export async function keepUp() {
   }
 }
 
-/** Calls `go(path)` when the person has pressed a notification and this page is to show what it is about. */
-export function onPress(go) {
-  navigator.serviceWorker?.addEventListener("message", ({ data }) => {
-    if (typeof data?.open === "string" && data.open.startsWith("/")) go(data.open);
-  });
-}
-
 function bytesOf(base64url) {
   const text = atob(base64url.replaceAll("-", "+").replaceAll("_", "/"));
   return Uint8Array.from(text, (one) => one.charCodeAt(0));

@@ -1,62 +1,68 @@
 // Maps addresses to views, and goes from one to another without loading the page again.
 
 import { contained } from "./isolate.js";
+import { bringScript, prepareScript, scriptHere } from "./later_scripts.js";
 import { update } from "./page.js";
+import { Problem } from "./problem.js";
+import { live } from "./realtime/live.js";
 import { session } from "./session.js";
 import { isUpgraded, lookForUpgrade } from "./upgrade.js";
 import { announce } from "./ui/announcer.js";
-import { Account } from "./views/account.js";
-import { AlertsView } from "./views/alerts.js";
-import { Audit } from "./views/audit.js";
 import { Browse } from "./views/browse.js";
-import { Categories } from "./views/categories.js";
-import { Confirm } from "./views/confirm.js";
-import { EditListing } from "./views/edit_listing.js";
-import { Favourites } from "./views/favourites.js";
-import { Forgotten } from "./views/forgotten.js";
-import { Hidden } from "./views/hidden.js";
 import { Listing } from "./views/listing.js";
-import { Login } from "./views/login.js";
-import { Messages } from "./views/messages.js";
 import { Missing } from "./views/missing.js";
 import { NotAllowed } from "./views/not_allowed.js";
-import { People } from "./views/people.js";
-import { Register } from "./views/register.js";
-import { Reports } from "./views/reports.js";
-import { Reset } from "./views/reset.js";
-import { Searches } from "./views/searches.js";
-import { Trash } from "./views/trash.js";
+import { Unavailable } from "./views/unavailable.js";
 
-/** Path, view, and the lowest role that may open it. Ids are digits, as in api/handlers/failed_pages.py. */
+/** Names a view that is in a later script. */
+const newcomers = (name) => ({ script: "newcomers", name });
+const users = (name) => ({ script: "users", name });
+const staff = (name) => ({ script: "staff", name });
+
+/**
+ * Path, view, and the lowest role that may open it. api/handlers/web.py has the same, so that a browser loads a view's
+ * script together with the page. Ids are digits, as in api/handlers/failed_pages.py.
+ */
 const ROUTES = [
   ["/", Browse, null],
-  ["/account", Account, "user"],
-  ["/address/confirm", Confirm, null],
-  ["/admin", People, "admin"],
-  ["/admin/audit", Audit, "admin"],
-  ["/alerts", AlertsView, "user"],
-  ["/favourites", Favourites, "user"],
-  ["/listings/new", EditListing, "user"],
+  ["/account", users("Account"), "user"],
+  ["/address/confirm", newcomers("Confirm"), null],
+  ["/admin", staff("People"), "admin"],
+  ["/admin/audit", staff("Audit"), "admin"],
+  ["/alerts", users("AlertsView"), "user"],
+  ["/favourites", users("Favourites"), "user"],
+  ["/listings/deleted", users("Deleted"), "user"],
+  ["/listings/new", users("EditListing"), "user"],
   ["/listings/{id}", Listing, null],
-  ["/listings/{id}/edit", EditListing, "user"],
-  ["/login", Login, null],
-  ["/messages", Messages, "user"],
-  ["/messages/{user_id}", Messages, "user"],
-  ["/moderation", Reports, "moderator"],
-  ["/moderation/categories", Categories, "moderator"],
-  ["/moderation/hidden", Hidden, "moderator"],
-  ["/moderation/trash", Trash, "moderator"],
-  ["/password/forgotten", Forgotten, null],
-  ["/password/reset", Reset, null],
-  ["/register", Register, null],
-  ["/searches", Searches, "user"],
+  ["/listings/{id}/edit", users("EditListing"), "user"],
+  ["/login", newcomers("Login"), null],
+  ["/messages", users("Messages"), "user"],
+  ["/messages/{user_id}", users("Messages"), "user"],
+  ["/moderation", staff("Reports"), "moderator"],
+  ["/moderation/categories", staff("Categories"), "moderator"],
+  ["/moderation/hidden", staff("Hidden"), "moderator"],
+  ["/moderation/trash", staff("Trash"), "moderator"],
+  ["/password/forgotten", newcomers("Forgotten"), null],
+  ["/password/reset", newcomers("Reset"), null],
+  ["/register", newcomers("Register"), null],
+  ["/searches", users("Searches"), "user"],
 ].map(([path, view, role]) => [new RegExp(`^${path.replace(/\{(\w+)\}/g, "(?<$1>[1-9]\\d{0,18})")}/?$`), view, role]);
 
 /** So long after the last scrolling the place is noted: some browsers allow it only a few times a second. */
 const NOTED_AFTER_MS = 250;
+/** If a view's script takes longer, the page says that it loads. Until then it stays as it is. */
+const WAITS_UNSEEN_MS = 400;
+/** If a script is not there, the page is loaded again by itself at most this often. */
+const RELOADED_EVERY_MS = 60_000;
+const RELOADED = "daveslist.reloaded";
 
 class Router {
+  /** What is shown; null until the script of the first view is here. */
   view = null;
+  /** True while the script of the next view takes long. */
+  isWaiting = false;
+  /** Counts what was to be shown, so that what comes late is not. */
+  #turn = 0;
   #path = "";
   #url = "";
   #isToBeFocused = false;
@@ -74,6 +80,14 @@ class Router {
       this.#show({ isBack: true, scroll: event.state?.scroll ?? 0, notice: "" });
     });
     document.addEventListener("click", followLink);
+    // Whoever points at a link may press it: its script can be here by then.
+    for (const kind of ["pointerover", "touchstart", "focusin"]) {
+      document.addEventListener(kind, prepareLink, { passive: true });
+    }
+    // Whoever fills in one of these forms will soon be logged in.
+    document.addEventListener("input", () => {
+      if (!session.user && wantedView("").view.script === "newcomers") prepareScript("users");
+    });
     // What a reload needs to show the same place again. While a page is being left, it is too late to note it.
     addEventListener("scroll", () => {
       clearTimeout(this.#noting);
@@ -125,7 +139,7 @@ class Router {
   #note() {
     // Until the page is there again, this place is not the one to come back to.
     if (this.#restore !== null) return;
-    const pages = this.view.listings?.pages ?? 1;
+    const pages = this.view?.listings?.pages ?? 1;
     history.replaceState({ ...history.state, scroll: scrollY, pages }, "");
   }
 
@@ -142,7 +156,37 @@ class Router {
     if (this.#kept && this.#kept.view === this.view) this.#kept.scroll = scrollY;
   }
 
-  #show({ isFirst = false, isBack = false, isRestart = false, scroll = 0, notice = "" }) {
+  #show(options) {
+    const turn = (this.#turn += 1);
+    this.isWaiting = false;
+    const wanted = wantedView(options.notice ?? "");
+    if (isHere(wanted.view)) this.#open(wanted, options);
+    else this.#openLater(wanted.view.script, options, turn);
+  }
+
+  /** Shows the view when its script is here. The one before stays meanwhile. */
+  async #openLater(script, options, turn) {
+    const slow = setTimeout(() => {
+      this.isWaiting = turn === this.#turn;
+      update();
+    }, WAITS_UNSEEN_MS);
+    let problem = null;
+    try {
+      await (script === "users" ? live.open() : bringScript(script));
+    } catch (error) {
+      problem = Problem.of(error);
+    }
+    clearTimeout(slow);
+    if (turn !== this.#turn) return;
+    if (!problem) return this.#show(options);
+    // What is typed is kept, so the page can be loaded again.
+    if (isUpgraded() && mayReload()) return location.reload();
+    this.isWaiting = false;
+    const again = () => (isUpgraded() ? location.reload() : this.#show(options));
+    this.#open({ make: () => new Unavailable(problem, again) }, options);
+  }
+
+  #open({ make }, { isFirst = false, isBack = false, isRestart = false, scroll = 0 }) {
     const before = this.view;
     if (!isFirst) this.#restore = null;
     const isSamePath = this.#path === location.pathname;
@@ -155,32 +199,67 @@ class Router {
       this.#leave(before);
       this.#scrollTo = this.#kept.scroll || scroll;
     } else {
-      this.view = make(notice);
+      this.view = make();
       this.#leave(before);
       this.view.start(before?.constructor === this.view.constructor && !isRestart ? before : null);
       if (!isSamePath && !isFirst) this.#scrollTo = 0;
     }
     // The same address may show another view now, for example the log-in that it needs.
-    this.#isToBeFocused = !isFirst && !(isSamePath && before.constructor === this.view.constructor);
+    this.#isToBeFocused = !isFirst && !(isSamePath && before?.constructor === this.view.constructor);
     if (this.#isToBeFocused) announce(this.view.title);
     update();
+    if (session.is("moderator")) whenIdle(() => prepareScript("staff"));
   }
 }
 
-function make(notice) {
+/** Returns {view, make}: the view for the current address and the person who is logged in, and what makes it. */
+function wantedView(notice) {
   // Anybody can write a link.
   const query = new URLSearchParams([...new URLSearchParams(location.search)].map((one) => one.map(contained)));
-  for (const [pattern, view, role] of ROUTES) {
-    const match = pattern.exec(location.pathname);
-    if (!match) continue;
-    if (role && !session.user) {
-      const next = location.pathname + location.search;
-      return new Login({ query: new URLSearchParams({ next }), notice: notice || "Please log in first." });
-    }
-    if (role && !session.is(role)) return new NotAllowed({});
-    return new view({ params: { ...match.groups }, query, notice });
+  const { view, role, params } = routeOf(location.pathname);
+  const wanted = (view, options) => ({ view, make: () => new (classOf(view))(options) });
+  if (role && !session.user) {
+    const next = location.pathname + location.search;
+    return wanted(LOGIN, { query: new URLSearchParams({ next }), notice: notice || "Please log in first." });
   }
-  return new Missing({});
+  if (role && !session.is(role)) return wanted(NotAllowed, {});
+  return wanted(view, { params, query, notice });
+}
+
+const LOGIN = newcomers("Login");
+
+function routeOf(path) {
+  for (const [pattern, view, role] of ROUTES) {
+    const match = pattern.exec(path);
+    if (match) return { view, role, params: { ...match.groups } };
+  }
+  return { view: Missing, role: null, params: {} };
+}
+
+const classOf = (view) => (view.script ? scriptHere(view.script)[view.name] : view);
+
+/** The script of people who are logged in is here when what is live for them is open too. */
+const isHere = ({ script }) => !script || (script === "users" ? live.isKept : scriptHere(script) !== undefined);
+
+const whenIdle = globalThis.requestIdleCallback ?? setTimeout;
+
+function prepareLink({ target }) {
+  const link = target.closest?.("a[href]");
+  if (link?.origin !== location.origin) return;
+  const { view, role } = routeOf(link.pathname);
+  const { script } = role && !session.user ? LOGIN : view;
+  if (script) prepareScript(script);
+}
+
+/** Whether to load the page again by itself. Without storage nobody would know how often it was. */
+function mayReload() {
+  try {
+    if (Date.now() - Number(sessionStorage.getItem(RELOADED)) < RELOADED_EVERY_MS) return false;
+    sessionStorage.setItem(RELOADED, Date.now());
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Opens links to the page's own addresses without loading it again; all other clicks are left to the browser. */

@@ -1,12 +1,10 @@
 // The frame of every view: skip link, header with search and navigation, announcements, footer.
 
 import { html, nothing } from "./vendor/lit-html/lit-html.js";
-import { live } from "./vendor/lit-html/directives/live.js";
+import { live as asShown } from "./vendor/lit-html/directives/live.js";
 import { api } from "./api.js";
 import { limitsOf } from "./limits.js";
-import { connection } from "./realtime/connection.js";
-import { alerts } from "./realtime/my_alerts.js";
-import { inbox } from "./realtime/my_inbox.js";
+import { live } from "./realtime/live.js";
 import { navigate } from "./navigation.js";
 import { openReports } from "./open_reports.js";
 import { session } from "./session.js";
@@ -21,7 +19,8 @@ import { LIST_ID, activeId, suggestionList } from "./ui/suggestions.js";
 /** The libraries that the page uses, with their authors and licences. */
 const LIBRARIES = new URL("vendor/README.md", import.meta.url).href;
 
-export function shell(view) {
+/** `isWaiting` is true while the next view takes long to come. */
+export function shell(view, isWaiting) {
   const skip = (event) => {
     event.preventDefault();
     document.getElementById("main").focus();
@@ -32,7 +31,7 @@ export function shell(view) {
       ${search()}
       <nav aria-label="Main">${session.user ? forUser() : forVisitor()}</nav>
     </header>
-    ${announcer()}
+    ${announcer()}${isWaiting ? html`<p class="waiting" role="status">Loading…</p>` : nothing}
     <main id="main" tabindex="-1" class=${view.layout ?? ""} @click=${(event) => forgetNotice(event, view)}>
       ${isUpgraded() ? upgradeNotice() : nothing}
       ${view.notice ? html`<p class="notice" role="status">${view.notice}</p>` : nothing} ${view.template()}
@@ -105,7 +104,7 @@ function search() {
       autocomplete="off"
       aria-label="Search cars"
       placeholder="Make, model, place, anything"
-      .value=${live(suggestions.text ?? asked().get("q") ?? "")}
+      .value=${asShown(suggestions.text ?? asked().get("q") ?? "")}
       @input=${(event) => suggestions.typed(event.currentTarget.value)}
       @keydown=${press}
       @blur=${() => suggestions.close()}
@@ -124,7 +123,7 @@ function forVisitor() {
 }
 
 function forUser() {
-  const unread = inbox.unread;
+  const { unread } = live;
   if (menuAddress !== location.href) {
     menuAddress = location.href;
     isMenuOpen = false;
@@ -184,7 +183,7 @@ document.addEventListener("click", (event) => {
 });
 
 function bell() {
-  const { unseen } = alerts;
+  const { unseen } = live;
   const words = unseen ? `Alerts, ${unseen} new` : "Alerts";
   return html`<a class="bell" href="/alerts" aria-label=${words} aria-current=${location.pathname === "/alerts" ? "page" : nothing}
     >${bellIcon}${unseen ? html`<span class="badge" data-unseen=${unseen}>${unseen}</span>` : nothing}</a
@@ -192,6 +191,7 @@ function bell() {
 }
 
 function state() {
+  const { connection } = live;
   return html`<p class="connection" data-state=${connection.state} data-longpoll=${String(connection.isLongPoll)}>
     <span class="dot" aria-hidden="true"></span><span role="status">${connection.words}</span>
   </p>`;

@@ -18,13 +18,31 @@ export const isUpgraded = () => isThere;
 export async function lookForUpgrade() {
   if (isThere || !OWN || Date.now() - askedAt < ASKED_EVERY_MS) return;
   askedAt = Date.now();
+  const version = await ask();
+  if (version !== null && version !== OWN) itIsThere();
+}
+
+/**
+ * To be called when a file of this page cannot be loaded. Resolves with whether the server answers. Then it has another
+ * version, whatever it says: during an upgrade, the page and its script may be of two versions.
+ */
+export async function missesAFile() {
+  if ((await ask()) === null) return false;
+  itIsThere();
+  return true;
+}
+
+function itIsThere() {
+  isThere = true;
+  update();
+}
+
+/** Resolves with the version of the server; null if it cannot be reached. */
+async function ask() {
   try {
     const response = await fetch("/web/version", { cache: "no-store" });
-    if (!response.ok) return;
-    const { version } = await response.json();
-    isThere = version !== OWN;
-    if (isThere) update();
+    return response.ok ? (await response.json()).version : null;
   } catch {
-    // The server cannot be reached. It is asked again later.
+    return null;
   }
 }

@@ -48,6 +48,8 @@ class Listing(AuthenticatedChannel):
             self._is_shown = self._may_be_shown and not await self.context.blockers.get(self.actor.user_id)
         except DatabaseUnavailable:
             return TRY_AGAIN
+        # So the viewer counts as online (api/absence.py). It costs nothing if the same client has joined that topic.
+        await self.subscribe_node(topics.private_chat(self.actor.user_id))
         self.send_info(_PRESENT)
         return Ok()
 

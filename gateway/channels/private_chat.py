@@ -15,7 +15,7 @@ from shared.domain.payloads import read
 from shared.events import topics
 from shared.events.messages import message_payload
 from shared.postgres import DatabaseUnavailable
-from shared.private_chat import EVENTS, refuse_beginning
+from shared.private_chat import EVENTS, refuse_beginning, refuse_warned
 
 
 class PrivateChat(OwnTopic):
@@ -48,6 +48,8 @@ class PrivateChat(OwnTopic):
             return self.limited(event)
         try:
             pushed = read(kind, payload)
+            if self.actor.has_warning:
+                await refuse_warned(pushed, context.chats, user_id)
             if self.actor.must_confirm:
                 await refuse_beginning(pushed, context.chats, user_id)
             outcome = await pushed.happen(context.chats, user_id)

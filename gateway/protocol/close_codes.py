@@ -19,7 +19,9 @@ TOKEN_EXPIRED: Final = Close(1001, "token expired")
 DISCONNECTED: Final = Close(1001, "disconnected")
 """The user has just logged out or been banned."""
 NO_LONGER_WELCOME: Final = Close(1001, "no longer welcome")
-"""The user has logged out or was banned. This node has asked Postgres, after a gap or a message about the user."""
+"""The user has logged out or left. This node has asked Postgres, after a gap or a message about the user."""
+BANNED: Final = Close(1001, "banned")
+"""The user is banned or suspended. A log-in, or any request with the user's token, is told until when and why."""
 IDLE: Final = Close(1002, "idle")
 """The client has sent nothing for too long."""
 NOT_POLLED: Final = Close(1002, "not polled")

@@ -86,6 +86,7 @@ class ChannelServer(CallbackQueue[Host]):
     """
 
     __slots__ = (
+        "_also_subscribed",
         "_looks",
         "_message",
         "_subscribed",
@@ -113,6 +114,7 @@ class ChannelServer(CallbackQueue[Host]):
         self._looks = 0
         self._message: Message | None = None
         self._subscribed = False
+        self._also_subscribed: str | None = None
         self._then: Successor | None = None
 
     # The causes of callbacks. Each callback runs at once, or after the current one.
@@ -417,6 +419,9 @@ class ChannelServer(CallbackQueue[Host]):
         if self._subscribed:
             self._subscribed = False
             self.connection.endpoint.unsubscribe(self)
+        if self._also_subscribed is not None:
+            self.connection.endpoint.broker.unsubscribe(self._also_subscribed)
+            self._also_subscribed = None
         self.held = None
         # This breaks a reference cycle, which only the garbage collector would free. The channel keeps its reference to
         # this server, for calls that come too late: a push from a timer, for example.
@@ -431,3 +436,12 @@ class ChannelServer(CallbackQueue[Host]):
             except TimeoutError as error:
                 raise NotSubscribed from error
             self._subscribed = True
+
+    async def subscribe_node(self, topic: str) -> None:
+        """Subscribe this node to another topic, once, until this channel ends. Raises NotSubscribed."""
+        if self._also_subscribed is None:
+            try:
+                await self.connection.endpoint.broker.subscribe(topic)
+            except TimeoutError as error:
+                raise NotSubscribed from error
+            self._also_subscribed = topic

@@ -283,7 +283,7 @@ class Endpoint:
             case control.DISCONNECT if not self.connections.can_ask:
                 kept = payload.get("kept_session_id")
                 self.connections.disconnect(payload["user_id"], payload["session_id"], kept_session_id=kept)
-            case control.DISCONNECT | control.ROLE_CHANGED:
+            case control.DISCONNECT | control.ROLE_CHANGED | control.STANDING_CHANGED:
                 self.connections.recheck(payload["user_id"])
             case control.CATCH_UP:
                 self.gap(payload["seconds"])

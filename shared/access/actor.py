@@ -38,6 +38,8 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
     """True of moderators and admins who, for want of a second factor, have the role of a user now."""
     must_confirm: bool = False
     """True if the user may neither publish nor write first until the address is confirmed."""
+    has_warning: bool = False
+    """True if the user may neither publish nor write until a warning is read."""
 
     @property
     def kind(self) -> Kind:
@@ -46,6 +48,10 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
     def with_role(self, role: Role) -> Actor:
         """Returns the same user with another role."""
         return structs.replace(self, role=role, lacks_second_factor=False)
+
+    def with_warning(self, has_warning: bool) -> Actor:
+        """Returns the same user with or without a warning to read."""
+        return structs.replace(self, has_warning=has_warning)
 
 
 def kind_of(actor: Actor | None) -> Kind:

@@ -119,12 +119,15 @@ class Admission:
             raise SessionEnded(user_id=user_id)
         if standing.is_banned:
             raise Banned(user_id=user_id)
-        if standing.lacks_second_factor and self._staff_needs_second_factor:
-            must_confirm = standing.must_confirm
-            return Actor(
-                user_id, session_id, Role.USER, standing.name, token_expires_at, token_issued_at, True, must_confirm
-            )
-        must_confirm = standing.must_confirm
+        is_held_back = standing.lacks_second_factor and self._staff_needs_second_factor
         return Actor(
-            user_id, session_id, standing.role, standing.name, token_expires_at, token_issued_at, False, must_confirm
+            user_id,
+            session_id,
+            Role.USER if is_held_back else standing.role,
+            standing.name,
+            token_expires_at,
+            token_issued_at,
+            is_held_back,
+            standing.must_confirm,
+            standing.has_warning,
         )

@@ -6,7 +6,10 @@ Where the product's description is silent, the grid follows what users of classi
   profiles beyond the seller's name, so that nobody can collect profiles.
 - The owner and moderators see a hidden listing. The owner can still edit and delete it, but not unhide it.
 - The owner, moderators and admins see a listing that has ended. Only the owner can renew it.
+- Whoever deletes an own listing finds it in the trash for a while, and can take it back; not one that an admin deleted.
 - A moderator is a user with additional tools: moderators hide other users' listings, but do not edit or delete them.
+- Moderators warn and suspend users, and write notes that only moderators and admins read; each deletes their own notes.
+  Whoever has a sanction can object to it, also without being let in.
 - An admin may do what a moderator may, and delete anything permanently. Private messages are for their two sides only.
 - Everybody reads and changes their own account, blocks, sessions, saved searches, favourites and alerts. Admins do not
   see or change those of others.
@@ -53,6 +56,11 @@ class Action(StrEnum):
     MESSAGE_DELETE = "message_delete"
     MESSAGE_READ = "message_read"
     MESSAGE_SEND = "message_send"
+    NOTE_CREATE = "note_create"
+    NOTE_DELETE = "note_delete"
+    NOTE_READ = "note_read"
+    OBJECTION_CREATE = "objection_create"
+    OBJECTION_DECIDE = "objection_decide"
     PASSKEY_CHANGE = "passkey_change"
     PASSWORD_RATE = "password_rate"
     PICTURE_CHANGE = "picture_change"
@@ -62,6 +70,7 @@ class Action(StrEnum):
     REPORT_READ = "report_read"
     REPORT_RESOLVE = "report_resolve"
     ROLE_CHANGE = "role_change"
+    SANCTION_READ = "sanction_read"
     SEARCH_CHANGE = "search_change"
     SEARCH_READ = "search_read"
     SECOND_FACTOR_CHANGE = "second_factor_change"
@@ -74,6 +83,8 @@ class Action(StrEnum):
     TRASH_RESTORE = "trash_restore"
     USER_LIST = "user_list"
     USER_READ = "user_read"
+    USER_SUSPEND = "user_suspend"
+    USER_WARN = "user_warn"
 
 
 class Grant(Enum):
@@ -118,6 +129,11 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
         Action.MESSAGE_DELETE:        (_NO,  _OWN, _OWN, _OWN),
         Action.MESSAGE_READ:          (_NO,  _OWN, _OWN, _OWN),
         Action.MESSAGE_SEND:          (_NO,  _ANY, _ANY, _ANY),
+        Action.NOTE_CREATE:           (_NO,  _NO,  _ANY, _ANY),
+        Action.NOTE_DELETE:           (_NO,  _NO,  _OWN, _ANY),
+        Action.NOTE_READ:             (_NO,  _NO,  _ANY, _ANY),
+        Action.OBJECTION_CREATE:      (_ANY, _ANY, _ANY, _ANY),
+        Action.OBJECTION_DECIDE:      (_NO,  _NO,  _ANY, _ANY),
         Action.PASSKEY_CHANGE:        (_NO,  _OWN, _OWN, _OWN),
         Action.PASSWORD_RATE:         (_ANY, _ANY, _ANY, _ANY),
         Action.PICTURE_CHANGE:        (_NO,  _OWN, _OWN, _ANY),
@@ -127,6 +143,7 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
         Action.REPORT_READ:           (_NO,  _NO,  _ANY, _ANY),
         Action.REPORT_RESOLVE:        (_NO,  _NO,  _ANY, _ANY),
         Action.ROLE_CHANGE:           (_NO,  _NO,  _NO,  _ANY),
+        Action.SANCTION_READ:         (_NO,  _NO,  _ANY, _ANY),
         Action.SEARCH_CHANGE:         (_NO,  _OWN, _OWN, _OWN),
         Action.SEARCH_READ:           (_NO,  _OWN, _OWN, _OWN),
         Action.SECOND_FACTOR_CHANGE:  (_NO,  _OWN, _OWN, _OWN),
@@ -135,10 +152,12 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
         Action.SESSION_CREATE:        (_ANY, _ANY, _ANY, _ANY),
         Action.SESSION_END:           (_NO,  _OWN, _OWN, _OWN),
         Action.TRASH_DELETE:          (_NO,  _NO,  _NO,  _ANY),
-        Action.TRASH_READ:            (_NO,  _NO,  _ANY, _ANY),
-        Action.TRASH_RESTORE:         (_NO,  _NO,  _ANY, _ANY),
+        Action.TRASH_READ:            (_NO,  _OWN, _ANY, _ANY),
+        Action.TRASH_RESTORE:         (_NO,  _OWN, _ANY, _ANY),
         Action.USER_LIST:             (_NO,  _NO,  _NO,  _ANY),
         Action.USER_READ:             (_NO,  _ANY, _ANY, _ANY),
+        Action.USER_SUSPEND:          (_NO,  _NO,  _ANY, _ANY),
+        Action.USER_WARN:             (_NO,  _NO,  _ANY, _ANY),
     }
 )  # fmt: skip
 

@@ -23,6 +23,9 @@ class MailKind(StrEnum):
     """Private messages that wait for somebody who is away; one mail for a conversation until it is looked at."""
     MODERATED = "moderated"
     BANNED = "banned"
+    """The person was banned, or suspended."""
+    WARNED = "warned"
+    OBJECTION_DECIDED = "objection_decided"
     MATCH = "match"
     PRICE_DROP = "price_drop"
 

@@ -140,6 +140,12 @@ class NotConfirmed(MessageRefused):
     reason = "not confirmed"
 
 
+class UnreadWarning(MessageRefused):
+    """The sender has a warning to read first."""
+
+    reason = "unread warning"
+
+
 class Blocked(MessageRefused):
     """The recipient has blocked the sender."""
 

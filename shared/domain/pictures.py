@@ -9,12 +9,14 @@ MAX_PICTURES = 10
 """The most pictures that one listing may have."""
 
 
+PICTURES = "/api/listings/{id}/pictures"
 ADDRESS = "/api/pictures/{id}"
 MEDIUM_ADDRESS = ADDRESS + "/medium"
 THUMBNAIL_ADDRESS = ADDRESS + "/thumbnail"
-"""The paths at which the API serves the files."""
+"""The paths at which the API takes and serves the files."""
 
-MESSAGE_PICTURE = "/api/messages/pictures/{id}"
+MESSAGE_PICTURES = "/api/messages/pictures"
+MESSAGE_PICTURE = MESSAGE_PICTURES + "/{id}"
 MESSAGE_PICTURE_MEDIUM = MESSAGE_PICTURE + "/medium"
 MESSAGE_PICTURE_THUMBNAIL = MESSAGE_PICTURE + "/thumbnail"
 """The same of pictures of private messages."""

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.messages import Message
+
 MAX_REPORT_LENGTH = 1000
+MESSAGES_AROUND = 10
+"""Messages that moderators see around a reported one."""
 
 
 class ReportReason(StrEnum):
-    """What is wrong. The category and a sale are matters of listings only."""
+    """What is wrong. The category and a sale are matters of listings only; UNRELATED means not about the car."""
 
     SPAM = "spam"
     FRAUD = "fraud"
     OFFENSIVE = "offensive"
+    UNRELATED = "unrelated"
     WRONG_CATEGORY = "wrong_category"
     SOLD = "sold"
     OTHER = "other"
@@ -31,7 +37,7 @@ class Subject:
     message_id: int | None = None
     reply_id: int | None = None
     quote: str | None = None
-    """The text of the message or the reply."""
+    """The text of the message or the reply; None if it was deleted before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,31 @@ class Report:
     resolved_at: datetime | None = None
     resolved_by: int | None = None
     subject: Subject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedMessages:
+    """A reported message with those around it, oldest first; and its two sides, the reported one first."""
+
+    report: Report
+    names: tuple[str, str]
+    messages: list[Message]
+
+    @property
+    def people(self) -> list[tuple[int, str]]:
+        """The ids and names of both sides."""
+        assert self.report.subject is not None
+        return list(zip((self.report.subject.user_id, self.report.reporter_id), self.names, strict=True))
+
+
+def around(before: Sequence[Message], after: Sequence[Message]) -> tuple[Sequence[Message], Sequence[Message]]:
+    """Returns the `MESSAGES_AROUND` nearest of these: half of them before and half after, or more of the longer side.
+
+    Both sides begin with the nearest message.
+    """
+    half = MESSAGES_AROUND // 2
+    earlier = before[: max(half, MESSAGES_AROUND - len(after))]
+    return earlier, after[: MESSAGES_AROUND - len(earlier)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +123,7 @@ class QueuePosition:
 
 
 class AlreadyReported(Exception):
-    """The user has reported this listing, and it has not changed since a moderator resolved that."""
+    """The user has reported this. The report is open, or nothing has changed since a moderator resolved it."""
 
 
 class OwnReported(Exception):

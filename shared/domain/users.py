@@ -13,7 +13,7 @@ MAX_EMAIL_LENGTH = 254
 MIN_PASSWORD_LENGTH = 8
 MAX_PASSWORD_LENGTH = 200
 MAX_REASON_LENGTH = 1000
-"""The limit of the reason for a ban or for hiding a listing, in characters."""
+"""The limit of the reason for a sanction, in characters."""
 MAX_SEARCH_LENGTH = 200
 """The limit of a search for users, in characters."""
 
@@ -33,6 +33,8 @@ class Ban:
     since: datetime
     until: datetime | None
     reason: str
+    is_suspension: bool = False
+    """True if a moderator gave it for a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class User:
     """Whether the user may neither publish nor write first until then."""
     new_email: str | None = None
     """The address that will replace `email` when it is confirmed."""
+    has_warning: bool = False
+    """Whether the user has a warning to read, and may neither publish nor write until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,8 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
     """True of moderators and admins without one."""
     must_confirm: bool = False
     """True if the user may neither publish nor write first until the address is confirmed."""
+    has_warning: bool = False
+    """True if the user may neither publish nor write until a warning is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,10 @@ class EmailTaken(Exception):
 
 class NotConfirmed(Exception):
     """The user has not confirmed the e-mail address yet, and may neither publish nor write first."""
+
+
+class UnreadWarning(Exception):
+    """The user has a warning to read, and may neither publish nor write until then."""
 
 
 class LastAdmin(Exception):

@@ -13,13 +13,16 @@ DISCONNECT = "disconnect"
 ROLE_CHANGED = "role_changed"
 """A user's role may have changed: ask Postgres, and close the channels that the user may no longer see."""
 
+STANDING_CHANGED = "standing_changed"
+"""A user was warned, or has read a warning: ask Postgres whether they may write."""
+
 CATCH_UP = "catch_up"
 """A node's broadcasts may be lost: channels that show stored messages read what is missing."""
 
 CATEGORY_CHANGED = "category_changed"
 """A category was deleted, or became public or private: check again who may see its listings."""
 SELLER_CHANGED = "seller_changed"
-"""A seller was banned or unbanned, or deleted the account: check again who may see their listings."""
+"""A seller was banned, a ban has ended, or the seller deleted the account: check again who may see their listings."""
 
 
 def disconnect(user_id: int, session_id: str | None = None, *, kept_session_id: str | None = None) -> dict[str, Any]:
@@ -32,6 +35,11 @@ def disconnect(user_id: int, session_id: str | None = None, *, kept_session_id: 
 def role_changed(user_id: int, role: Role) -> dict[str, Any]:
     """Returns the payload of ROLE_CHANGED."""
     return {"user_id": user_id, "role": role.value}
+
+
+def standing_changed(user_id: int) -> dict[str, Any]:
+    """Returns the payload of STANDING_CHANGED."""
+    return {"user_id": user_id}
 
 
 def category_changed(category_id: int) -> dict[str, Any]:

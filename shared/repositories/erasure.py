@@ -6,7 +6,8 @@ replies and reports, the texts of the reports that the person made, their blocks
 pictures become abandoned in the same transaction (pictures.py), and are deleted after it.
 
 A person's alerts, favourites, saved searches and repeatable requests go too, and what others have of these that is
-about the deleted listings.
+about the deleted listings. So do the sanctions against the person with their objections, and what moderators noted
+about the person and the listings.
 
 So do the pictures of messages that the person sent.
 
@@ -89,6 +90,11 @@ _OF_PERSON = (
                SELECT key FROM repeatable_requests WHERE user_id = $1 LIMIT $2))""",
         ("bigint", "integer"),
     ),
+    Statement(
+        "erase_uploads",
+        "DELETE FROM uploads WHERE id = ANY (ARRAY(SELECT id FROM uploads WHERE user_id = $1 LIMIT $2))",
+        ("bigint", "integer"),
+    ),
     Statement("erase_daily_mails", "DELETE FROM daily_mails WHERE user_id = $1 AND $2 > 0", ("bigint", "integer")),
     Statement(
         "erase_mail_choices",
@@ -102,7 +108,7 @@ _OF_PERSON = (
             f"DELETE FROM {table} WHERE id = ANY (ARRAY(SELECT id FROM {table} WHERE user_id = $1 LIMIT $2))",
             ("bigint", "integer"),
         )
-        for table in ("alerts", "favourites")
+        for table in ("alerts", "favourites", "sanctions", "notes")
     ),
     Statement(
         "erase_waiting_news",

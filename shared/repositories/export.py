@@ -193,6 +193,29 @@ SECTIONS: tuple[Section, ...] = (
         "a.id",
     ),
     Section(
+        "sanctions",
+        (("sanctions", "user_id"),),
+        f"""s.id, s.kind, s.listing_id, s.reason, s.objection, s.outcome, s.answer,
+            {_times("s", "given_at", "until", "ended_at", "read_at", "objected_at", "decided_at")}""",
+        "sanctions s WHERE s.user_id = $1",
+        "s.id",
+    ),
+    Section(
+        "notes_about_you",
+        (("notes", "user_id"),),
+        f"n.id, n.listing_id, n.text, {_times('n', 'created_at')}",
+        """notes n WHERE (n.user_id = $1
+            OR n.listing_id = ANY (ARRAY(SELECT own.id FROM listings own WHERE own.seller_id = $1)))""",
+        "n.id",
+    ),
+    Section(
+        "notes",
+        (("notes", "author_id"),),
+        f"n.id, n.user_id, n.listing_id, n.text, {_times('n', 'created_at')}",
+        "notes n WHERE n.author_id = $1",
+        "n.id",
+    ),
+    Section(
         "acts",
         (("audit", "actor_id"),),
         f"a.id, a.action, a.target_type, a.target_id, a.reason, a.details, {_times('a', 'created_at')}",
@@ -226,6 +249,8 @@ NAMED = frozenset(column for section in SECTIONS for column in section.names)
 LEFT_OUT: Mapping[Column, str] = MappingProxyType(
     {
         ("users", "banned_by"): "A ban is an act of an admin, which is among their acts.",
+        ("sanctions", "by_id"): "So is a sanction.",
+        ("sanctions", "decided_by"): "So is a decision about an objection.",
         ("categories", "deleted_by"): "So is the deletion of a category.",
         ("listings", "hidden_by"): "So is a hidden listing.",
         ("listings", "trashed_by"): "So is a deleted listing of somebody else; the person's own are listings.",
@@ -234,6 +259,7 @@ LEFT_OUT: Mapping[Column, str] = MappingProxyType(
         ("waiting_news", "user_id"): "What somebody is told of while away is among their messages and alerts.",
         ("mail_links", "user_id"): "Hashes of links in mails, until they have expired.",
         ("daily_mails", "user_id"): "When a daily mail was sent; what it told of is among the alerts.",
+        ("uploads", "user_id"): "Parts of pictures that are on their way, for some hours.",
         ("repeatable_requests", "user_id"): "Copies of answers that the person has got, for a day.",
     }
 )

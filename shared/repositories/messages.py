@@ -83,6 +83,7 @@ _MAY_WRITE = Statement(
        FROM users u WHERE u.id = $1""",
     ("bigint", "bigint"),
 )
+_HAS_WARNING = Statement("messages_has_warning", "SELECT has_warning FROM users WHERE id = $1", ("bigint",))
 # Sent and received messages are read by their own index, each up to the limit. A message to oneself is in both indexes,
 # and is returned once.
 _AFTER = Statement(
@@ -390,6 +391,11 @@ class MessageRepository:
         """Returns the messages between two users with ids smaller than `before_id`, newest first."""
         rows = await self._database.fetch(_CONVERSATION, user_id, other_id, before_id, limit)
         return [Message(*row) for row in rows]
+
+    async def has_warning(self, user_id: int) -> bool:
+        """Returns whether the user has a warning to read."""
+        row = await self._database.fetch_one(_HAS_WARNING, user_id)
+        return row is not None and bool(row[0])
 
     async def may_write(self, from_id: int, to_id: int) -> bool:
         """Whether the user may write to this one: the address needs no confirmation, or it is an answer."""

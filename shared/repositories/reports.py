@@ -8,21 +8,26 @@ import psycopg2.errors
 
 from shared.access.policy import Action
 from shared.domain.listings import ListingNotFound
+from shared.domain.messages import Message
 from shared.domain.reports import (
+    MESSAGES_AROUND,
     AlreadyReported,
     QueuedReport,
     QueuePosition,
     Report,
     ReportedListing,
+    ReportedMessages,
     ReportNotFound,
     ReportReason,
     Subject,
+    around,
 )
 from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import acting, require
 from shared.repositories.audit import record
 from shared.repositories.listings import PICTURES
+from shared.repositories.messages import COLUMNS as MESSAGE
 from shared.repositories.visibility import FOR_ANYONE, IN_TRASH, IS_HIDDEN
 
 _COLUMNS = """r.id, r.listing_id, r.reporter_id, r.reason, r.text, r.created_at, r.resolved_at, r.resolved_by,
@@ -43,11 +48,24 @@ _CREATE = Statement(
         SELECT {_COLUMNS} FROM actor LEFT JOIN made r ON true""",
     ("bigint", "bigint", "text", "text"),
 )
+# When the person last wrote to the reporter, wrote a reply, or published or changed a listing.
+_LAST_DEED = """greatest(
+    (SELECT m.inserted_at FROM messages m WHERE m.from_id = {user} AND m.to_id = {reporter} AND m.held_at IS NULL
+     ORDER BY m.id DESC LIMIT 1),
+    (SELECT max(r.created_at) FROM replies r WHERE r.author_id = {user}),
+    (SELECT max(l.updated_at) FROM listings l WHERE l.seller_id = {user}))"""
 _CREATE_ABOUT = Statement(
     "report_create_about",
     f"""WITH actor AS MATERIALIZED ({acting("$1", Action.REPORT_CREATE)}), made AS (
             INSERT INTO reports (reporter_id, reason, text, user_id, message_id, reply_id, quote)
             SELECT id, $2, $3, $4, $5, $6, $7 FROM actor
+            WHERE NOT EXISTS (
+                SELECT FROM reports earlier
+                WHERE earlier.user_id = $4 AND earlier.reporter_id = actor.id
+                  AND coalesce(earlier.message_id, 0) = coalesce($5, 0)
+                  AND coalesce(earlier.reply_id, 0) = coalesce($6, 0)
+                  AND earlier.resolved_at >= coalesce({_LAST_DEED.format(user="$4", reporter="actor.id")}, '-infinity')
+            )
             ON CONFLICT (user_id, reporter_id, coalesce(message_id, 0), coalesce(reply_id, 0))
                 WHERE user_id IS NOT NULL AND resolved_at IS NULL
             DO NOTHING RETURNING *
@@ -56,22 +74,55 @@ _CREATE_ABOUT = Statement(
     ("bigint", "text", "text", "bigint", "bigint", "bigint", "text"),
 )
 _RECEIVED = Statement(
-    "report_message_received", "SELECT from_id, text FROM messages WHERE id = $1 AND to_id = $2", ("bigint", "bigint")
+    "report_message_received",
+    """SELECT from_id, CASE WHEN deleted_at IS NULL THEN text END FROM messages
+       WHERE id = $1 AND to_id = $2 AND held_at IS NULL""",
+    ("bigint", "bigint"),
 )
-_BY_ID = Statement("report_by_id", f"SELECT {_COLUMNS} FROM reports r WHERE r.id = $1", ("bigint",))
+# Who is reported, also if it is a moderator, must not learn who did that: to them, the report does not exist.
+_IS_ABOUT_OTHERS = """coalesce(r.user_id, (SELECT l.seller_id FROM listings l WHERE l.id = r.listing_id)) <> $2"""
+_BY_ID = Statement(
+    "report_by_id", f"SELECT {_COLUMNS} FROM reports r WHERE r.id = $1 AND {_IS_ABOUT_OTHERS}", ("bigint", "bigint")
+)
+# The messages of both sides, each by their own index, on one side of the reported message.
+_NEAR = """(SELECT {columns} FROM messages m
+        WHERE m.from_id = $1 AND m.to_id = $2 AND m.id {side} $3 AND m.held_at IS NULL
+        ORDER BY m.id {order} LIMIT {most})
+    UNION ALL
+    (SELECT {columns} FROM messages m
+        WHERE m.from_id = $2 AND m.to_id = $1 AND m.id {side} $3 AND m.held_at IS NULL
+        ORDER BY m.id {order} LIMIT {most})
+    ORDER BY id {order} LIMIT {most}"""
+_SIDES = ("bigint", "bigint", "bigint")
+_BEFORE = Statement(
+    "report_messages_before", _NEAR.format(columns=MESSAGE, side="<", order="DESC", most=MESSAGES_AROUND), _SIDES
+)
+_SINCE = Statement(
+    "report_messages_since", _NEAR.format(columns=MESSAGE, side=">=", order="ASC", most=MESSAGES_AROUND + 1), _SIDES
+)
+_NAMES = Statement(
+    "report_names",
+    "SELECT one.name, other.name FROM users one, users other WHERE one.id = $1 AND other.id = $2",
+    ("bigint", "bigint"),
+)
 _RESOLVE = Statement(
     "report_resolve",
     f"""UPDATE reports r SET resolved_at = now(), resolved_by = $2
-        WHERE r.id = $1 AND r.resolved_at IS NULL RETURNING {_COLUMNS}""",
+        WHERE r.id = $1 AND r.resolved_at IS NULL AND {_IS_ABOUT_OTHERS} RETURNING {_COLUMNS}""",
     ("bigint", "bigint"),
 )
 _REOPEN = Statement(
     "report_reopen",
     f"""UPDATE reports r SET resolved_at = NULL, resolved_by = NULL
-        WHERE r.id = $1 AND r.resolved_at IS NOT NULL RETURNING {_COLUMNS}""",
+        WHERE r.id = $1 AND r.resolved_at IS NOT NULL AND {_IS_ABOUT_OTHERS} RETURNING {_COLUMNS}""",
+    ("bigint", "bigint"),
+)
+_OPEN = Statement(
+    "report_open_count",
+    """SELECT count(*) FROM reports r LEFT JOIN listings l ON l.id = r.listing_id
+       WHERE r.resolved_at IS NULL AND coalesce(r.user_id, l.seller_id) <> $1""",
     ("bigint",),
 )
-_OPEN = Statement("report_open_count", "SELECT count(*) FROM reports WHERE resolved_at IS NULL")
 _NOW = Statement("report_now", "SELECT now(), coalesce(max(id), 0) FROM reports")
 # The reports about one listing are together, and so are those about one person. The counts are those at the time when
 # the first page was read ($1, $2). So a report that is made or resolved between two pages moves no others.
@@ -88,10 +139,10 @@ _QUEUE = Statement(
         LEFT JOIN listings l ON l.id = coalesce(r.listing_id, written.listing_id)
         LEFT JOIN categories c ON c.id = l.category_id LEFT JOIN users s ON s.id = l.seller_id
         JOIN users about ON about.id = coalesce(r.user_id, l.seller_id)
-        WHERE r.resolved_at IS NULL
+        WHERE r.resolved_at IS NULL AND about.id <> $8
           AND ($3::bigint IS NULL OR r.count < $3 OR (r.count = $3 AND (r.of_listing, r.of_user, r.id) > ($4, $5, $6)))
         ORDER BY r.count DESC, r.of_listing, r.of_user, r.id LIMIT $7""",
-    ("timestamptz", "bigint", "bigint", "bigint", "bigint", "bigint", "integer"),
+    ("timestamptz", "bigint", "bigint", "bigint", "bigint", "bigint", "integer", "bigint"),
 )
 
 
@@ -118,7 +169,11 @@ class ReportRepository:
         return _report(row)
 
     async def create_about(self, subject: Subject, reporter_id: int, reason: ReportReason, text: str | None) -> Report:
-        """Add a report about a person. Raises NoLongerAllowed, or AlreadyReported while the same report is open."""
+        """Add a report about a person.
+
+        Raises NoLongerAllowed, or AlreadyReported: while the same report is open, and after it was resolved until the
+        person writes to the reporter or publishes something.
+        """
         about = (subject.user_id, subject.message_id, subject.reply_id, subject.quote)
         row = await self._database.fetch_one(_CREATE_ABOUT, reporter_id, reason.value, text, *about)
         if row is None:
@@ -132,8 +187,38 @@ class ReportRepository:
         row = await self._database.fetch_one(_RECEIVED, message_id, by)
         return None if row is None else Subject(row[0], message_id=message_id, quote=row[1])
 
-    async def queue(self, after: QueuePosition | None, limit: int) -> list[tuple[QueuedReport, QueuePosition]]:
-        """Returns the open reports, each with its position. The listing with the most reports comes first."""
+    async def messages(self, report_id: int, *, by: int) -> ReportedMessages:
+        """Returns the reported message with those around it, and records that the moderator has looked at them.
+
+        Raises ReportNotFound, also if the report is not about a message; or NoLongerAllowed.
+        """
+        async with self._database.transaction() as transaction:
+            await require(transaction, by, Action.REPORT_READ)
+            row = await transaction.fetch_one(_BY_ID, report_id, by)
+            report = None if row is None else _report(row)
+            if report is None or report.subject is None or report.subject.message_id is None:
+                raise ReportNotFound
+            sides = (report.subject.user_id, report.reporter_id)
+            names = await transaction.fetch_one(_NAMES, *sides)
+            assert names is not None
+            before, since = [
+                [Message(*found) for found in await transaction.fetch(near, *sides, report.subject.message_id)]
+                for near in (_BEFORE, _SINCE)
+            ]
+            earlier, later = around(before, since[1:])
+            # The id of the message would tell a reported admin, who may read the log, who got it.
+            await record(
+                transaction, by, "report_look", "report", report_id, details={"user_id": report.subject.user_id}
+            )
+            return ReportedMessages(report, (names[0], names[1]), [*reversed(earlier), *since[:1], *later])
+
+    async def queue(
+        self, after: QueuePosition | None, limit: int, *, by: int
+    ) -> list[tuple[QueuedReport, QueuePosition]]:
+        """Returns the open reports about others than the user `by`, each with its position.
+
+        The listing with the most reports comes first.
+        """
         if after is None:
             now = await self._database.fetch_one(_NOW)
             assert now is not None
@@ -142,19 +227,19 @@ class ReportRepository:
         else:
             as_of, newest_id = after.as_of, after.newest_id
             seen = (after.count, after.listing_id, after.user_id, after.report_id)
-        rows = await self._database.fetch(_QUEUE, as_of, newest_id, *seen, limit)
+        rows = await self._database.fetch(_QUEUE, as_of, newest_id, *seen, limit, by)
         return [
             (_queued(row), QueuePosition(as_of, newest_id, row[-1], row[1] or 0, row[8] or 0, row[0])) for row in rows
         ]
 
-    async def open_count(self) -> int:
-        """Returns the number of open reports."""
-        row = await self._database.fetch_one(_OPEN)
+    async def open_count(self, *, by: int) -> int:
+        """Returns the number of open reports about others than the user `by`."""
+        row = await self._database.fetch_one(_OPEN, by)
         return int(row[0]) if row else 0
 
-    async def by_id(self, report_id: int) -> Report:
-        """Returns the report. Raises ReportNotFound."""
-        row = await self._database.fetch_one(_BY_ID, report_id)
+    async def by_id(self, report_id: int, *, by: int) -> Report:
+        """Returns the report. Raises ReportNotFound, also if it is about the user `by`."""
+        row = await self._database.fetch_one(_BY_ID, report_id, by)
         if row is None:
             raise ReportNotFound
         return _report(row)
@@ -167,7 +252,7 @@ class ReportRepository:
             if row is not None:
                 await record(transaction, by, "report_resolve", "report", report_id, details=_details(row))
                 return _report(row)
-        return await self.by_id(report_id)
+        return await self.by_id(report_id, by=by)
 
     async def reopen(self, report_id: int, *, by: int) -> Report:
         """Open a report again, unless it is open, and return it.
@@ -177,13 +262,13 @@ class ReportRepository:
         try:
             async with self._database.transaction() as transaction:
                 await require(transaction, by, Action.REPORT_RESOLVE)
-                row = await transaction.fetch_one(_REOPEN, report_id)
+                row = await transaction.fetch_one(_REOPEN, report_id, by)
                 if row is not None:
                     await record(transaction, by, "report_reopen", "report", report_id, details=_details(row))
                     return _report(row)
         except psycopg2.errors.UniqueViolation:
             raise AlreadyReported from None
-        return await self.by_id(report_id)
+        return await self.by_id(report_id, by=by)
 
 
 def _report(row: tuple[Any, ...]) -> Report:

@@ -14,6 +14,10 @@ from shared.repositories.audit import record
 from shared.repositories.listings import JOINED, JSON, lock_category
 from shared.repositories.visibility import IN_TRASH
 
+# People take back what they deleted themselves. Who has left has deleted listings too, and does nothing any more.
+_IS_OWN = "l.trashed_by = l.seller_id AND l.trashed_at > now() - make_interval(days => {days})"
+_UNTIL = "CASE WHEN l.trashed_by = l.seller_id THEN l.trashed_at + make_interval(days => {days}) END"
+
 # Each kind is read by its own index, from where the last page ended; the second kind category by category.
 _FIND = Statement(
     "trash_find",
@@ -32,20 +36,31 @@ _FIND = Statement(
              ORDER BY c.deleted_at DESC, one.id DESC LIMIT $3)
             ORDER BY at DESC, id DESC LIMIT $3
         )
-        SELECT {JSON}, f.at, f.by_id, b.name, f.reason, l.id, c.deleted_at IS NOT NULL
+        SELECT {JSON}, f.at, f.by_id, b.name, f.reason, l.id, c.deleted_at IS NOT NULL, {_UNTIL.format(days="$4")}
         FROM found f JOIN listings l ON l.id = f.id JOIN categories c ON c.id = l.category_id
         JOIN users s ON s.id = l.seller_id LEFT JOIN users b ON b.id = f.by_id
         ORDER BY f.at DESC, l.id DESC""",
-    ("timestamptz", "bigint", "integer"),
+    ("timestamptz", "bigint", "integer", "integer"),
 )
-_IN_TRASH = f"l.id = $1 AND {IN_TRASH}"
+_FIND_OWN = Statement(
+    "trash_find_own",
+    f"""SELECT {JSON}, l.trashed_at, s.id, s.name, l.trashed_reason, l.id, c.deleted_at IS NOT NULL,
+               {_UNTIL.format(days="$4")}
+        FROM {JOINED}
+        WHERE l.seller_id = $5 AND {_IS_OWN.format(days="$4")} AND (l.trashed_at, l.id) < ($1, $2)
+        ORDER BY l.trashed_at DESC, l.id DESC LIMIT $3""",
+    ("timestamptz", "bigint", "integer", "integer", "bigint"),
+)
+_IN_TRASH = f"""l.id = $1 AND {IN_TRASH}
+    AND ($2::bigint IS NULL OR l.seller_id = $2 AND {_IS_OWN.format(days="$3")})"""
+"""`$2` is a person who may only do it to their own listings; null for others."""
 _LOCK = Statement(
     "trash_lock",
     f"""SELECT l.category_id, c.deleted_at IS NOT NULL, s.deleted_at IS NOT NULL FROM {JOINED}
         WHERE {_IN_TRASH} FOR UPDATE OF l FOR SHARE OF s""",
-    ("bigint",),
+    ("bigint", "bigint", "integer"),
 )
-_IS_THERE = Statement("trash_is_there", f"SELECT FROM {JOINED} WHERE {_IN_TRASH}", ("bigint",))
+_IS_THERE = Statement("trash_is_there", f"SELECT FROM {JOINED} WHERE {_IN_TRASH}", ("bigint", "bigint", "integer"))
 _RESTORE = Statement(
     "trash_restore",
     """UPDATE listings SET category_id = $2, trashed_at = NULL, trashed_by = NULL, trashed_reason = NULL
@@ -57,7 +72,7 @@ _DELETE = Statement("trash_delete", "DELETE FROM listings WHERE id = $1 RETURNIN
 
 @dataclass(frozen=True, slots=True)
 class TrashedListing:
-    """A listing in the trash: since when, by whom, and why."""
+    """A listing in the trash: since when, by whom, and why. `until` is when its seller can no longer restore it."""
 
     json: str
     at: datetime
@@ -66,31 +81,41 @@ class TrashedListing:
     reason: str | None
     id: int
     category_is_gone: bool
+    until: datetime | None
 
 
 class TrashRepository:
-    """Every method raises DatabaseUnavailable while Postgres is away."""
+    """Every method raises DatabaseUnavailable while Postgres is away.
 
-    def __init__(self, database: Database | Transaction) -> None:
+    `own_days` says how long people can restore what they deleted. `only_of` is a person who may do it only to their own
+    listings, and None for those who may do it to all.
+    """
+
+    def __init__(self, database: Database | Transaction, *, own_days: int) -> None:
         self._database = database
+        self._own_days = own_days
 
-    async def find(self, *, before: tuple[datetime, int], limit: int) -> list[TrashedListing]:
+    async def find(self, *, before: tuple[datetime, int], limit: int, only_of: int | None) -> list[TrashedListing]:
         """Returns the listings in the trash, latest first; `before` is the time and id of the last one seen."""
-        return [TrashedListing(*row) for row in await self._database.fetch(_FIND, *before, limit)]
+        if only_of is None:
+            rows = await self._database.fetch(_FIND, *before, limit, self._own_days)
+        else:
+            rows = await self._database.fetch(_FIND_OWN, *before, limit, self._own_days, only_of)
+        return [TrashedListing(*row) for row in rows]
 
-    async def require(self, listing_id: int) -> None:
+    async def require(self, listing_id: int, *, only_of: int | None = None) -> None:
         """Check that the listing is in the trash. Raises ListingNotFound if it is not."""
-        if await self._database.fetch_one(_IS_THERE, listing_id) is None:
+        if await self._database.fetch_one(_IS_THERE, listing_id, only_of, self._own_days) is None:
             raise ListingNotFound
 
-    async def restore(self, listing_id: int, category_id: int | None, *, by: int) -> None:
+    async def restore(self, listing_id: int, category_id: int | None, *, by: int, only_of: int | None) -> None:
         """Put a listing back into its category, or into another one. A hidden listing stays hidden.
 
         Raises ListingNotFound, SellerGone, CategoryNeeded, CategoryNotFound, NoLongerAllowed.
         """
         async with self._database.transaction() as transaction:
-            await require(transaction, by, Action.TRASH_RESTORE)
-            row: tuple[Any, ...] | None = await transaction.fetch_one(_LOCK, listing_id)
+            await require(transaction, by, Action.TRASH_RESTORE, owner_id=only_of)
+            row: tuple[Any, ...] | None = await transaction.fetch_one(_LOCK, listing_id, only_of, self._own_days)
             if row is None:
                 raise ListingNotFound
             own_category_id, category_is_gone, seller_is_gone = row
@@ -101,7 +126,8 @@ class TrashRepository:
             if seller_is_gone:
                 raise SellerGone
             await transaction.execute(_RESTORE, listing_id, into)
-            await record(transaction, by, "trash_restore", "listing", listing_id, details={"category_id": into})
+            if only_of is None:
+                await record(transaction, by, "trash_restore", "listing", listing_id, details={"category_id": into})
 
     async def delete(self, listing_id: int, *, by: int) -> None:
         """Delete a listing permanently. The files of its pictures become abandoned.
@@ -110,7 +136,7 @@ class TrashRepository:
         """
         async with self._database.transaction() as transaction:
             await require(transaction, by, Action.TRASH_DELETE)
-            if await transaction.fetch_one(_LOCK, listing_id) is None:
+            if await transaction.fetch_one(_LOCK, listing_id, None, self._own_days) is None:
                 raise ListingNotFound
             row = await transaction.fetch_one(_DELETE, listing_id)
             assert row is not None

@@ -12,6 +12,7 @@ import psycopg2.errors
 from shared.access.policy import Action
 from shared.domain.email_addresses import account_of
 from shared.domain.mails import MailKind, NewLink, Purpose
+from shared.domain.sanctions import BannedAlready, StaffProtected, may_sanction
 from shared.domain.users import (
     Account,
     Ban,
@@ -34,14 +35,16 @@ from shared.repositories.outbox import Outbox, forget_mails
 
 _IS_BANNED = is_banned("u")
 _COLUMNS = f"""u.id, u.email, u.name, u.role, u.created_at, u.banned_at, u.banned_until, u.ban_reason,
-    {_IS_BANNED}, u.confirmed_at IS NOT NULL, u.must_confirm, u.new_email"""
+    {_IS_BANNED}, u.confirmed_at IS NOT NULL, u.must_confirm, u.new_email, u.is_suspended, u.has_warning"""
+_WIDTH = 14
+"""The number of these columns."""
 
 
 _STANDINGS = Statement(
     "user_standings",
     f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL,
                CASE WHEN s.id IS NULL THEN floor(extract(epoch FROM u.tokens_valid_after))::bigint END,
-               u.role <> 'user' AND NOT u.has_second_factor, u.must_confirm
+               u.role <> 'user' AND NOT u.has_second_factor, u.must_confirm, u.has_warning
         FROM unnest($1, $2) AS asked (user_id, session_id)
         JOIN users u ON u.id = asked.user_id AND u.deleted_at IS NULL
         LEFT JOIN sessions s ON s.id = asked.session_id""",
@@ -106,6 +109,17 @@ _CONFIRM = Statement(
         WHERE id = $1 AND deleted_at IS NULL RETURNING {_COLUMNS}""",
     ("bigint", "text", "text"),
 )
+_FORGET_NEW_EMAIL = Statement(
+    "user_forget_new_email",
+    f"UPDATE users AS u SET new_email = NULL WHERE id = $1 RETURNING {_COLUMNS}",
+    ("bigint",),
+)
+_PROVE = Statement(
+    "user_prove",
+    f"""UPDATE users AS u SET confirmed_at = coalesce(confirmed_at, now()), must_confirm = false, new_email = NULL
+        WHERE id = $1 RETURNING {_COLUMNS}""",
+    ("bigint",),
+)
 _FREE = Statement("user_free", "UPDATE users SET must_confirm = false WHERE must_confirm")
 _REVOKE_SESSIONS = Statement(
     "user_revoke_sessions",
@@ -133,15 +147,16 @@ _SET_ROLE = Statement(
 )
 _BAN = Statement(
     "user_ban",
-    f"""UPDATE users AS u SET banned_at = now(), banned_until = $2, ban_reason = $3, banned_by = $4
+    f"""UPDATE users AS u SET banned_at = now(), banned_until = $2, ban_reason = $3, banned_by = $4,
+                             is_suspended = $5
         WHERE id = $1 AND deleted_at IS NULL RETURNING {_COLUMNS}""",
-    ("bigint", "timestamptz", "text", "bigint"),
+    ("bigint", "timestamptz", "text", "bigint", "boolean"),
 )
 _UNBAN = Statement(
     "user_unban",
-    """UPDATE users SET banned_at = NULL, banned_until = NULL, ban_reason = NULL, banned_by = NULL
-       WHERE id = $1 AND deleted_at IS NULL AND banned_at IS NOT NULL""",
-    ("bigint",),
+    """UPDATE users SET banned_at = NULL, banned_until = NULL, ban_reason = NULL, banned_by = NULL, is_suspended = false
+       WHERE id = $1 AND deleted_at IS NULL AND banned_at IS NOT NULL AND (is_suspended OR NOT $2)""",
+    ("bigint", "boolean"),
 )
 _TRASH_LISTINGS = Statement(
     "user_trash_listings",
@@ -153,7 +168,7 @@ _DELETE = Statement(
     "user_delete",
     """UPDATE users SET deleted_at = now(), email = NULL, new_email = NULL, password_hash = NULL, name = '',
               role = 'user',
-              banned_at = NULL, banned_until = NULL, banned_by = NULL, ban_reason = NULL
+              banned_at = NULL, banned_until = NULL, banned_by = NULL, ban_reason = NULL, is_suspended = false
        WHERE id = $1 AND deleted_at IS NULL""",
     ("bigint",),
 )
@@ -184,9 +199,7 @@ class UserRepository:
     async def standings(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Standing]:
         """Returns standings by (user id, session id), with one statement; users who do not exist are absent."""
         rows = await self._database.fetch(_STANDINGS, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
-        return {
-            (row[0], row[1]): Standing(row[2], Role(row[3]), row[4], row[5], row[6], row[7], row[8]) for row in rows
-        }
+        return {(row[0], row[1]): Standing(row[2], Role(row[3]), *row[4:]) for row in rows}
 
     async def create(
         self, email: str, name: str, password_hash: str, *, link: NewLink | None = None, must_confirm: bool = False
@@ -232,7 +245,7 @@ class UserRepository:
         """Returns the account that somebody wants to log in to, by any spelling of its address."""
         name = account_of(email)
         row = await self._database.fetch_one(_BY_EMAIL, name, email.strip())
-        return Account(name, None, None) if row is None else Account(row[13], _user(row), row[12])
+        return Account(name, None, None) if row is None else Account(row[_WIDTH + 1], _user(row), row[_WIDTH])
 
     async def password_hash(self, user_id: int) -> str:
         """Returns the hash of the user's password. Raises UserNotFound."""
@@ -260,8 +273,10 @@ class UserRepository:
         """Change the fields that are not None. Returns the user. A new password ends all tokens except `kept`.
 
         With a link, a mail with it goes to the new address, and another one tells the old address. With `must_confirm`,
-        the new address counts only when the link has been used. `checked_hash` is the hash of the current password that
-        was checked, if it was. Raises EmailTaken, PasswordChanged or UserNotFound.
+        the new address counts only when the link has been used. An address that waits for its link is forgotten with a
+        new password, or with the present address once more: then somebody wants to undo a change, perhaps somebody
+        else's. `checked_hash` is the hash of the current password that was checked, if it was. Raises EmailTaken,
+        PasswordChanged or UserNotFound.
         """
         try:
             async with self._database.transaction() as transaction:
@@ -277,6 +292,9 @@ class UserRepository:
                     await transaction.execute(_SET_EMAIL_ACCOUNT, user_id, account_of(email))
                 if is_other and wanted is not None:
                     user = await self._new_address(transaction, user, before.email, wanted, link, must_confirm)
+                elif before.new_email is not None and (email is not None or password_hash is not None):
+                    user = _found(await transaction.fetch_one(_FORGET_NEW_EMAIL, user_id))
+                    await forget_links(transaction, user_id, Purpose.ADDRESS)
                 if email is not None or password_hash is not None:
                     await forget_links(transaction, user_id, Purpose.PASSWORD_RESET)
                 if password_hash is not None:
@@ -287,17 +305,23 @@ class UserRepository:
             raise EmailTaken from None
 
     async def reset_password(self, link: str, password_hash: str) -> User:
-        """Use a link up, by its hash, and store the new password. Ends all sessions, tokens and other such links.
+        """Use a link up, by its hash, and store the new password. Ends all sessions, tokens and other links.
 
+        The link has shown whose address it is. So the address is confirmed now, and no other one replaces it. If it was
+        not confirmed before, somebody else may have made the account: their second factor and passkeys are removed.
         Raises LinkUsed or UserNotFound.
         """
         async with self._database.transaction() as transaction:
             user_id = await use_link(transaction, link, Purpose.PASSWORD_RESET)
-            row = await transaction.fetch_one(_UPDATE, user_id, None, None, password_hash, None)
-            user = _found(row)
+            before = _found(await transaction.fetch_one(_LOCK, user_id))
+            if not before.is_confirmed:
+                for statement in _DELETE_FACTORS:
+                    await transaction.execute(statement, user_id)
+            _found(await transaction.fetch_one(_UPDATE, user_id, None, None, password_hash, None))
+            user = _found(await transaction.fetch_one(_PROVE, user_id))
             await transaction.execute(_END_TOKENS, user_id)
             await transaction.execute(_REVOKE_SESSIONS, user_id, None, "password changed")
-            await forget_links(transaction, user_id, Purpose.PASSWORD_RESET)
+            await forget_links(transaction, user_id)
             await self._tell_of_password(transaction, user)
             return user
 
@@ -376,7 +400,7 @@ class UserRepository:
         UserNotFound.
         """
         async with self._database.transaction() as transaction:
-            (await _lock(transaction, user_id, by=None)).require_another_admin()
+            (await lock_people(transaction, user_id, by=None)).require_another_admin()
             await _require_password(transaction, user_id, checked_hash)
             if not await transaction.execute(_DELETE, user_id):
                 raise UserNotFound
@@ -393,7 +417,7 @@ class UserRepository:
         Raises UserNotFound, LastAdmin or NoLongerAllowed.
         """
         async with self._database.transaction() as transaction:
-            locked = await _lock(transaction, user_id, by=by, action=Action.ROLE_CHANGE)
+            locked = await lock_people(transaction, user_id, by=by, action=Action.ROLE_CHANGE)
             before = locked.role
             if before is None:
                 raise UserNotFound
@@ -409,21 +433,48 @@ class UserRepository:
     async def ban(self, user_id: int, *, until: datetime | None, reason: str, by: int) -> User:
         """Ban the user, or change the existing ban. Raises UserNotFound, LastAdmin or NoLongerAllowed."""
         async with self._database.transaction() as transaction:
-            locked = await _lock(transaction, user_id, by=by, action=Action.BAN_CHANGE)
+            locked = await lock_people(transaction, user_id, by=by, action=Action.BAN_CHANGE)
             locked.require_another_admin()
-            user = _found(await transaction.fetch_one(_BAN, user_id, until, reason, by))
+            user = _found(await transaction.fetch_one(_BAN, user_id, until, reason, by, False))
             details = {"until": until.isoformat() if until else None}
             await record(transaction, by, "ban", "user", user_id, reason=reason, details=details)
             return user
 
-    async def unban(self, user_id: int, *, by: int) -> None:
-        """End the user's ban, if there is one. Raises UserNotFound or NoLongerAllowed."""
+    async def suspend(self, user_id: int, *, until: datetime, reason: str, by: int) -> User:
+        """Ban the user for a time, or change an existing suspension.
+
+        Raises UserNotFound, StaffProtected, BannedAlready, LastAdmin or NoLongerAllowed.
+        """
         async with self._database.transaction() as transaction:
-            await _lock(transaction, user_id, by=by, action=Action.BAN_CHANGE)
-            if await transaction.execute(_UNBAN, user_id):
-                await record(transaction, by, "unban", "user", user_id)
-            elif await transaction.fetch_one(_PUBLIC, user_id) is None:
+            locked = await lock_people(transaction, user_id, by=by, action=Action.USER_SUSPEND)
+            locked.require_below()
+            locked.require_another_admin()
+            before = _found(await transaction.fetch_one(_BY_ID, user_id))
+            if before.ban is not None and not before.ban.is_suspension:
+                raise BannedAlready
+            user = _found(await transaction.fetch_one(_BAN, user_id, until, reason, by, True))
+            await record(
+                transaction, by, "suspend", "user", user_id, reason=reason, details={"until": until.isoformat()}
+            )
+            return user
+
+    async def unban(self, user_id: int, *, by: int) -> bool:
+        """End the user's ban or suspension. Returns whether there was one. Raises UserNotFound or NoLongerAllowed."""
+        return await self._unban(user_id, by, Action.BAN_CHANGE, "unban", is_suspension=False)
+
+    async def end_suspension(self, user_id: int, *, by: int) -> bool:
+        """End the user's suspension, and no ban. Returns whether there was one. Raises as `unban` does."""
+        return await self._unban(user_id, by, Action.USER_SUSPEND, "unsuspend", is_suspension=True)
+
+    async def _unban(self, user_id: int, by: int, action: Action, name: str, *, is_suspension: bool) -> bool:
+        async with self._database.transaction() as transaction:
+            await lock_people(transaction, user_id, by=by, action=action)
+            if await transaction.execute(_UNBAN, user_id, is_suspension):
+                await record(transaction, by, name, "user", user_id)
+                return True
+            if await transaction.fetch_one(_PUBLIC, user_id) is None:
                 raise UserNotFound
+            return False
 
     async def find(
         self, *, text: str | None, role: Role | None, banned: bool | None, before_id: int | None, limit: int
@@ -469,21 +520,32 @@ async def _require_password(transaction: Transaction, user_id: int, checked_hash
 
 
 @dataclass(frozen=True, slots=True)
-class _Locked:
+class Locked:
     """A user whose row is locked, together with the rows of all admins."""
 
     role: Role | None
     """None if the user does not exist."""
     is_last_admin: bool
     """True if the user is an admin, and there is no other admin who is not banned."""
+    by_role: Role | None = None
+    """The role of the actor; None without one."""
 
     def require_another_admin(self) -> None:
         """Raises LastAdmin if the user is the last one."""
         if self.is_last_admin:
             raise LastAdmin
 
+    def require_below(self) -> None:
+        """Raises UserNotFound, or StaffProtected if the actor may not warn or suspend the user."""
+        if self.role is None:
+            raise UserNotFound
+        if self.by_role is not None and not may_sanction(self.by_role, self.role):
+            raise StaffProtected
 
-async def _lock(transaction: Transaction, user_id: int, *, by: int | None, action: Action | None = None) -> _Locked:
+
+async def lock_people(
+    transaction: Transaction, user_id: int, *, by: int | None, action: Action | None = None
+) -> Locked:
     """Lock the user, the actor `by` and all admins, so that two admins cannot demote or ban each other at once.
 
     Raises NoLongerAllowed if the actor may not do the action now.
@@ -498,7 +560,8 @@ async def _lock(transaction: Transaction, user_id: int, *, by: int | None, actio
     others = [
         one for one, (kind, is_banned) in users.items() if kind is Role.ADMIN and not is_banned and one != user_id
     ]
-    return _Locked(role, role is Role.ADMIN and not others)
+    by_role = users[by][0] if by in users else None
+    return Locked(role, role is Role.ADMIN and not others, by_role)
 
 
 def _like_escaped(text: str) -> str:
@@ -512,8 +575,8 @@ def _found(row: tuple[Any, ...] | None) -> User:
 
 
 def _user(row: tuple[Any, ...]) -> User:
-    ban = Ban(row[5], row[6], row[7] or "") if row[8] else None
-    return User(row[0], row[1], row[2], Role(row[3]), row[4], ban, row[9], row[10], row[11])
+    ban = Ban(row[5], row[6], row[7] or "", row[12]) if row[8] else None
+    return User(row[0], row[1], row[2], Role(row[3]), row[4], ban, row[9], row[10], row[11], row[13])
 
 
 def public_user(row: tuple[Any, ...]) -> PublicUser:

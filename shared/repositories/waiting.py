@@ -99,8 +99,8 @@ _SENDER_WRITES = f"""EXISTS (SELECT FROM users o WHERE o.id = t.other_id AND o.d
         AND NOT {is_banned("o")}) AND NOT {is_blocked("t.user_id", "t.other_id")}"""
 _WAITS = f"""(u.deleted_at IS NULL AND NOT {is_banned("u")}
     AND CASE WHEN t.way = 'push' THEN EXISTS (SELECT FROM push_subscriptions p WHERE p.user_id = t.user_id)
-        -- One mail for a conversation, until it is looked at.
-        ELSE {_WANTS_MAIL.format(user="t.user_id")}
+        -- One mail for a conversation, until it is looked at. An address that is not confirmed may be somebody else's.
+        ELSE {_WANTS_MAIL.format(user="t.user_id")} AND NOT u.must_confirm
             AND NOT EXISTS (SELECT FROM messages m WHERE m.id = t.told_id AND m.read_at IS NULL) END
     AND CASE WHEN t.other_id = {ALERTS} THEN EXISTS (
             SELECT FROM alerts a WHERE a.user_id = t.user_id AND a.id > t.told_id AND a.seen_at IS NULL
@@ -203,7 +203,8 @@ _MAIL = Statement(
         SELECT u.id, '{MailKind.MESSAGE.value}', u.email, jsonb_build_object(
             'name', u.name, 'sender', o.name, 'other_id', o.id, 'title', about.title, 'count', n.count,
             'text', CASE WHEN c.choice = '{Choice.WITH_TEXT.value}' THEN m.text END)
-        FROM row t JOIN users u ON u.id = t.user_id AND u.deleted_at IS NULL JOIN users o ON o.id = t.other_id
+        FROM row t JOIN users u ON u.id = t.user_id AND u.deleted_at IS NULL AND NOT u.must_confirm
+        JOIN users o ON o.id = t.other_id
         LEFT JOIN mail_choices c ON c.user_id = u.id AND c.kind = '{MailKind.MESSAGE.value}'
         CROSS JOIN LATERAL ({_NEWEST}) AS m CROSS JOIN LATERAL ({_COUNT}) AS n {_ABOUT}
         WHERE {_SENDER_WRITES} AND coalesce(c.choice, '{_USUAL_CHOICE}') <> '{Choice.NEVER.value}'""",

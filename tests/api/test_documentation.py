@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import io
+import os
 import re
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from aiohttp import FormData
 from api.routes import ROUTES
 from shared.access.push_key import new_push_key
 from shared.access.tokens import Tokens
+from shared.domain.uploads import PARTIAL
 from shared.domain.users import Role
 from shared.settings import Settings
 from tests.api.conftest import Api, MakeApi, Person
@@ -96,7 +98,7 @@ async def test_every_write_documents_429_with_retry_after(api: Api) -> None:
                 assert operation["responses"]["429"]["headers"]["Retry-After"]["required"]
 
 
-TOKENS = ("accounts_refresh", "accounts_leave", "recovery_reset", "addresses_confirm")
+TOKENS = ("accounts_refresh", "accounts_leave", "recovery_reset", "addresses_confirm", "sanctions_object")
 SECOND_FACTOR_CODES = ("second_factor_confirm", "second_factor_remove", "second_factor_new_codes")
 
 PASSKEYS = ("passkeys_add", "passkeys_login", "passkeys_remove")
@@ -127,6 +129,11 @@ async def test_the_examples_work(make_api: MakeApi, rows: Rows) -> None:
     for _ in range(2):
         form = FormData({"picture": io.BytesIO(PIXEL)})
         await api.call("POST", f"/api/listings/{listing_id}/pictures", 201, who=admin, data=form)
+    # An objection has to be there before somebody decides about it.
+    warned = await api.call("POST", f"/api/users/{other.id}/warnings", 201, who=admin, json={"reason": "x"})
+    await rows.execute("UPDATE sanctions SET objection = 'No', objected_at = now()")
+    ids["sanctions_decide"] = warned["id"]
+    ids |= dict.fromkeys(("sanctions_suspend", "sanctions_warn", "notes_add_about_user"), other.id)
     # These need a token, a password, a code or a passkey, which an example cannot know.
     for name in (*TOKENS, *SECOND_FACTOR_CODES, *PASSKEYS):
         del bodies[name]
@@ -178,6 +185,9 @@ async def test_generated_requests_get_only_documented_answers(
         token = Tokens(settings.jwt_secrets, 3600).issue(10, Role.ADMIN, None)
         headers = ["-H", f"Authorization: Bearer {token}"]
     node = await processes.api(RATE_LIMITS="off", LOG_LEVEL="WARNING")
+    (tmp_path / "media_types.py").write_text(
+        f'import schemathesis\nschemathesis.serializer.alias("{PARTIAL}", "application/octet-stream")\n'
+    )
     run = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("schemathesis")),
         "run",
@@ -189,6 +199,7 @@ async def test_generated_requests_get_only_documented_answers(
         *("--checks", ",".join(CHECKS), "--continue-on-failure", "--no-shrink", "--no-color", "--warnings", "off"),
         *("--generation-deterministic", "--suppress-health-check", "all"),
         cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "SCHEMATHESIS_HOOKS": "media_types"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -214,5 +225,8 @@ async def _insert_rows(rows: Rows) -> None:
     for number in range(6):
         listing_id = await rows.listing(10, category_id, **({"trashed_at": "now()"} if number > 3 else {}))
         await rows.execute("INSERT INTO replies (listing_id, author_id, text) VALUES (%s, 10, 'Hi')", listing_id)
+        await rows.execute(
+            "INSERT INTO uploads (user_id, listing_id, length, expires_at) VALUES (10, %s, 9, 'tomorrow')", listing_id
+        )
         await rows.execute("INSERT INTO reports (listing_id, reporter_id, reason) VALUES (%s, 9, 'spam')", listing_id)
     await rows.execute("INSERT INTO messages (from_id, to_id, text) VALUES (10, 1, 'Hi'), (1, 10, 'Hello')")

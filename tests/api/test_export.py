@@ -21,7 +21,13 @@ REFERENCES = """SELECT k.table_name, k.column_name
     JOIN information_schema.constraint_column_usage u
       ON (u.constraint_schema, u.constraint_name) = (r.unique_constraint_schema, r.unique_constraint_name)
     WHERE u.table_name = 'users' AND r.constraint_schema = current_schema()"""
-WITHOUT_KEY = {("users", "id"), ("messages", "from_id"), ("messages", "to_id"), ("audit", "target_id")}
+WITHOUT_KEY = {
+    ("users", "id"),
+    ("messages", "from_id"),
+    ("messages", "to_id"),
+    ("audit", "target_id"),
+    ("sanctions", "user_id"),
+}
 """Columns with a user's id that are no foreign keys."""
 
 
@@ -115,6 +121,7 @@ async def person_with_everything(api: Api, rows: Rows) -> tuple[Person, Person]:
             theirs,
             f"Of {one.id}",
         )
+        await call("POST", f"/api/users/{other.id}/notes", 201, who=one, json={"text": f"Noted about {other.id}"})
         await rows.execute(
             """INSERT INTO audit (actor_id, action, target_type, target_id, reason)
                VALUES (%s, 'ban', 'user', %s, %s)""",

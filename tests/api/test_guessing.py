@@ -9,6 +9,7 @@ import pytest
 
 from tests.api.attempts import ANY_PROXY, guesses, log_in, refused, registration
 from tests.api.conftest import PASSWORD, MakeApi
+from tests.api.trips import counted_trips
 
 
 async def test_wrong_current_passwords_of_one_token_are_limited(make_api: MakeApi) -> None:
@@ -21,6 +22,22 @@ async def test_wrong_current_passwords_of_one_token_are_limited(make_api: MakeAp
     await refused(api, "DELETE", "/api/me", headers=someone.headers, json=right)
     # A user who knows the password can still log in.
     await api.login(someone)
+
+
+async def test_a_wrong_password_costs_the_same_statements_whether_or_not_there_is_such_an_account(
+    make_api: MakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`python -m tests.bench.timing` compares the times."""
+    api = await make_api(rate_limits=False, mail_seconds=1_000_000.0)
+    someone = await api.register()
+    costs = []
+    for email in (someone.email, "nobody@example.com", "no address at all", someone.email):
+        with counted_trips(monkeypatch) as trips:
+            assert await log_in(api, email, "wrong horse") == 401
+        costs.append([trip.partition("(")[0] for trip in trips])
+    # The first request prepares the statement.
+    assert costs[1] == costs[2] == costs[3]
+    assert len(costs[1]) == 1
 
 
 async def test_guesses_at_one_account_are_limited_by_network_and_over_all_networks(make_api: MakeApi) -> None:

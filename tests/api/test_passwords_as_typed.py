@@ -11,7 +11,7 @@ import pytest
 from api import passwords
 from api.passwords import Passwords, hash_now
 from shared.settings import Settings
-from tests.api.conftest import PASSWORD, Api
+from tests.api.conftest import PASSWORD, Api, MakeApi, person
 from tests.api.rows import Rows
 
 TYPED = "gr\u00fc\u00dfe aus k\u00f6ln 7"
@@ -61,10 +61,57 @@ async def test_a_password_stored_before_works_as_typed_and_is_then_stored_anew(
         await api.call("POST", "/api/login", 200, json=body(again))
 
 
-async def test_a_new_password_with_a_control_character_is_refused(api: Api) -> None:
-    for password in ("tab\tin a password", "line\nin a password", "\x1bescape in it", "\x85next line 77"):
+CONTROLS = (
+    *("tab\tin a password", "line\nin a password", "\x1bescape in it", "\x85next line 77"),
+    *("separated\u2028lines", "separated\u2029paragraphs"),
+)
+INVISIBLE = (
+    *("zero\u200bwidth space", "soft\u00adhyphen in it", "turned\u202eround again"),
+    *("a hangul\u3164filler", "tagged\U000e0061 password", "grapheme\u034fjoiner in it"),
+)
+# Not assigned by Unicode, which may make something of it one day; never to be assigned; of private use.
+NOT_DEFINED = (
+    *("not assigned \u0378 yet", "not assigned \U000530ff yet"),
+    *("never a character \uffff", "never a character \U0010fffe", "a private one \ue000", "another \U00100000 one"),
+)
+REFUSED = (
+    *(("Contains control characters.", one) for one in CONTROLS),
+    *(("Contains invisible characters.", one) for one in INVISIBLE),
+    *(("Contains characters that are not defined.", one) for one in NOT_DEFINED),
+)
+
+
+async def test_a_new_password_with_characters_that_nobody_can_type_again_is_refused_wherever_it_is_set(
+    make_api: MakeApi, rows: Rows
+) -> None:
+    api = await make_api(rate_limits=False, mail_seconds=1_000_000.0)
+    ann = person(await api.call("POST", "/api/register", 201, json=registration(PASSWORD)))
+    for reason, password in REFUSED:
         problem = await api.call("POST", "/api/register", 422, json=registration(password))
-        assert problem["errors"] == {"password": ["Contains control characters."]}
+        assert problem["errors"] == {"password": [reason]}
+        rated = await api.call("POST", "/api/password/strength", 200, json={"password": password})
+        assert (rated["strength"], rated["reason"]) == ("refused", reason)
+        change = {"password": password, "current_password": PASSWORD}
+        assert (await api.call("PATCH", "/api/me", 422, who=ann, json=change))["errors"] == {"password": [reason]}
+        reset = {"token": "any", "password": password}
+        problem = await api.call("POST", "/api/password/reset", 422, json=reset)
+        assert problem["errors"] == {"password": [reason]}
+        # Who has such a password from before goes on with it.
+        await rows.execute("UPDATE users SET password_hash = %s", hash_now(password))
+        await api.call("POST", "/api/login", 200, json=body(password))
+        back = {"password": PASSWORD, "current_password": password}
+        await api.call("PATCH", "/api/me", 200, who=ann, json=back)
+
+
+async def test_a_new_password_may_have_the_joiners_that_keyboards_type(api: Api, rows: Rows) -> None:
+    for password in (
+        "\u2764\ufe0f my red car",
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467 in a van",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \u06cc\u06a9",
+    ):
+        await api.call("POST", "/api/register", 201, json=registration(password))
+        await api.call("POST", "/api/login", 200, json=body(password))
+        await rows.execute("UPDATE users SET email = id || '@example.com'")
 
 
 async def test_the_length_of_a_password_counts_as_it_is_kept(api: Api) -> None:

@@ -169,15 +169,51 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("PUT", "/api/listings/{id=hidden}/hidden", {}, MODERATORS),
         ("PUT", "/api/listings/{id=trashed}/hidden", {}, MODERATORS.replace("200", "404")),
         ("DELETE", "/api/listings/{id=hidden}/hidden", None, MODERATORS.replace("200", "204")),
-        ("GET", "/api/trash", None, MODERATORS),
-        ("POST", "/api/trash/{id=trashed}/restore", {}, MODERATORS),
-        ("POST", "/api/trash/{id=public}/restore", {}, MODERATORS.replace("200", "404")),
+        ("GET", "/api/trash", None, USERS),
+        ("GET", "/api/trash?own=true", None, USERS),
+        ("POST", "/api/trash/{id=trashed}/restore", {}, "401 404 404 404 404 403 200 200"),
+        ("POST", "/api/trash/{id=trashed_by_owner}/restore", {}, "401 404 200 404 404 403 200 200"),
+        ("POST", "/api/trash/{id=trashed_long_ago}/restore", {}, "401 404 404 404 404 403 200 200"),
+        ("POST", "/api/trash/{id=public}/restore", {}, USERS.replace("200", "404")),
         ("DELETE", "/api/trash/{id=trashed}", None, ADMINS.replace("200", "204")),
         ("DELETE", "/api/trash/{id=public}", None, ADMINS.replace("200", "404")),
         ("GET", "/api/reports", None, MODERATORS),
         ("PUT", "/api/reports/{id=report}/resolved", None, MODERATORS),
         ("DELETE", "/api/reports/{id=report}/resolved", None, MODERATORS),
+        ("GET", "/api/reports/{id=message_report}/messages", None, MODERATORS),
+        ("GET", "/api/reports/{id=report}/messages", None, MODERATORS.replace("200", "404")),
         ("GET", "/api/audit", None, ADMINS),
+    ],
+    "sanctions": [
+        ("GET", "/api/users/{id=somebody}/sanctions", None, MODERATORS),
+        ("POST", "/api/users/{id=somebody}/warnings", {"reason": "spam"}, MODERATORS.replace("200", "201")),
+        ("PUT", "/api/users/{id=somebody}/suspension", {"reason": "spam", "days": 7}, MODERATORS),
+        # Only admins sanction staff.
+        ("POST", "/api/users/{id=staff}/warnings", {"reason": "spam"}, ADMINS.replace("200", "201")),
+        ("PUT", "/api/users/{id=staff}/suspension", {"reason": "spam", "days": 7}, ADMINS),
+        ("DELETE", "/api/users/{id=somebody}/suspension", None, MODERATORS.replace("200", "204")),
+        ("GET", "/api/me/sanctions", None, USERS),
+        ("GET", "/api/me/warnings", None, USERS),
+        ("PUT", "/api/me/warnings/{id=warning}/read", None, OWNS.replace("200", "204")),
+        # Whoever has the token of a sanction may object, without being let in.
+        ("POST", "/api/objections", {"token": "x.x", "text": "No"}, "410 " * 8),
+        ("GET", "/api/objections", None, MODERATORS),
+        ("PUT", "/api/objections/{id=objection}/decision", {"outcome": "kept", "answer": "No"}, MODERATORS),
+        ("PUT", "/api/objections/{id=objection_to_ban}/decision", {"outcome": "kept", "answer": "No"}, ADMINS),
+        (
+            "PUT",
+            "/api/objections/{id=warning}/decision",
+            {"outcome": "kept", "answer": "No"},
+            MODERATORS.replace("200", "404"),
+        ),
+        ("GET", "/api/users/{id=somebody}/notes", None, MODERATORS),
+        ("POST", "/api/users/{id=somebody}/notes", {"text": "Hm"}, MODERATORS.replace("200", "201")),
+        ("GET", "/api/listings/{id=public}/notes", None, MODERATORS),
+        ("GET", "/api/listings/{id=hidden}/notes", None, MODERATORS),
+        ("GET", "/api/listings/{id=trashed}/notes", None, MODERATORS.replace("200", "404")),
+        ("POST", "/api/listings/{id=hidden}/notes", {"text": "Hm"}, MODERATORS.replace("200", "201")),
+        # Moderators delete their own notes, and this is the owner's.
+        ("DELETE", "/api/notes/{id=note}", None, ADMINS.replace("200", "204")),
     ],
     "replies and reports": [
         ("GET", "/api/listings/{id=public}/replies", None, READ),
@@ -224,6 +260,14 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
     "pictures": [
         ("POST", "/api/listings/{id=public}/pictures", PICTURE, "401 403 201 403 403 403 403 201"),
         ("POST", "/api/listings/{id=hidden}/pictures", PICTURE, "401 404 201 404 404 403 403 201"),
+        # The headers are missing: whoever may begin an upload gets 400.
+        ("POST", "/api/listings/{id=public}/uploads", None, "401 403 400 403 403 403 403 400"),
+        ("POST", "/api/listings/{id=hidden}/uploads", None, "401 404 400 404 404 403 403 400"),
+        ("POST", "/api/listings/{id=trashed}/uploads", None, "401 404 404 404 404 403 404 404"),
+        ("GET", "/api/uploads/{id=upload}", None, OWNS),
+        ("PATCH", "/api/uploads/{id=upload}", {}, OWNS.replace("200", "415")),
+        ("DELETE", "/api/uploads/{id=upload}", None, OWNS.replace("200", "204")),
+        ("GET", "/api/uploads/{id=upload_to_trashed}", None, NOBODY.replace("404", "401", 1)),
         (
             "DELETE",
             "/api/listings/{id=its_listing}/pictures/{picture_id=picture}",
@@ -345,6 +389,10 @@ class World:
                 return await rows.listing(owner.id, hidden_at="now() - interval '2 s'", hidden_until="now()")
             case "ended":
                 return await rows.listing(owner.id, expires_at="now()")
+            case "trashed_by_owner":
+                return await rows.listing(owner.id, trashed_at="now()", trashed_by=owner.id)
+            case "trashed_long_ago":
+                return await rows.listing(owner.id, trashed_at="now() - interval '31 days'", trashed_by=owner.id)
             case "trashed":
                 return await rows.listing(owner.id, trashed_at="now()")
             case "old":
@@ -370,6 +418,11 @@ class World:
                     report = {"user_id": sender_id, "message_id": message_id, "reporter_id": owner.id, "reason": "spam"}
                     await self._insert("reports", **report)
                 return await self._message_picture(sender_id, message_id, is_of_deleted=kind.startswith("kept"))
+            case "message_report":
+                sent = await self.make("message_of_owner", owner)
+                [[reporter_id]] = await rows.fetch("SELECT to_id FROM messages WHERE id = %s", sent)
+                about = {"user_id": owner.id, "message_id": sent, "quote": "Pay first."}
+                return await self._insert("reports", reporter_id=reporter_id, reason="spam", **about)
             case "passkey":
                 key = {"credential_id": secrets.token_urlsafe(9), "public_key": "k", "sign_count": 0, "name": "Phone"}
                 return await self._insert("passkeys", user_id=owner.id, **key)
@@ -377,12 +430,25 @@ class World:
                 columns = {"id": secrets.token_urlsafe(9), "user_id": owner.id, "expires_at": "tomorrow"}
                 await self._insert("sessions", **columns)
                 return columns["id"]
+            case "staff":
+                return (await self.people())["moderator"].id
+            case "warning":
+                return await self._insert("sanctions", kind="warning", user_id=owner.id, reason="spam")
+            case "objection" | "objection_to_ban":
+                columns = {"user_id": owner.id, "objection": "No", "objected_at": "now"}
+                return await self._insert("sanctions", kind="ban" if "ban" in kind else "warning", **columns)
+            case "note":
+                return await self._insert("notes", user_id=owner.id, author_id=owner.id, text="Hm")
             case "search":
                 columns = {"user_id": owner.id, "name": "Mine", "query": "{}", "words_at": "now"}
                 return await self._insert("saved_searches", **columns)
             case "report":
                 listing_id = await self.make("public", owner)
                 return await self._insert("reports", listing_id=listing_id, reporter_id=owner.id, reason="spam")
+            case "upload" | "upload_to_trashed":
+                listing_id = await self.make("trashed" if kind.endswith("trashed") else "public", owner)
+                until = {"expires_at": "tomorrow"}
+                return await self._insert("uploads", user_id=owner.id, listing_id=listing_id, length=9, **until)
             case "picture" | "private_picture" | "hidden_picture" | "ended_picture" | "trashed_picture":
                 listing_id = await self.make({"picture": "public"}.get(kind, kind.partition("_")[0]), owner)
                 return await self._picture(listing_id)

@@ -16,6 +16,7 @@ from shared.domain import email_addresses, messages, repeats, users
 from shared.domain.listings import RenewedRecently
 from shared.domain.pictures import MAX_PICTURES, NotItsPictures
 from shared.domain.text import in_words
+from shared.domain.uploads import MismatchingOffset
 
 # The handler of messages names the wrong fields of an InvalidMessage itself, and a schema those with an InvalidAddress.
 # A repeat is answered as it was before. The other two are only base classes.
@@ -31,6 +32,7 @@ GIVEN: dict[type[Exception], tuple[object, ...]] = {
     **dict.fromkeys(errors.PictureRefused.__subclasses__(), ("a reason",)),
     RenewedRecently: (datetime.now(UTC), 60),
     NotItsPictures: ([1],),
+    MismatchingOffset: (3,),
 }
 """What the failures are made with that need something."""
 

@@ -29,7 +29,10 @@ MESSAGE = "/api/messages"
 REPLY = "/api/listings/1/replies"
 REPORTS = ("/api/listings/2/reports", "/api/users/2/reports", "/api/messages/1/reports", "/api/replies/1/reports")
 SEARCH = "/api/searches"
+WARNING = "/api/users/2/warnings"
+NOTES = ("/api/users/2/notes", "/api/listings/2/notes")
 PICTURE = "/api/listings/1/pictures"
+UPLOAD = "/api/listings/1/uploads"
 MESSAGE_PICTURE = "/api/messages/pictures"
 PICTURES = (PICTURE, MESSAGE_PICTURE)
 
@@ -39,6 +42,8 @@ BODIES: dict[str, Callable[[int], Any]] = {
     MESSAGE: lambda number: {"to": 2, "message": f"Hello {number}"},
     REPLY: lambda number: {"text": f"Is it there? {number}"},
     **dict.fromkeys(REPORTS, lambda number: {"reason": "other", "text": f"Gone {number}"}),
+    WARNING: lambda number: {"reason": f"Spam {number}"},
+    **dict.fromkeys(NOTES, lambda number: {"text": f"Two accounts {number}"}),
     SEARCH: lambda number: {"name": f"Mine {number}", "query": {"q": "camry"}},
 }
 TABLES = {
@@ -47,11 +52,15 @@ TABLES = {
     MESSAGE: "messages",
     REPLY: "replies",
     **dict.fromkeys(REPORTS, "reports"),
+    WARNING: "sanctions",
+    **dict.fromkeys(NOTES, "notes"),
     SEARCH: "saved_searches",
     PICTURE: "pictures",
     MESSAGE_PICTURE: "message_pictures",
+    UPLOAD: "uploads",
 }
 JSON_PATHS = list(BODIES)
+PATHS = [*JSON_PATHS, *PICTURES, UPLOAD]
 
 
 async def seller_of(api: Api, rows: Rows) -> Person:
@@ -76,14 +85,21 @@ async def ann(api: Api, rows: Rows, request: pytest.FixtureRequest) -> Person:
     return ann
 
 
-async def post(api: Api, who: Person, path: str, status: int, key: str = KEY, number: int = 1) -> tuple[bytes, Any]:
-    """Returns the answer's bytes and headers."""
-    headers = {**who.headers, "Idempotency-Key": key}
+def headers_to(path: str, number: int = 1) -> dict[str, str]:
+    return {"Upload-Length": str(number + 1), "Upload-Complete": "?0"} if path == UPLOAD else {}
+
+
+def sent_to(path: str, number: int = 1) -> dict[str, Any]:
     if path in PICTURES:
         # A new form each time: its boundary differs.
-        sent: dict[str, Any] = {"data": FormData({"picture": io.BytesIO(PIXEL + b"\x00" * number)})}
-    else:
-        sent = {"json": BODIES[path](number)}
+        return {"data": FormData({"picture": io.BytesIO(PIXEL + b"\x00" * number)})}
+    return {"json": BODIES[path](number)} if path in BODIES else {}
+
+
+async def post(api: Api, who: Person, path: str, status: int, key: str = KEY, number: int = 1) -> tuple[bytes, Any]:
+    """Returns the answer's bytes and headers."""
+    headers = {**who.headers, "Idempotency-Key": key, **headers_to(path, number)}
+    sent = sent_to(path, number)
     async with api.client.post(path, headers=headers, **sent) as response:
         data = await response.read()
         assert response.status == status, data
@@ -99,13 +115,16 @@ def test_everything_that_is_made_under_the_api_by_a_user_is_repeatable() -> None
     tried = {re.sub("[12]", "{id}", path) for path in TABLES}
     making = {route.path for route in ROUTES if route.method == "POST" and route.status == 201}
     # A seed and recovery codes are secrets: no copy of these answers is kept, and a lost one is asked for anew. A
-    # passkey answers a challenge, which counts once.
-    others = {"/api/me/second-factor", "/api/me/second-factor/recovery-codes", "/api/me/passkeys", "/api/register"}
+    # passkey answers a challenge, which counts once, and so does an objection.
+    others = {
+        *("/api/me/second-factor", "/api/me/second-factor/recovery-codes"),
+        *("/api/me/passkeys", "/api/register", "/api/objections"),
+    }
     assert making == {*tried, *others}
     assert {route.path for route in ROUTES if route.is_repeatable} == tried
 
 
-@pytest.mark.parametrize("path", [*JSON_PATHS, *PICTURES])
+@pytest.mark.parametrize("path", PATHS)
 async def test_a_repeated_request_makes_one_thing_and_gets_the_same_bytes(
     api: Api, ann: Person, rows: Rows, path: str
 ) -> None:
@@ -119,7 +138,7 @@ async def test_a_repeated_request_makes_one_thing_and_gets_the_same_bytes(
     assert await count(rows, path) == before + 1
 
 
-@pytest.mark.parametrize("path", [*JSON_PATHS, *PICTURES])
+@pytest.mark.parametrize("path", PATHS)
 async def test_the_same_key_with_other_content_is_422_and_makes_nothing(
     api: Api, ann: Person, rows: Rows, path: str
 ) -> None:
@@ -136,7 +155,7 @@ async def test_the_same_key_on_another_path_or_with_another_query_is_422(api: Ap
     await api.call("POST", f"{REPLY}?x=1", 422, who=ann, json=BODIES[REPLY](1), headers={"Idempotency-Key": KEY})
 
 
-@pytest.mark.parametrize("path", [*JSON_PATHS, *PICTURES])
+@pytest.mark.parametrize("path", PATHS)
 async def test_of_many_requests_at_once_one_makes_it_and_the_others_repeat_it_or_are_told_to(
     api: Api, ann: Person, rows: Rows, path: str
 ) -> None:
@@ -144,9 +163,8 @@ async def test_of_many_requests_at_once_one_makes_it_and_the_others_repeat_it_or
     seen = set()
 
     async def one() -> None:
-        headers = {**ann.headers, "Idempotency-Key": KEY}
-        sent = {"json": BODIES[path](1)} if path not in PICTURES else {"data": FormData({"picture": io.BytesIO(PIXEL)})}
-        async with api.client.post(path, headers=headers, **sent) as response:
+        headers = {**ann.headers, "Idempotency-Key": KEY, **headers_to(path)}
+        async with api.client.post(path, headers=headers, **sent_to(path)) as response:
             data = await response.read()
             if response.status == 429 and path in PICTURES:
                 return

@@ -188,6 +188,8 @@ async def test_people_messages_and_replies_can_be_reported_and_moderators_see_wh
         assert (opened["resolved_at"], opened["resolved_by"]) == (None, None)
     first = f"/api/reports/{about_message['id']}/resolved"
     await api.call("PUT", first, 200, who=moderator)
+    await report(ann, f"messages/{message['id']}", 409)
+    await api.call("POST", "/api/messages", 201, who=eve, json=sent)
     await report(ann, f"messages/{message['id']}")
     assert (await api.call("DELETE", first, 409, who=moderator))["type"] == "/problems/already-reported"
     log = await rows.fetch("SELECT action, details::text FROM audit ORDER BY id")

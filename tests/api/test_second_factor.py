@@ -199,7 +199,7 @@ async def test_the_staff_has_its_rights_only_with_a_second_factor_if_the_site_wa
     user, admin = await api.register(), await api.register(role=Role.ADMIN)
     assert not (await api.call("GET", PATH, 200, who=user))["required"]
     assert (await api.call("GET", PATH, 200, who=admin))["required"]
-    for path in ("/api/audit", "/api/users", "/api/reports", "/api/trash"):
+    for path in ("/api/audit", "/api/users", "/api/reports", "/api/objections"):
         problem = await api.call("GET", path, 403, who=admin)
         assert problem["type"] == "/problems/second-factor-required"
         assert (await api.call("GET", path, 403, who=user))["type"] == "/problems/forbidden"

@@ -11,6 +11,8 @@ import pytest
 
 from shared.domain.users import Role
 from shared.events.control import CONTROL, DISCONNECT, ROLE_CHANGED, SELLER_CHANGED
+from shared.events.sanctions import SANCTION
+from shared.events.topics import private_chat
 from shared.postgres import Database, Statement
 from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Api, Broadcasts
@@ -121,7 +123,9 @@ async def test_a_ban_locks_a_user_out_at_once(api: Api, broadcasts: Broadcasts, 
     path = f"/api/users/{other.id}/ban"
     banned = await api.call("PUT", path, 200, who=admin, json={"reason": "sells lemons"})
     assert banned["ban"]["reason"] == "sells lemons"
-    assert broadcasts.seen == [
+    topic, event, told = broadcasts.seen[0]
+    assert (topic, event, told["kind"], told["reason"]) == (private_chat(other.id), SANCTION, "ban", "sells lemons")
+    assert broadcasts.seen[1:] == [
         (CONTROL, DISCONNECT, {"user_id": other.id, "session_id": None}),
         (CONTROL, SELLER_CHANGED, {"user_id": other.id}),
     ]

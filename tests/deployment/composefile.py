@@ -86,9 +86,19 @@ def read(path: Path) -> dict[str, Any]:
         _only(network, {"internal", "enable_ipv6", "ipam"}, f"networks.{name}")
     for name, secret in compose["secrets"].items():
         _only(secret, {"file"}, f"secrets.{name}")
-    for name, volume in compose["volumes"].items():
+    for name, volume in compose.get("volumes", {}).items():
         _only(volume, set(), f"volumes.{name}")
     return compose
+
+
+def merged(base: Any, further: Any) -> Any:
+    """What the engine makes of two files: it merges mappings, and adds the entries of lists such as `secrets`."""
+    if isinstance(base, dict) and isinstance(further, dict):
+        both = {key: merged(base[key], further[key]) for key in base.keys() & further.keys()}
+        return {**base, **further, **both}
+    if isinstance(base, list) and isinstance(further, list):
+        return [*base, *(one for one in further if one not in base)]
+    return further
 
 
 def interpolated(text: str, given: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,21 @@ from typing import Any
 import pytest
 import yaml
 
+from shared.access.push_key import new_push_key
 from shared.settings import InvalidSettings, Settings
-from tests.deployment.composefile import NotKnown, environment, read
+from tests.deployment.composefile import NotKnown, environment, merged, read
 from tests.support.secret import JWT_SECRET
 
 CHECKOUT = Path(__file__).parents[2]
 COMPOSE = read(CHECKOUT / "compose.yaml")
 SERVICES: dict[str, Any] = COMPOSE["services"]
+WITH_MAIL = merged(COMPOSE, read(CHECKOUT / "compose.mail.yaml"))
 PROCESSES = ["gateway-1", "gateway-2", "api-1", "api-2"]
 ENDING = ["operator", "postgres-roles", "schema"]
 """These services do their work once and end."""
 NGINX = CHECKOUT / "deploy" / "nginx"
 SECRETS = {"jwt_secrets": JWT_SECRET, "postgres_password": "p@ss:/word", "redis_password": "p@ss:/words"}
+MAIL_SECRETS = {"smtp_url": "smtps://cars:p%40ss@mail.example.com", "vapid_private_key": new_push_key()}
 MOUNTED = "/run/secrets/"
 
 
@@ -33,10 +37,12 @@ def secrets(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def settings_of(name: str, secrets: Path) -> Settings:
+def settings_of(
+    name: str, secrets: Path, compose: dict[str, Any] = COMPOSE, variables: Mapping[str, str] | None = None
+) -> Settings:
     """The settings that a service reads in its container, where it finds the secrets that it names."""
-    service = SERVICES[name]
-    given = environment(service, {})
+    service = compose["services"][name]
+    given = environment(service, variables or {})
     for variable, path in given.items():
         if variable.endswith("_FILE"):
             assert path.startswith(MOUNTED)
@@ -114,6 +120,46 @@ def test_only_nginx_can_reach_the_outside() -> None:
     for name in PROCESSES:
         assert set(SERVICES[name]["networks"]) == {"front", "back"}
     assert set(SERVICES["nginx"]["networks"]) == {"outside", "front"}
+
+
+@pytest.mark.parametrize("name", ["api-1", "api-2"])
+def test_mail_and_push_messages_need_one_more_file_and_few_settings(name: str, secrets: Path) -> None:
+    plain = settings_of(name, secrets)
+    assert not plain.has_mail
+    assert not plain.vapid_private_key
+    for secret, value in MAIL_SECRETS.items():
+        (secrets / secret).write_text(f"{value}\n", encoding="utf-8")
+    given = {"SITE_URL": "https://cars.example.com", "MAIL_FROM": "cars@example.com", "CONFIRM_ADDRESSES": "off"}
+    settings = settings_of(name, secrets, WITH_MAIL, {**given, "VAPID_CONTACT": "mailto:me@example.com"})
+    assert (settings.smtp_url, settings.vapid_private_key) == tuple(MAIL_SECRETS.values())
+    assert (settings.mail_from, settings.vapid_contact) == ("cars@example.com", "mailto:me@example.com")
+    assert settings.has_mail
+    assert not settings.confirms_addresses
+    assert settings_of(name, secrets, WITH_MAIL, {"SITE_URL": "https://cars.example.com"}).confirms_addresses
+    (secrets / "smtp_url").unlink()
+    with pytest.raises(InvalidSettings, match="SMTP_URL_FILE: cannot read"):
+        settings_of(name, secrets, WITH_MAIL, given)
+
+
+def test_only_the_apis_get_a_way_out_for_mail_and_the_secrets_of_it() -> None:
+    apis = ["api-1", "api-2"]
+    services = WITH_MAIL["services"]
+    assert [name for name, service in services.items() if "out" in service.get("networks", ())] == apis
+    ways_out = {name for name, network in WITH_MAIL["networks"].items() if not (network or {}).get("internal")}
+    assert ways_out == {"outside", "out"}
+    for name, service in services.items():
+        has_one = not set(MAIL_SECRETS).isdisjoint(service.get("secrets", ()))
+        assert has_one is (name in apis), name
+        if name not in apis:
+            assert service == SERVICES[name]
+    for name in apis:
+        assert set(services[name]["networks"]) == {"front", "back", "out"}
+        assert set(services[name]["secrets"]) == {*SECRETS, *MAIL_SECRETS}
+        left = {**services[name], "networks": None, "secrets": None, "environment": None}
+        assert left == {**SERVICES[name], "networks": None, "secrets": None, "environment": None}
+    assert {name: WITH_MAIL["secrets"][name] for name in MAIL_SECRETS} == {
+        name: {"file": f"./secrets/{name}"} for name in MAIL_SECRETS
+    }
 
 
 def test_visitors_can_reach_nginx_by_ipv6() -> None:

@@ -52,6 +52,12 @@ class World:
         body = {"to": to.id, "message": text}
         return int((await self.rest.call("POST", "/api/messages", 201, who=who, body=body))["id"])
 
+    def listing(self, seller: Person) -> int:
+        [[category]] = self.rows("INSERT INTO categories (name) VALUES (gen_random_uuid()) RETURNING id")
+        sql = """INSERT INTO listings (seller_id, category_id, title, content) VALUES (%s, %s, 'A car', 'It drives.')
+                 RETURNING id"""
+        return int(self.rows(sql, seller.id, category)[0][0])
+
     def rows(self, sql: str, *parameters: Any) -> list[Any]:
         return query(self.settings.database_url, sql, *parameters)
 
@@ -74,15 +80,16 @@ async def world(quick_settings: Settings, tmp_path_factory: pytest.TempPathFacto
         await processes.stop()
 
 
-@pytest.mark.parametrize("topic", ["private_chat", "alerts"])
+@pytest.mark.parametrize("topic", ["private_chat", "alerts", "listing"])
 async def test_whoever_has_a_socket_on_another_node_is_told_only_when_it_has_left(world: World, topic: str) -> None:
     ann, bob, carol = [await world.person(name) for name in ("Ann", "Bob", "Carol")]
+    joined = world.listing(ann) if topic == "listing" else bob.id
     async with (
         await Socket.connect(world.gateways[0].socket_url, ann.token) as anns,
         await Socket.connect(world.gateways[1].socket_url, bob.token) as bobs,
     ):
         await anns.join(ann.topic)
-        await bobs.join(f"{topic}:{bob.id}")
+        assert (await bobs.join(f"{topic}:{joined}"))["status"] == "ok"
         await anns.push(ann.topic, "send", {"to": str(bob.id), "message": "Bob?"})
         for number in range(2):
             # Whoever is away is told; what waits for Bob was looked at before.

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from gateway.channel import Channel, InfoResult, JoinResult, Ok, Stop
-from gateway.protocol.close_codes import NO_LONGER_WELCOME
+from gateway.protocol.close_codes import BANNED, NO_LONGER_WELCOME
 from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint
 from shared.access.admission import MOST_SHARED, Admission
@@ -108,8 +108,19 @@ async def test_banned_and_logged_out_users_are_closed_and_others_are_not(node: E
     node.link_restored(1.0)
     await wait_for_statements(people, 1)
     assert [client.close_code for client in (banned, out, gone, welcome, other_session)] == [1001] * 3 + [None] * 2
-    assert counted(node.counts.closes) == {NO_LONGER_WELCOME.reason: 3}
+    assert counted(node.counts.closes) == {BANNED.reason: 1, NO_LONGER_WELCOME.reason: 2}
     assert people.asked == [5]
+
+
+@pytest.mark.usefixtures("revalidation")
+async def test_a_user_who_is_warned_is_known_as_such_until_the_warning_is_read(node: Endpoint, people: People) -> None:
+    ann, bob = connected(node, people, 1), connected(node, people, 2)
+    for statements, has_warning in enumerate((True, False), 1):
+        people.known[1, "s"] = Standing("A name", Role.USER, False, False, has_warning=has_warning)
+        tell(node, control.STANDING_CHANGED, control.standing_changed(1))
+        await wait_for_statements(people, statements)
+        assert (ann.actor.has_warning, bob.actor.has_warning) == (has_warning, False)
+    assert (ann.close_code, people.asked) == (None, [1, 1])
 
 
 @pytest.mark.usefixtures("revalidation")

@@ -14,6 +14,14 @@ class Proxy:
         self._to = to
         self.refuses = False
         """True: each new connection is ended at once."""
+        self.most: int | None = None
+        """The first connection over which clients send so many bytes from its begin on is ended; then None again."""
+        self.stays_away = False
+        """Whether it refuses new connections after `most` has ended one."""
+        self.sent = 0
+        """The bytes that clients have sent, over all connections."""
+        self.has_cut = asyncio.Event()
+        """Set when `most` has ended a connection."""
         self._there, self._back = asyncio.Event(), asyncio.Event()
         self.mend()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -34,6 +42,10 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for writer in self._writers:
             writer.transport.abort()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def socket_url(self) -> str:
@@ -74,10 +86,22 @@ class Proxy:
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, whole: asyncio.Event) -> None:
         try:
+            passed, is_client = 0, whole is self._there
             while data := await reader.read(65536):
                 await whole.wait()
+                if is_client and self.most is not None and passed + len(data) >= self.most:
+                    data, self.most = data[: max(0, self.most - passed)], None
+                    self.sent += len(data)
+                    writer.write(data)
+                    # What was passed on arrives before the end.
+                    writer.close()
+                    self.refuses = self.stays_away
+                    self.has_cut.set()
+                    return
                 writer.write(data)
                 await writer.drain()
+                passed += len(data)
+                self.sent += len(data) if is_client else 0
             await whole.wait()
         except OSError:
             pass

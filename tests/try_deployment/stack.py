@@ -17,6 +17,7 @@ from typing import Any
 from tests.try_deployment.engine import CommandFailed, Engine, NoEngine
 
 CHECKOUT = Path(__file__).parents[2]
+_OF_MAIL = ("MAIL_FROM", "CONFIRM_ADDRESSES", "VAPID_CONTACT")
 SECRETS = ("jwt_secrets", "postgres_password", "redis_password")
 """The names of the files in the folder `secrets`."""
 HEALTHY_SECONDS = 90.0
@@ -35,7 +36,7 @@ Network = IPv4Network | IPv6Network
 
 def environment_of_an_operator(environ: Mapping[str, str], project: str) -> dict[str, str]:
     """This environment without the variables that compose.yaml reads, so that only the walk's own settings count."""
-    read = ("ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "PICTURES_URL", "SITE_URL")
+    read = ("ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "PICTURES_URL", "SITE_URL", *_OF_MAIL)
     kept = {
         name: value
         for name, value in environ.items()

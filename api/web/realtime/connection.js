@@ -3,7 +3,7 @@
 import { Line, PrivateChat } from "../../../clients/javascript/private_chat/index.js";
 import { parsed } from "../isolate.js";
 import { session } from "../session.js";
-import { LongPoll, Socket } from "../vendor/phoenix/phoenix.mjs";
+import { LongPoll, Presence, Socket } from "../vendor/phoenix/phoenix.mjs";
 
 /** If no WebSocket has opened within this time, the connection falls back to long polling. */
 const LONGPOLL_FALLBACK_MS = 2_500;
@@ -116,6 +116,11 @@ class Connection {
   join(topic, params = {}) {
     const channel = this.#socket.channel(topic, params);
     return { channel, joining: channel.join() };
+  }
+
+  /** Follows who is present in a channel. */
+  presence(channel) {
+    return new Presence(channel);
   }
 
   /** Sends the new token to the gateway, so that the connection outlives the old token. */

@@ -1,7 +1,5 @@
 // Follows one open listing: by its channel, or by requests from time to time and on focus while there is no channel.
 
-import { Presence } from "../vendor/phoenix/phoenix.mjs";
-
 /** A listing that was hidden must be gone from a visitor's page within 15 seconds. */
 const ASK_EVERY_MS = 8_000;
 
@@ -11,11 +9,12 @@ export class LiveListing {
   #channel = null;
   #isJoined = false;
   #timer = null;
+  #forget = () => {};
   #onShow = () => document.visibilityState === "visible" && this.#ask();
 
   /**
-   * Callbacks: `ask()` loads the listing again. `updated(listing)`, `reply(reply)` and `removed()` tell what happened
-   * to it. `changed()` is called when the viewers have changed.
+   * `connection` is as in live.js. Callbacks: `ask()` loads the listing again. `updated(listing)`, `reply(reply)` and
+   * `removed()` tell what happened to it. `changed()` is called when the viewers have changed.
    */
   constructor(id, { connection, ask, updated, reply, removed, changed }) {
     this.id = id;
@@ -30,9 +29,11 @@ export class LiveListing {
     window.addEventListener("focus", this.#onShow);
     document.addEventListener("visibilitychange", this.#onShow);
     if (this.connection.isKept) this.#join();
+    this.#forget = this.connection.onOpen(() => this.#channel || this.#join());
   }
 
   stop() {
+    this.#forget();
     clearInterval(this.#timer);
     window.removeEventListener("focus", this.#onShow);
     document.removeEventListener("visibilitychange", this.#onShow);
@@ -71,7 +72,7 @@ export class LiveListing {
       else this.#ask();
     });
     channel.on("listing_removed", () => this.tell.removed());
-    const presence = new Presence(channel);
+    const presence = this.connection.presence(channel);
     presence.onSync(() => {
       this.viewers = presence.list((key) => key);
       this.tell.changed();

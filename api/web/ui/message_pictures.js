@@ -4,9 +4,10 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { limitsOf } from "../limits.js";
+import { uploadPatiently } from "../patient_upload.js";
 import { Problem } from "../problem.js";
 import { isPicture, shown } from "../shrink.js";
-import { uploadPicture } from "../upload_picture.js";
+import { uploadWhole } from "../uploads.js";
 import { announce } from "./announcer.js";
 import { pictureIcon } from "./icons.js";
 import { picture } from "./picture.js";
@@ -116,7 +117,8 @@ export class ChosenPictures {
         item.progress = progress;
         this.view.update();
       };
-      item.stored = await uploadPicture(PATH, file, await shown(item.address), told);
+      const image = await shown(item.address);
+      item.stored = await uploadPatiently(file, image, (fitting) => uploadWhole(PATH, fitting, told));
       // It was removed meanwhile.
       if (!this.#items.includes(item)) return this.#discard(item);
       announce(`${file.name} is uploaded.`);

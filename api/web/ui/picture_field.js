@@ -8,10 +8,12 @@ import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { filesOf, keepFiles } from "../drafts.js";
 import { megabytes } from "../format.js";
+import { contained, isolated } from "../isolate.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
+import { uploadPatiently } from "../patient_upload.js";
 import { isPicture, isTooLarge, shown } from "../shrink.js";
-import { uploadPicture } from "../upload_picture.js";
+import { uploadPicture } from "../uploads.js";
 import { announce } from "./announcer.js";
 import { Dialog } from "./dialog.js";
 import { carIcon } from "./icons.js";
@@ -122,12 +124,12 @@ export class PictureField {
       </ul>
       ${this.#refused.length
         ? html`<ul class="fault" role="alert">
-            ${this.#refused.map(([name, words]) => html`<li><bdi>${name}</bdi> ${words}</li>`)}
+            ${this.#refused.map(([name, words]) => html`<li><bdi>${contained(name)}</bdi> ${words}</li>`)}
           </ul>`
         : nothing}
       ${this.#leftOut
         ? html`<p class="hint" role="status">
-            <bdi>${this.#leftOut.item.file.name}</bdi> is left out.
+            <bdi>${contained(this.#leftOut.item.file.name)}</bdi> is left out.
             <button type="button" class="button small" @click=${() => this.#takeBack()}>Undo</button>
           </p>`
         : nothing}
@@ -196,9 +198,9 @@ export class PictureField {
   }
 
   #progress(item) {
-    const name = html`<bdi class="upload-name">${item.file.name}</bdi>`;
+    const name = html`<bdi class="upload-name">${contained(item.file.name)}</bdi>`;
     if (!item.problem) {
-      return html`${name}<progress max="1" value=${item.progress} aria-label=${`Uploading ${item.file.name}`}></progress>`;
+      return html`${name}<progress max="1" value=${item.progress} aria-label=${`Uploading ${isolated(item.file.name)}`}></progress>`;
     }
     return html`${name}<span class="fault" role="alert">${item.problem.of("picture") || item.problem.message}</span>
       ${item.problem.status === 413 || item.problem.status === 415 || item.problem.status === 422
@@ -353,7 +355,7 @@ export class PictureField {
     try {
       const stored = await this.#upload(item);
       this.#order.push(stored.id);
-      announce(`${item.file.name} is uploaded.`);
+      announce(`${isolated(item.file.name)} is uploaded.`);
       URL.revokeObjectURL(item.address);
       Object.assign(item, { stored, file: null, address: null, image: undefined });
     } catch (error) {
@@ -374,7 +376,7 @@ export class PictureField {
       this.view.update();
     };
     item.image ??= await shown(item.address);
-    return uploadPicture(`/api/listings/${this.#listing.id}/pictures`, item.file, item.image, told);
+    return uploadPatiently(item.file, item.image, (file) => uploadPicture(this.#listing.id, file, told));
   }
 }
 

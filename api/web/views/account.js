@@ -71,7 +71,7 @@ export class Account extends View {
     const me = session.user;
     return html`<section class="narrow">
       <h1>Your account</h1>
-      <p><a href=${`/?seller_id=${me.id}&status=any`}>Your listings</a></p>
+      <p><a href=${`/?seller_id=${me.id}&status=any`}>Your listings</a> · <a href="/listings/deleted">Deleted listings</a></p>
       ${this.unconfirmed.template()}
       <h2>Profile</h2>
       ${formOf(this.profile, { label: "Profile", action: "Save" }, [

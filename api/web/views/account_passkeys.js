@@ -3,7 +3,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { isolated } from "../isolate.js";
-import { hasPasskeys, isDeclined, makePasskey } from "../passkeys.js";
+import { declined, hasPasskeys, isDeclined, makePasskey } from "../passkeys.js";
 import { Problem } from "../problem.js";
 import { Dialog } from "../ui/dialog.js";
 import { Form, formOf, input } from "../ui/form.js";
@@ -79,5 +79,3 @@ export class Passkeys {
     </li>`;
   }
 }
-
-export const declined = () => new Problem({ title: "No passkey was chosen. You can try again." });

@@ -75,6 +75,8 @@ function meant(name, texts) {
   return number === null ? text : String(number);
 }
 
+const DELETED = html`<a href="/listings/deleted">Deleted listings</a>`;
+
 export class Browse extends View {
   title = "Used cars";
   layout = "wide";
@@ -157,7 +159,7 @@ export class Browse extends View {
         <header class="results-head">
           <div>
             <h1>${this.#heading()}</h1>
-            <p class="found quiet">${this.#count()}</p>
+            <p class="found quiet">${this.#count()}${this.#isOwn ? html` · ${DELETED}` : nothing}</p>
           </div>
           ${this.#save()} ${this.#sort()}
         </header>
@@ -207,8 +209,12 @@ export class Browse extends View {
     return corrected ? `Showing results for ${isolated(corrected.to)}: ${this.#count()}` : this.#count();
   }
 
+  get #isOwn() {
+    return this.asked.seller_id !== undefined && Number(this.asked.seller_id) === session.user?.id;
+  }
+
   #heading() {
-    if (this.asked.seller_id && Number(this.asked.seller_id) === session.user?.id) return "Your listings";
+    if (this.#isOwn) return "Your listings";
     const [first] = this.listings.items;
     if (this.asked.seller_id && first) return html`Cars of <bdi translate="no">${nameOf(first.seller)}</bdi>`;
     if (this.asked.seller_id) return "Cars of this person";

@@ -55,7 +55,7 @@ export class EditListing extends View {
   pictures = new PictureField(this, this.#draftName);
   #draft = new FormDraft(this.#draftName);
   #onUnload = (event) => {
-    // What is typed is kept; an upload that is under way would have to begin again.
+    // What is typed is kept; an upload that is under way would stop until the form is opened again.
     if (this.pictures.isBusy) event.preventDefault();
   };
 

@@ -10,7 +10,7 @@ import { count, inTime, nameOf, price } from "../format.js";
 import { isolated } from "../isolate.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
-import { connection } from "../realtime/connection.js";
+import { live } from "../realtime/live.js";
 import { LiveListing } from "../realtime/live_listing.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
@@ -27,6 +27,17 @@ import { reportDialog } from "../ui/report_dialog.js";
 import { priceTag } from "../ui/price_tag.js";
 import { userText } from "../ui/user_text.js";
 import { View } from "../view.js";
+
+/** Takes back a listing that its seller has just deleted. */
+async function takeBack(id) {
+  try {
+    await api.post(`/api/trash/${id}/restore`, {});
+    navigate(`/listings/${id}`, { notice: "Your listing is back." });
+  } catch (error) {
+    // There it can be tried again, also into another category.
+    navigate("/listings/deleted", { notice: Problem.of(error).message });
+  }
+}
 
 export class Listing extends View {
   title = "Car";
@@ -55,19 +66,22 @@ export class Listing extends View {
     action: "Delete",
     isDanger: true,
     fields: () => html`<p>
-      It goes to the trash with its pictures and replies, and nobody finds it any more. You cannot take it back yourself; a
-      moderator can. If the car is sold, “Mark as sold” keeps it on show.
+      It goes to the trash with its pictures and replies, and nobody finds it any more.
+      ${this.#isOwn ? `For ${limits.own_trash_days} days you can take it back.` : "A moderator can take it back."} If the car is
+      sold, “Mark as sold” keeps it on show.
     </p>`,
     submit: async () => {
-      await api.delete(`/api/listings/${this.params.id}`);
-      navigate("/", { notice: "The listing is deleted." });
+      const [{ id }, isOwn] = [this.params, this.#isOwn];
+      await api.delete(`/api/listings/${id}`);
+      const undo = html` <button class="link" @click=${() => takeBack(id)}>Undo</button>`;
+      navigate("/", { notice: html`The listing is deleted.${isOwn ? undo : nothing}` });
     },
   });
 
   start() {
     this.replies = new PagedList(this, `/api/listings/${this.params.id}/replies`, { limit: limits.page_items });
     this.live = new LiveListing(this.params.id, {
-      connection,
+      connection: live,
       ask: () => this.#read(),
       // The event has what visitors see, so a VIN has to be read.
       updated: (listing) => (listing.has_vin ? this.#read() : this.#updated(listing)),
@@ -83,6 +97,10 @@ export class Listing extends View {
   stop() {
     super.stop();
     this.live.stop();
+  }
+
+  get #isOwn() {
+    return session.user !== null && session.user.id === this.listing?.seller.id;
   }
 
   get #draft() {

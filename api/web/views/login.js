@@ -6,12 +6,11 @@ import { limits } from "../limits.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { readDeviceId } from "../session_store.js";
-import { hasPasskeys, isDeclined, usePasskey } from "../passkeys.js";
+import { declined, hasPasskeys, isDeclined, usePasskey } from "../passkeys.js";
 import { Acts } from "../ui/acts.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { View } from "../view.js";
 import { whereTo } from "../where_to.js";
-import { declined } from "./account_passkeys.js";
 
 export class Login extends View {
   title = "Log in";

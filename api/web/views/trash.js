@@ -2,15 +2,14 @@
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
-import { categories } from "../categories.js";
 import { nameOf } from "../format.js";
 import { isolated } from "../isolate.js";
 import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { Dialog } from "../ui/dialog.js";
-import { select } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
 import { ago } from "../ui/moment.js";
+import { restoreDialog } from "../ui/restore_dialog.js";
 import { moderationTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
 
@@ -18,24 +17,7 @@ export class Trash extends View {
   title = "Trash";
   listings = new PagedList(this, "/api/trash");
   acts = new Acts(this);
-  restoring = new Dialog(this, "restore", {
-    title: (listing) => `Restore “${isolated(listing?.title ?? "")}”?`,
-    action: "Restore",
-    fields: (form, listing) =>
-      select(form, {
-        name: "category_id",
-        label: "Into which category",
-        required: listing?.trashed.category_is_gone,
-        options: [
-          ["", listing?.trashed.category_is_gone ? "Its category is gone: choose…" : "The one it was in"],
-          ...categories().map((one) => [one.id, one.name]),
-        ],
-      }),
-    submit: async ({ category_id }, listing) => {
-      await api.post(`/api/trash/${listing.id}/restore`, category_id ? { category_id: Number(category_id) } : {});
-      this.#gone(listing, `“${isolated(listing.title)}” is restored.`);
-    },
-  });
+  restoring = restoreDialog(this, (listing) => this.#gone(listing, `“${isolated(listing.title)}” is restored.`));
   deleting = new Dialog(this, "delete-for-good", {
     title: (listing) => `Delete “${isolated(listing?.title ?? "")}” for good?`,
     action: "Delete for good",

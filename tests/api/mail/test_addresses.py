@@ -8,10 +8,11 @@ import pytest
 
 from api.services import SERVICES, Services
 from shared.domain.mails import Purpose
-from tests.api.conftest import PASSWORD, Api, MakeApi, Person
+from tests.api.conftest import PASSWORD, Api, MakeApi, Person, person
 from tests.api.rows import Rows
 
 NEVER = 1_000_000.0
+NEW = "another good battery"
 
 
 @pytest.fixture
@@ -187,3 +188,81 @@ async def test_a_new_password_by_mail_needs_no_confirmed_address(api: Api, rows:
     await api.call("POST", "/api/password/forgotten", 202, json={"email": ann.email})
     await services_of(api).mailing.answer_forgotten()
     assert [address for address, _ in await mails(rows, "password_reset")] == [ann.email]
+
+
+async def reset(api: Api, rows: Rows, email: str) -> None:
+    """Choose a new password by the mail to this address."""
+    await api.call("POST", "/api/password/forgotten", 202, json={"email": email})
+    await services_of(api).mailing.answer_forgotten()
+    [*_, (_, seed)] = await mails(rows, "password_reset")
+    assert seed is not None
+    token = services_of(api).mail_links.token(Purpose.PASSWORD_RESET, seed)
+    await api.call("POST", "/api/password/reset", 204, json={"token": token, "password": NEW})
+
+
+async def test_whoever_gets_the_mail_at_an_unconfirmed_address_gets_the_account_without_its_makers_keys(
+    api: Api, rows: Rows
+) -> None:
+    """Somebody may register the address of somebody else, and wait until that person takes the account over."""
+    eve = await api.register("Eve")
+    columns = "user_id, credential_id, public_key, sign_count, name"
+    await rows.execute(f"INSERT INTO passkeys ({columns}) VALUES (%s, 'id', 'key', 0, 'Mine')", eve.id)
+    await rows.execute("INSERT INTO second_factors (user_id, seed, confirmed_at) VALUES (%s, 'seed', now())", eve.id)
+    await rows.execute("INSERT INTO recovery_codes (user_id, hash) VALUES (%s, 'hash')", eve.id)
+    change = {"email": "eve@example.com", "current_password": PASSWORD}
+    await api.call("PATCH", "/api/me", 200, who=eve, json=change)
+    of_eve = await last_token(api, rows)
+    await reset(api, rows, eve.email)
+    # The link has shown whose address it is.
+    owner = person(await api.call("POST", "/api/login", 200, json={"email": eve.email, "password": NEW}))
+    assert await profile(api, owner) == (eve.email, True, False, None)
+    assert await api.call("GET", "/api/me/passkeys", 200, who=owner) == {"data": []}
+    assert (await api.call("GET", "/api/me/second-factor", 200, who=owner))["since"] is None
+    await confirm(api, of_eve, 410)
+    assert (await profile(api, owner))[0] == eve.email
+
+
+async def test_a_new_password_by_mail_leaves_the_second_step_and_the_keys_of_a_confirmed_account(
+    api: Api, rows: Rows
+) -> None:
+    ann = await api.register("Ann")
+    await confirm(api, await last_token(api, rows))
+    await rows.execute("INSERT INTO second_factors (user_id, seed, confirmed_at) VALUES (%s, 'seed', now())", ann.id)
+    await rows.execute("INSERT INTO recovery_codes (user_id, hash) VALUES (%s, 'hash')", ann.id)
+    await reset(api, rows, ann.email)
+    problem = await api.call("POST", "/api/login", 401, json={"email": ann.email, "password": NEW})
+    assert problem["type"] == "/problems/second-factor-needed"
+
+
+@pytest.mark.parametrize("way", ["by the mail", "on the page", "the old address again"])
+async def test_a_change_of_address_that_waits_is_undone(api: Api, rows: Rows, way: str) -> None:
+    """Who is told of a change that somebody else has begun chooses a new password; who has mistyped an address goes
+    back to the old one. Nobody at the new one then gets the account by its link."""
+    ann = await api.register("Ann")
+    await confirm(api, await last_token(api, rows))
+    change = {"email": "eve@example.com", "current_password": PASSWORD}
+    await api.call("PATCH", "/api/me", 200, who=ann, json=change)
+    of_eve = await last_token(api, rows)
+    body = {"current_password": PASSWORD}
+    match way:
+        case "by the mail":
+            await reset(api, rows, ann.email)
+        case "on the page":
+            await api.call("PATCH", "/api/me", 200, who=ann, json=body | {"password": NEW})
+        case _:
+            await api.call("PATCH", "/api/me", 200, who=ann, json=body | {"email": f" {ann.email.upper()} "})
+    await confirm(api, of_eve, 410)
+    found = await rows.fetch("SELECT lower(email), new_email FROM users WHERE id = %s", ann.id)
+    assert found == [(ann.email, None)]
+
+
+async def test_a_new_address_and_a_new_password_may_be_chosen_together(api: Api, rows: Rows) -> None:
+    ann = await api.register("Ann")
+    # The link to the first address goes on working until another address is wanted.
+    body = {"current_password": PASSWORD}
+    await api.call("PATCH", "/api/me", 200, who=ann, json=body | {"password": NEW})
+    await confirm(api, await last_token(api, rows))
+    body = {"current_password": NEW, "email": "new@example.com", "password": PASSWORD}
+    await api.call("PATCH", "/api/me", 200, who=ann, json=body)
+    await confirm(api, await last_token(api, rows))
+    assert (await profile(api, ann))[0] == "new@example.com"

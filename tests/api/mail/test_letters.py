@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
+from email.header import decode_header, make_header
 from email.message import EmailMessage
 from typing import Any
 
@@ -40,6 +41,11 @@ FACTS: dict[str, Any] = {
     "sender": "Bob",
     "other_id": 8,
     "count": 2,
+    "is_suspension": True,
+    "sanction": "hiding",
+    "sanction_id": 9,
+    "outcome": "lifted",
+    "answer": "We are sorry.",
 }
 """The facts of all kinds together."""
 
@@ -134,6 +140,50 @@ def test_what_people_wrote_is_neither_markup_nor_a_header_nor_a_template(kind: M
         assert line.count("\u2068") <= line.count("\u2069")
 
 
+ENCODED = (
+    "=?utf-8?q?=0d=0aBcc=3A_eve@evil.example?=",
+    "=?utf-8?b?DQpSZXBseS1UbzogZXZlQGV2aWwuZXhhbXBsZQ0KDQo8Yj4=?=",
+    "=?iso-8859-1?q?=0aX-Eve=3A_1?= =?utf-8?q?=0d=0a=0d=0abody?=",
+    "A car =?utf-8?q?hidden?= here",
+    "=?utf-8*en?q?hidden?=",
+    "\u05d0 =?utf-8?q?=0d=0aX-Eve=3A?=",
+)
+"""Titles with what headers decode as other characters (RFC 2047)."""
+
+
+@pytest.mark.parametrize("kind", MailKind)
+def test_a_subject_says_what_people_wrote_and_never_what_that_decodes_to(kind: MailKind) -> None:
+    usual = _header_names(mail(kind))
+    for text in (*ENCODED, HOSTILE, "x\u2028y\x85z", "\U0001f697 " * 60, "long words " * 40, "\u00e4" * 300, "x" * 300):
+        people: dict[str, Any] = dict.fromkeys(("name", "author", "sender", "title", "text", "new", "reason"), text)
+        people["items"] = [{**FACTS["items"][0], "title": text, "search": text}]
+        waiting = mail(kind, **people)
+        assert _header_names(waiting) == usual, ascii(text)
+        subject = str(Letters(SETTINGS, LINKS).words(waiting)[0])
+        # What a mail program shows.
+        assert _shown_subject(waiting) == subject, ascii(text)
+        assert subject.count("\u2066") + subject.count("\u2067") + subject.count("\u2068") == subject.count("\u2069")
+        if kind is MailKind.MODERATED and text in ENCODED:
+            assert text in subject
+
+
+def _header(waiting: WaitingMail) -> bytes:
+    return Letters(SETTINGS, LINKS).message(waiting).partition(b"\r\n\r\n")[0]
+
+
+def _header_names(waiting: WaitingMail) -> list[bytes]:
+    """The names of the fields, as a server reads them: each line that is no continuation begins one."""
+    lines = [line for line in _header(waiting).split(b"\r\n") if not line.startswith((b" ", b"\t"))]
+    assert all(len(line) <= 78 for line in lines if not line.startswith((b"List-Unsubscribe", b"Message-ID")))
+    return [line.partition(b":")[0] for line in lines]
+
+
+def _shown_subject(waiting: WaitingMail) -> str:
+    unfolded = re.sub(rb"\r\n(?=[ \t])", b"", _header(waiting))
+    [raw] = re.findall(rb"^Subject: (.*?)\r?$", unfolded, re.MULTILINE)
+    return str(make_header(decode_header(raw.decode("ascii"))))
+
+
 def test_a_long_title_makes_no_long_subject() -> None:
     message = message_of(mail(title="x" * 10_000))
     assert len(str(message["Subject"])) <= 200
@@ -146,6 +196,14 @@ def test_headers_with_addresses_are_never_encoded(site: str) -> None:
     assert b"=?utf-8" not in data.partition(b"\r\n\r\n")[0]
     assert re.search(rb"^List-Unsubscribe: <https://\S+>\r$", data, re.MULTILINE)
     assert re.search(rb"^Message-ID: <\S+>\r$", data, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3600, "one hour"), (7200, "two hours"), (900, "15 minutes"), (5400, "90 minutes")]
+)
+def test_a_mail_says_how_long_its_link_works(seconds: float, words: str) -> None:
+    plain, _ = parts(message_of(mail(MailKind.PASSWORD_RESET, seconds=seconds)))
+    assert f"for {words}." in plain.replace("\n", " ")
 
 
 def test_the_sender_is_the_setting_or_the_sites_own_address() -> None:

@@ -98,6 +98,18 @@ async def test_a_mail_says_who_wrote_about_which_car_and_leads_to_the_conversati
     await away.nothing_waits()
 
 
+async def test_an_address_that_has_to_be_confirmed_first_gets_no_mail_about_messages(away: Away) -> None:
+    """It may be somebody else's, whom nobody may write to by this way."""
+    await away.rows.execute("UPDATE users SET must_confirm = true, confirmed_at = NULL WHERE id = %s", away.bob.id)
+    await write(away.api, away.ann, away.bob, "Look here")
+    await away.nothing_waits()
+    # Confirmed in the meantime, before the mail would have been written, and after an earlier message was not told.
+    await away.rows.execute("UPDATE users SET must_confirm = false WHERE id = %s", away.bob.id)
+    await write(away.api, away.ann, away.bob, "And here")
+    subject, _ = await away.mail()
+    assert subject == "Ann wrote to you"
+
+
 async def test_the_text_is_in_the_mail_only_if_its_reader_wants_it(away: Away) -> None:
     await away.choose("with_text")
     await write(away.api, away.ann, away.bob, "<b>Is it\nstill there?</b>")

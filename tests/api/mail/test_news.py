@@ -68,7 +68,9 @@ async def test_who_is_banned_is_told_until_when_and_why(told: Told, rows: Rows) 
     ann, admin = await api.register("Ann"), await api.register("Al", Role.ADMIN)
     body = {"reason": "Fraud", "until": "2099-01-01T00:00:00.000000Z"}
     await api.call("PUT", f"/api/users/{ann.id}/ban", 200, who=admin, json=body)
-    assert await mails(rows, ann) == [("banned", {"name": "Ann", **body})]
+    [(kind, facts)] = await mails(rows, ann)
+    assert facts.pop("sanction_id") > 0
+    assert (kind, facts) == ("banned", {"name": "Ann", "is_suspension": False, **body})
     # A ban that is refused tells nobody.
     await api.call("PUT", f"/api/users/{admin.id}/ban", 409, who=admin, json=body)
     assert await mails(rows, admin) == []

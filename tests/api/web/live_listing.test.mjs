@@ -9,8 +9,10 @@ import { Socket } from "../../clients/socket.mjs";
 globalThis.window = new EventTarget();
 globalThis.document = Object.assign(new EventTarget(), { visibilityState: "visible" });
 const { LiveListing } = await import("../../../api/web/realtime/live_listing.js");
+const { Presence } = await import("../../../api/web/vendor/phoenix/phoenix.mjs");
 
 let clock, socket, connection, told, live;
+const listeners = new Set();
 
 function open({ isKept = true } = {}) {
   const join = (topic, params) => {
@@ -19,7 +21,11 @@ function open({ isKept = true } = {}) {
     channel.joinRef = () => "1";
     return { channel, joining: channel.join() };
   };
-  connection = { isKept, join };
+  const onOpen = (listener) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  };
+  connection = { isKept, join, onOpen, presence: (channel) => new Presence(channel) };
   const say = (what) => (news) => told.push(news === undefined ? what : [what, news]);
   const hooks = Object.fromEntries(["ask", "updated", "reply", "removed", "changed"].map((what) => [what, say(what)]));
   live = new LiveListing("12", { connection, ...hooks });
@@ -47,6 +53,20 @@ test("after a change with the id only, the page asks for the listing", () => {
   socket.joined();
   socket.hears("listing_updated", { id: 12 });
   assert.deepEqual(told, ["ask"]);
+});
+
+test("a listing that is there before the connection joins as soon as one is opened, and once", () => {
+  open({ isKept: false });
+  assert.equal(socket.channels.length, 0);
+  connection.isKept = true;
+  for (const listener of listeners) listener();
+  socket.joined();
+  socket.hears("reply_created", { id: 1 });
+  for (const listener of listeners) listener();
+  assert.equal(socket.channels.length, 1);
+  assert.deepEqual(told, [["reply", { id: 1 }]]);
+  live.stop();
+  assert.equal(listeners.size, 0);
 });
 
 test("a new reply and the removal of the listing are passed on", () => {

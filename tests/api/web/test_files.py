@@ -71,14 +71,16 @@ async def test_every_address_of_the_page_without_content_serves_the_same_documen
         # Only the addresses that search engines may list say so.
         text = await response.text()
         assert ('content="noindex"' in text) == (path not in ("/login", "/register")), path
-        documents.add(re.sub(r"<(title|link rel=.canonical|meta property|meta name=.robots)[^\n]*", "", text))
+        own = r"<(title|link rel=.canonical|link rel=.modulepreload|meta property|meta name=.robots)[^\n]*"
+        documents.add(re.sub(own, "", text))
     assert len({re.sub(r"\n\s*", "\n", text) for text in documents}) == 1
     await api.call("GET", "/nowhere", 404)
 
 
 def test_the_router_knows_exactly_the_served_addresses() -> None:
     router = (FOLDER / "router.js").read_text(encoding="utf-8")
-    assert sorted(re.findall(r'^  \["(/[^"]*)", \w+, ', router, re.MULTILINE)) == sorted(PAGES)
+    routes = re.findall(r'^  \["(/[^"]*)", (\w+)(\("\w+"\))?, ', router, re.MULTILINE)
+    assert {path: name if is_later else None for path, name, is_later in routes} == PAGES
 
 
 async def test_the_policy_allows_one_style_nothing_else_inline_and_no_foreign_origin(make_api: MakeApi) -> None:
@@ -164,12 +166,45 @@ async def test_files_are_cached_for_ever_only_under_their_current_version(api: A
 
 
 async def test_a_page_needs_one_script_and_no_other_file_before_it_can_be_seen(api: Api) -> None:
-    for path in ("/", "/login"):
+    for path in ("/", "/listings/999999999"):
         text = await (await api.client.get(path)).text()
         needed = re.findall(r'<(?:script|link(?! rel="alternate")|img)\b[^>]*?(?:src|href)="(/[^"]*)"', text)
         assert [address.rpartition("/")[2] for address in needed] == ["icon.svg", "app.webmanifest", "all.js"], path
         assert text.index("<style>") < text.index("<script")
         assert "@import" not in text
+
+
+async def test_a_page_whose_view_is_in_a_later_script_names_it_so_that_both_come_together(api: Api) -> None:
+    current = await version(api)
+    for path, script in PAGES.items():
+        text = await (await api.client.get(path.replace("{id}", "12").replace("{user_id}", "7"))).text()
+        named = re.findall('<link rel="modulepreload" href="/web/([^"]+)">', text)
+        assert [re.sub(r"\.[0-9a-f]{16}\.", ".", one) for one in named] == (
+            [f"{current}/api/web/for_{script}.js"] if script else []
+        ), path
+        for one in named:
+            response = await api.client.get(f"/web/{one}")
+            assert (response.status, response.content_type) == (200, "text/javascript")
+            assert (await response.text()).count("export default") == 1
+
+
+async def test_a_later_script_is_served_to_pages_of_every_version_that_know_its_name_and_to_no_others(api: Api) -> None:
+    """The script of another version would be another one, and would be given what it does not know."""
+    text = await (await api.client.get("/login")).text()
+    [name] = re.findall('<link rel="modulepreload" href="/web/[^/]+/([^"]+)">', text)
+    response = await api.client.get(f"/web/0123456789abcdef/{name}")
+    assert (response.status, response.headers["Cache-Control"]) == (200, "no-cache")
+    hashed = name.split(".")[1]
+    await api.call("GET", f"/web/0123456789abcdef/{name.replace(hashed, '0' * 16)}", 404)
+    await api.call("GET", f"/web/{await version(api)}/{name.replace(f'.{hashed}', '')}", 404)
+
+
+async def test_the_first_script_leaves_out_what_a_visitor_never_needs(api: Api) -> None:
+    first = await (await api.client.get(f"/web/{await version(api)}/{SCRIPT}")).text()
+    for words in ("class LongPoll", "class Messages ", "class EditListing ", "class Account ", "class Reports "):
+        assert words not in first
+    packed = gzip.compress(first.encode())
+    assert len(packed) < 50_000, f"{len(packed)} bytes"
 
 
 async def test_the_manifest_lets_people_install_the_page(api: Api) -> None:

@@ -34,6 +34,7 @@ from tests.end_to_end.conftest import settings_on
 from tests.support.client import Person, Rest
 from tests.support.database import query
 from tests.support.processes import Node, Processes
+from tests.support.proxy import Proxy
 from tests.support.servers import Servers
 from tests.support.waiting import until
 
@@ -142,7 +143,7 @@ async def open_page(site: Site, chromium: Browser) -> AsyncIterator[Open]:
         person: Person | None = None,
         *,
         node: int = 0,
-        api: Node | FrontDoor | None = None,
+        api: Node | FrontDoor | Proxy | None = None,
         browser: Browser = chromium,
         **options: Any,
     ) -> Page:

@@ -126,8 +126,8 @@ async def test_conversations_are_shown_while_no_gateway_can_be_reached(
     await expect(page.locator("[data-pending]")).to_have_count(0)
 
 
-def with_another_page(directory: Path) -> Path:
-    """A checkout of the same code, whose page has another version. Only what differs is copied."""
+def with_another_page(directory: Path, changed: str = "main.js") -> Path:
+    """A checkout of the same code, whose page has another version: this module differs. Only the page is copied."""
     (directory / "api").mkdir(parents=True)
     for name in ("shared", "clients"):
         (directory / name).symlink_to(CHECKOUT / name)
@@ -135,7 +135,7 @@ def with_another_page(directory: Path) -> Path:
         if path.name not in ("web", "__pycache__"):
             (directory / "api" / path.name).symlink_to(path)
     shutil.copytree(CHECKOUT / "api" / "web", directory / "api" / "web")
-    with (directory / "api" / "web" / "main.js").open("a", encoding="utf-8") as module:
+    with (directory / "api" / "web" / changed).open("a", encoding="utf-8") as module:
         module.write("document.documentElement.dataset.isNew = 'true';\n")
     return directory
 

@@ -8,15 +8,16 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.end_to_end.browser.conftest import Open, Site
-from tests.end_to_end.browser.test_recovery import NEW, link_in_mail
 from tests.end_to_end.browser.test_second_factor import begin, confirm
 from tests.support.database import query
 from tests.support.waiting import until
+from tests.support.written_mails import link_in_mail
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 EMAIL = "ann.on.her.way@example.com"
 FIRST = "a first good battery"
+NEW = "another good battery"
 
 
 async def log_in(page: Page, code: str) -> None:
@@ -50,7 +51,7 @@ async def test_somebody_registers_forgets_the_password_leaves_and_comes_back_by_
     await page.get_by_role("textbox", name="Password").fill(FIRST)
     await page.get_by_role("button", name="Register").click()
     await expect(page.get_by_role("link", name="Ann")).to_be_visible()
-    await page.goto(await link_in_mail(site, EMAIL, "/address/confirm"))
+    await page.goto(await link_in_mail(site.settings, EMAIL, "/address/confirm"))
     await page.get_by_role("button", name="Confirm the address").click()
     await expect(page.get_by_text("Your e-mail address is confirmed.")).to_be_visible()
     await log_out(page)
@@ -59,7 +60,7 @@ async def test_somebody_registers_forgets_the_password_leaves_and_comes_back_by_
     await page.get_by_role("link", name="Forgot your password?").click()
     await page.get_by_label("E-mail address").fill(EMAIL)
     await page.get_by_role("button", name="Send the mail").click()
-    await page.goto(await link_in_mail(site, EMAIL, "/password/reset"))
+    await page.goto(await link_in_mail(site.settings, EMAIL, "/password/reset"))
     await page.get_by_role("textbox", name="New password").fill(NEW)
     await page.get_by_role("button", name="Set the password").click()
     await expect(page.get_by_text("Your new password is set. Please log in with it.")).to_be_visible()
@@ -86,7 +87,7 @@ async def test_somebody_registers_forgets_the_password_leaves_and_comes_back_by_
     query(url, "UPDATE messages SET inserted_at = inserted_at - interval '1 hour' WHERE to_id = %s", ann)
     # The APIs look once a second.
     await until(lambda: is_mailed_about_messages(site, ann), 60.0)
-    page = await open_page(await link_in_mail(site, EMAIL, f"/messages/{bob.id}"))
+    page = await open_page(await link_in_mail(site.settings, EMAIL, f"/messages/{bob.id}"))
     await log_in(page, recovery)
     await page.wait_for_url(f"**/messages/{bob.id}*")
     await expect(page.get_by_role("main").get_by_text("Is it still there?").first).to_be_visible()

@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
-from email import message_from_bytes, policy
-from email.message import EmailMessage
-
 import pytest
 from playwright.async_api import expect
 
 from tests.end_to_end.browser.conftest import Open, Site
+from tests.support.written_mails import link_in_mail
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 NEW = "another good battery"
-
-
-async def link_in_mail(site: Site, address: str, path: str) -> str:
-    """The link to this path in a mail to this address, as development writes mails."""
-    folder = site.settings.data_directory / "mail"
-    async with asyncio.timeout(60):
-        while True:
-            for file in folder.glob("*.eml"):
-                message = message_from_bytes(file.read_bytes(), policy=policy.default)
-                assert isinstance(message, EmailMessage)
-                body = message.get_body(("plain",))
-                found = re.search(rf"http://\S+({re.escape(path)}\S*)", body.get_content()) if body else None
-                if found and message["To"] == address:
-                    return found[1]
-            await asyncio.sleep(0.05)
 
 
 async def test_a_forgotten_password_is_replaced_by_the_link_in_the_mail(site: Site, open_page: Open) -> None:
@@ -39,7 +20,7 @@ async def test_a_forgotten_password_is_replaced_by_the_link_in_the_mail(site: Si
     await page.get_by_label("E-mail address").fill(ann.email)
     await page.get_by_role("button", name="Send the mail").click()
     await expect(page.get_by_text("a mail is on its way")).to_be_visible()
-    link = await link_in_mail(site, ann.email, "/password/reset")
+    link = await link_in_mail(site.settings, ann.email, "/password/reset")
     requests: list[str] = []
     page.on("request", lambda request: requests.append(f"{request.url} {request.headers.get('referer', '')}"))
     await page.goto(link)
@@ -70,7 +51,7 @@ async def test_an_address_is_confirmed_by_the_link_in_the_mail(site: Site, open_
     await page.get_by_role("button", name="Register").click()
     await page.get_by_role("link", name="Ann").click()
     await expect(page.get_by_text(f"We have sent a mail to {email}")).to_be_visible()
-    link = await link_in_mail(site, email, "/address/confirm")
+    link = await link_in_mail(site.settings, email, "/address/confirm")
     await page.goto(link)
     await expect(page.get_by_role("heading", name="Confirm your address")).to_be_visible()
     assert "#" not in page.url

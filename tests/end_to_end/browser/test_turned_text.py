@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+from playwright.async_api import FilePayload, Route, expect
 
 from shared.domain.users import Role
-from tests.end_to_end.browser.conftest import Open, Site
+from tests.end_to_end.browser.conftest import Open, Site, jpeg
 from tests.support.database import query
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -105,3 +107,26 @@ async def test_no_text_turns_the_pages_own_words_round(site: Site, open_page: Op
         found = await plain.evaluate(FIND, WORD)
         assert found["seen"] > 3
         assert found["wrong"] == [], path
+
+
+async def test_no_name_of_a_chosen_file_turns_the_pages_own_words_round(site: Site, open_page: Open) -> None:
+    ann = await site.person("Ann")
+    listing = await site.listing(ann, await site.category("Lancias", await site.person("Root", Role.ADMIN)), "A car")
+    page = await open_page(f"/listings/{listing}/edit", ann)
+    may_go_on = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await may_go_on.wait()
+        await route.continue_()
+
+    await page.route("**/pictures", hold)
+    pictures: list[FilePayload] = [{**jpeg("red"), "name": f"{text}.jpg"} for text in TEXTS]
+    unfit: list[FilePayload] = [{**one, "buffer": b"no picture"} for one in pictures]
+    await page.get_by_label("Add pictures").set_input_files(pictures + unfit)
+    # Each name is shown; those that are being uploaded are also the labels of their bars.
+    await page.wait_for_function(f"(word) => ({FIND})(word).seen >= {2 * len(TEXTS) + 1}", arg=WORD)
+    found: Any = await page.evaluate(FIND, WORD)
+    assert found["wrong"] == []
+    may_go_on.set()
+    await expect(page.locator("#announcer")).to_contain_text("is uploaded.")
+    assert (await page.evaluate(FIND, WORD))["wrong"] == []

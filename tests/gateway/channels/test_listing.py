@@ -20,11 +20,14 @@ from shared.events import control
 from shared.events.envelope import SEALED_FOR, Envelope, json_payload, pack
 from shared.events.listings import LISTING_REMOVED, LISTING_UPDATED, LOOK_AGAIN
 from shared.events.replies import REPLY_CREATED
+from shared.events.topics import private_chat
 from shared.postgres import DatabaseUnavailable
+from shared.pubsub.memory import MemoryBroker
 from shared.repositories.listing_access import Audience, SeenListing
 from shared.repositories.shared_reads import SharedReads
 from tests.gateway.nodes import Client, actor, broadcast, closed, crashed, push, reply, start_node, wait_for_looks
 from tests.protocol.client_frames import Received
+from tests.support.waiting import until
 
 SELLER, BUYER, MODERATOR = 1, 2, 3
 CATEGORY = 40
@@ -120,6 +123,29 @@ async def test_a_user_who_may_see_a_listing_joins_and_is_shown_to_its_viewers(no
     [diff] = [frame for frame in buyer.take() if "1" in frame.payload["joins"]]
     assert diff.event == "presence_diff"
     await wait_for_looks(seller)
+
+
+async def test_a_viewer_counts_as_online_until_the_last_of_their_listings_is_left(
+    node: Endpoint, market: Market
+) -> None:
+    def is_online() -> bool:
+        assert isinstance(node.broker, MemoryBroker)
+        return node.broker._subscriptions[private_chat(BUYER)] > 0
+
+    buyer = await viewer_of(node, market)
+    other = await viewer_of(node, market, listing_id=8)
+    assert is_online()
+    buyer.says("j1", "r2", "listing:7", "phx_leave")
+    await buyer.until("phx_close")
+    assert is_online()
+    other.dropped()
+    await until(lambda: not is_online())
+    # Who is refused has joined nothing.
+    market.kinds[9] = MODERATORS
+    refused = Client(node, BUYER)
+    refused.says("j1", "r1", "listing:9", "phx_join")
+    await refused.gets(1)
+    assert not is_online()
 
 
 @pytest.mark.parametrize("topic", ["listing:8", "listing:x", "listing:0", "listing:"])

@@ -39,6 +39,7 @@ class Post:
         self.stored: list[Message] = []
         self.read: dict[tuple[int, int], int] = {}
         self.is_away = False
+        self.has_warning_to_read = False
         self.asked_for: list[tuple[int, int]] = []
         self.deleted: tuple[Sequence[int], bool] = ((), False)
         self.tokens: dict[str, Actor] = {}
@@ -47,7 +48,9 @@ class Post:
             admission=SimpleNamespace(admit=self.admit, is_registered=self.is_registered),
             chats=SimpleNamespace(
                 blocks=SimpleNamespace(is_blocked=self.is_blocked),
-                messages=SimpleNamespace(mark_read=self.mark_read, may_write=self.may_write),
+                messages=SimpleNamespace(
+                    mark_read=self.mark_read, may_write=self.may_write, has_warning=self.has_warning
+                ),
                 writer=SimpleNamespace(send=self.send),
             ),
             budgets=None,
@@ -70,6 +73,10 @@ class Post:
     async def may_write(self, from_id: int, to_id: int) -> bool:
         self.fail_if_away()
         return any((one.from_id, one.to_id) == (to_id, from_id) for one in self.stored)
+
+    async def has_warning(self, user_id: int) -> bool:
+        self.fail_if_away()
+        return self.has_warning_to_read
 
     async def send(self, new: NewMessage) -> Message:
         self.fail_if_away()
@@ -243,6 +250,24 @@ async def test_a_refused_message_gets_the_reason_and_is_not_broadcast(node: Endp
         assert refused.payload["response"]["reason"] in ("invalid message", "user not found")
     assert post.stored == []
     assert eve.take() == []
+
+
+async def test_who_was_warned_writes_to_nobody_until_the_warning_is_read(node: Endpoint, post: Post) -> None:
+    bob = await chatting(node, BOB)
+    ann = Client(node, msgspec.structs.replace(actor(ANN), has_warning=True))
+    await ann.joins(f"private_chat:{ANN}")
+    post.has_warning_to_read = True
+    says(ann, SEND, {"to": str(BOB), "message": "Hi"})
+    assert ann.take() == [refusal(ann, "unread warning")]
+    assert post.stored == []
+    # Whoever was not warned is not even asked about.
+    says(bob, SEND, {"to": str(ANN), "message": "Hi"})
+    assert bob.events() == [SEND, "r1"]
+    ann.take()
+    # It is read by now, and this node does not know yet.
+    post.has_warning_to_read = False
+    says(ann, SEND, {"to": str(BOB), "message": "Hello"})
+    assert ann.events() == [SEND, "r1"]
 
 
 async def test_who_has_to_confirm_the_address_answers_and_does_not_write_first(node: Endpoint, post: Post) -> None:

@@ -107,6 +107,12 @@ async def left(database: Database, users: UserRepository) -> Left:
                 SELECT %s, l.id, l.title, false FROM listings l WHERE {of_others}""",
             user_id,
         )
+    await left.run(
+        """INSERT INTO sanctions (kind, user_id, listing_id, by_id, reason, objection, objected_at)
+           SELECT 'hiding', l.seller_id, l.id, 3, 'a wreck, says Jane', 'No.', now() FROM listings l"""
+    )
+    await left.run("INSERT INTO notes (user_id, author_id, text) SELECT one, 3, 'Hm.' FROM unnest(ARRAY[1, 1, 2]) one")
+    await left.run("INSERT INTO notes (listing_id, author_id, text) SELECT id, 1, 'Hm.' FROM listings")
     await left.run("INSERT INTO audit (actor_id, action, target_type, target_id) VALUES (3, 'ban', 'user', 1)")
     await left.run(
         """UPDATE users SET banned_at = now() - interval '2 days', banned_until = now() - interval '1 day',
@@ -144,6 +150,9 @@ async def test_what_is_personal_is_erased_and_what_belongs_to_others_stays(left:
     assert await left.fetch("SELECT user_id FROM saved_searches") == [(OTHER,)]
     for table in ("alerts", "favourites", "told_matches"):
         assert await left.count(table) == 0
+    assert await left.count("sanctions", "user_id = 1") == 0
+    assert await left.count("sanctions", "kind = 'hiding'") == await left.count("notes", "listing_id IS NOT NULL") == 2
+    assert await left.count("notes", "user_id = 1") == 0
     assert await left.count("listings") == await left.count("pictures") / 2 == 2
     # Each picture of the three listings has two files.
     assert await left.count("abandoned_files", "since <= now()") == 3 * 2 * 2
@@ -200,7 +209,7 @@ async def test_each_step_changes_few_rows_and_the_last_one_says_that_it_is_done(
 
 async def rows(left: Left) -> dict[str, int]:
     tables = ["listings", "pictures", "replies", "reports", "blocks", "sessions", "abandoned_files"]
-    tables += ["alerts", "favourites", "told_matches", "saved_searches"]
+    tables += ["alerts", "favourites", "told_matches", "saved_searches", "sanctions", "notes"]
     return {table: await left.count(table) for table in tables}
 
 

@@ -158,5 +158,5 @@ async def test_deleting_a_category_and_its_listing_at_once_leaves_one_row_in_the
         database.execute(Statement("", sql), listing_id),
     )
     [row] = await database.fetch(Statement("", "SELECT now() + interval '1 second', 9223372036854775807"))
-    found = await TrashRepository(database).find(before=(row[0], row[1]), limit=10)
+    found = await TrashRepository(database, own_days=30).find(before=(row[0], row[1]), limit=10, only_of=None)
     assert [(one.id, one.category_is_gone) for one in found] == [(listing_id, True)]

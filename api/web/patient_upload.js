@@ -1,18 +1,20 @@
 // Uploads a picture: made smaller if the server would refuse it, and again while the server has no place for it.
 
-import { api } from "./api.js";
 import { limits } from "./limits.js";
 import { Problem } from "./problem.js";
 import { isTooLarge, smaller } from "./shrink.js";
 
 const BUSY_TRIES = 4;
 
-/** `image` is the file as an element, or null if this browser cannot show it. Resolves with the server's answer. */
-export async function uploadPicture(path, file, image, onProgress) {
+/**
+ * `image` is the file as an element, or null if this browser cannot show it. `send(file)` uploads the file, or a smaller one.
+ * Resolves with the server's answer. Throws Problem.
+ */
+export async function uploadPatiently(file, image, send) {
   const sent = await fitting(file, image);
   for (let tries = 1; ; tries += 1) {
     try {
-      return await api.upload(path, "picture", sent, onProgress);
+      return await send(sent);
     } catch (error) {
       // The server has no place for it now, and says when to ask again.
       if (![429, 503].includes(error.status) || !error.retryAfter || tries === BUSY_TRIES) throw error;

@@ -1,0 +1,8 @@
+// The script of moderators and admins: loaded when one of its views is opened.
+
+export { Audit } from "../views/audit.js";
+export { Categories } from "../views/categories.js";
+export { Hidden } from "../views/hidden.js";
+export { People } from "../views/people.js";
+export { Reports } from "../views/reports.js";
+export { Trash } from "../views/trash.js";
