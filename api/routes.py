@@ -36,6 +36,7 @@ from api.handlers import (
     sanctions,
     saved_searches,
     second_factor,
+    sellers,
     suggestions,
     trash,
     uploads,
@@ -153,6 +154,7 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/api/me/push", push.end, Action.ACCOUNT_CHANGE),
     # users
     Route("GET", "/api/me/blocks", blocks.find, Action.BLOCK_READ, query=PageQuery),
+    Route("GET", "/api/sellers/{id}", sellers.read, Action.LISTING_READ_PUBLIC),
     Route("GET", "/api/users", users.find, Action.USER_LIST, query=UsersQuery),
     Route("GET", "/api/users/{id}", users.read, Action.USER_READ),
     Route("PUT", "/api/users/{id}/role", users.change_role, Action.ROLE_CHANGE, body=RoleBody),

@@ -64,6 +64,7 @@ from shared.repositories.reports import ReportRepository
 from shared.repositories.sanctions import SanctionRepository
 from shared.repositories.saved_searches import SavedSearchRepository
 from shared.repositories.second_factors import SecondFactorRepository, vault_of
+from shared.repositories.sellers import SellerRepository
 from shared.repositories.sessions import SessionRepository
 from shared.repositories.shared_reads import SharedReads
 from shared.repositories.sitemap import SitemapRepository
@@ -119,6 +120,7 @@ class Services:
     trash: TrashRepository
     replies: ReplyRepository
     reports: ReportRepository
+    sellers: SellerRepository
     sanctions: SanctionRepository
     notes: NoteRepository
     saved_searches: SavedSearchRepository
@@ -198,6 +200,7 @@ class Services:
             trash=TrashRepository(database, own_days=settings.own_trash_days),
             replies=ReplyRepository(database, has_mail=settings.has_mail),
             reports=ReportRepository(database),
+            sellers=SellerRepository(database),
             sanctions=SanctionRepository(database, has_mail=settings.has_mail),
             notes=NoteRepository(database),
             saved_searches=SavedSearchRepository(database, search.query),

@@ -107,6 +107,8 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
     "users": [
         ("GET", "/api/me/blocks", None, USERS),
         ("GET", "/api/users", None, ADMINS),
+        ("GET", "/api/sellers/{id=seller}", None, READ),
+        ("GET", "/api/sellers/{id=somebody}", None, NOT_VISITORS),
         ("GET", "/api/users/{id=somebody}", None, USERS),
         ("PUT", "/api/users/{id=somebody}/role", {"role": "moderator"}, ADMINS),
         ("PUT", "/api/users/{id=somebody}/ban", {"reason": "fraud"}, ADMINS),
@@ -370,6 +372,9 @@ class World:
         rows = self._rows
         match kind:
             case "owner":
+                return owner.id
+            case "seller":
+                await self.make("public", owner)
                 return owner.id
             case "somebody":
                 return (await self.people())["user"].id
