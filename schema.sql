@@ -145,6 +145,10 @@ CREATE TABLE IF NOT EXISTS blocks (
     PRIMARY KEY (blocker_id, blocked_id),
     CHECK (blocker_id <> blocked_id)
 );
+-- The keyed hash of the address of somebody who has left (shared/access/address_hashes.py).
+ALTER TABLE blocks ADD COLUMN IF NOT EXISTS address_hash text;
+CREATE INDEX IF NOT EXISTS blocks_by_address ON blocks (address_hash) WHERE address_hash IS NOT NULL;
+CREATE INDEX IF NOT EXISTS blocks_of_blocked ON blocks (blocked_id);
 CREATE INDEX IF NOT EXISTS blocks_newest ON blocks (blocker_id, created_at, blocked_id);
 
 -- Mails that wait to be sent (shared/repositories/outbox.py). One that was sent has no row any more; one that was given up keeps
@@ -508,12 +512,14 @@ CREATE TABLE IF NOT EXISTS pictures (
 CREATE INDEX IF NOT EXISTS pictures_of_listing ON pictures (listing_id, id);
 -- The seller's order, from 1; null for pictures that came after it: they follow, in the order of their ids.
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS position integer;
--- The medium size, and the widths in pixels; all null for pictures that were stored before there was a medium size.
+-- The medium size, and the widths in pixels; all null for pictures that were stored before there was a medium size, until an
+-- API has made it.
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_key text UNIQUE;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_content_type text;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_size bigint;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_width integer;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS thumbnail_width integer;
+CREATE INDEX IF NOT EXISTS pictures_without_medium ON pictures (id) WHERE medium_key IS NULL;
 -- The picture as JSON for clients. A list of listings reads many, so it is made once. The addresses are those of
 -- shared/domain/pictures.py; a change of this expression has to drop the column first.
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS shown text GENERATED ALWAYS AS (
@@ -613,6 +619,7 @@ ALTER TABLE reports ADD CONSTRAINT reports_subject CHECK ((listing_id IS NULL) <
 CREATE UNIQUE INDEX IF NOT EXISTS reports_open_about_user
     ON reports (user_id, reporter_id, coalesce(message_id, 0), coalesce(reply_id, 0))
     WHERE user_id IS NOT NULL AND resolved_at IS NULL;
+CREATE INDEX IF NOT EXISTS reports_made ON reports (created_at);
 CREATE INDEX IF NOT EXISTS reports_about_user ON reports (user_id, reporter_id) WHERE user_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS reports_open ON reports (listing_id) WHERE resolved_at IS NULL;
 CREATE INDEX IF NOT EXISTS reports_texts_of_reporter ON reports (reporter_id) WHERE text IS NOT NULL;
@@ -795,6 +802,9 @@ CREATE TABLE IF NOT EXISTS audit (
     created_at  timestamptz NOT NULL DEFAULT now()
 );
 
+-- What was done to somebody or something before.
+CREATE INDEX IF NOT EXISTS audit_of_target ON audit (target_type, target_id, action);
+
 CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
@@ -924,6 +934,68 @@ CREATE TABLE IF NOT EXISTS chores (
     done_at timestamptz NOT NULL
 );
 
+-- New accounts --------------------------------------------------------------------------------------------------------------
+
+-- To whom a new account has written first, and when, for a day: it may do so only so often.
+CREATE TABLE IF NOT EXISTS beginnings (
+    user_id  bigint      NOT NULL REFERENCES users (id),
+    other_id bigint      NOT NULL,
+    begun_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, other_id)
+);
+CREATE INDEX IF NOT EXISTS beginnings_of_user ON beginnings (user_id, begun_at);
+CREATE INDEX IF NOT EXISTS beginnings_oldest ON beginnings (begun_at);
+
+-- What the site notices ----------------------------------------------------------------------------------------------------
+
+-- What is kept of a picture to find its copies (api/pictures/likeness.py). `reach` is a box around its lowest frequencies: those of
+-- two copies overlap. `looked_at` is when an API has looked for copies of it in the listings of others.
+CREATE TABLE IF NOT EXISTS picture_likenesses (
+    picture_id  bigint PRIMARY KEY REFERENCES pictures (id) ON DELETE CASCADE,
+    reach       cube   NOT NULL,
+    frequencies real[] NOT NULL,
+    print       bytea  NOT NULL,
+    looked_at   timestamptz
+);
+CREATE INDEX IF NOT EXISTS picture_likenesses_reach ON picture_likenesses USING gist (reach);
+CREATE INDEX IF NOT EXISTS picture_likenesses_to_look ON picture_likenesses (picture_id) WHERE looked_at IS NULL;
+
+-- What moderators should look at although nobody has reported it. The person's listing has the picture or the VIN of
+-- other_listing_id, which was there before and is somebody else's.
+CREATE TABLE IF NOT EXISTS findings (
+    id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind             text        NOT NULL CHECK (kind IN ('same_picture', 'same_vin')),
+    user_id          bigint      NOT NULL REFERENCES users (id),
+    listing_id       bigint      NOT NULL REFERENCES listings (id) ON DELETE CASCADE,
+    other_listing_id bigint      NOT NULL REFERENCES listings (id) ON DELETE CASCADE,
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    decided_at       timestamptz,
+    decided_by       bigint REFERENCES users (id)
+);
+CREATE UNIQUE INDEX IF NOT EXISTS findings_of_listings ON findings (listing_id, other_listing_id, kind);
+CREATE INDEX IF NOT EXISTS findings_of_other_listing ON findings (other_listing_id);
+CREATE INDEX IF NOT EXISTS findings_open ON findings (id) WHERE decided_at IS NULL;
+
+-- Two sellers may offer one car in the same moment: the lock lets one of them see the other.
+CREATE OR REPLACE FUNCTION find_same_vin() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(723987, hashtext(NEW.vin));
+    INSERT INTO findings (kind, user_id, listing_id, other_listing_id)
+    SELECT 'same_vin', NEW.seller_id, NEW.id, other.id FROM listings other
+    WHERE other.vin = NEW.vin AND other.seller_id <> NEW.seller_id AND other.trashed_at IS NULL
+      AND NOT EXISTS (SELECT FROM findings f WHERE f.kind = 'same_vin' AND f.listing_id = other.id
+                      AND f.other_listing_id = NEW.id)
+    ORDER BY other.id LIMIT 20
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER listings_find_same_vin AFTER INSERT ON listings
+    FOR EACH ROW WHEN (new.vin IS NOT NULL AND new.trashed_at IS NULL) EXECUTE FUNCTION find_same_vin();
+CREATE OR REPLACE TRIGGER listings_find_same_vin_anew AFTER UPDATE OF vin, trashed_at ON listings FOR EACH ROW
+    WHEN (new.vin IS NOT NULL AND new.trashed_at IS NULL
+          AND (new.vin, new.trashed_at) IS DISTINCT FROM (old.vin, old.trashed_at))
+    EXECUTE FUNCTION find_same_vin();
+
 -- Private messages ----------------------------------------------------------------------------------------------------
 
 -- There are no foreign keys to users: the insert checks the recipient itself, rows of users are never deleted, and two more
@@ -940,6 +1012,8 @@ CREATE TABLE IF NOT EXISTS messages (
 );
 -- Whether the recipient had to accept the sender when the message was sent. It stays as it was then.
 ALTER TABLE messages ADD COLUMN IF NOT EXISTS is_request boolean NOT NULL DEFAULT false;
+-- Whether the recipient had declined the sender when it was sent. It waits among what was declined, and no device is told of it.
+ALTER TABLE messages ADD COLUMN IF NOT EXISTS is_declined boolean NOT NULL DEFAULT false;
 -- A message that waits for a moderator is for its sender alone. When it is let go, it gets a new id, so that recipients who
 -- read after the last id that they have get it. `was_id` is the id that its sender knew before.
 ALTER TABLE messages ADD COLUMN IF NOT EXISTS held_at timestamptz;
@@ -1023,14 +1097,58 @@ CREATE OR REPLACE TRIGGER messages_commit_in_order BEFORE INSERT ON messages
 
 -- Whatever ends somebody's right to send takes a turn among the inserts when it commits (shared/repositories/messages.py).
 -- The triggers are deferred, so that no transaction waits for rows or for its client while it holds the lock.
-DROP TRIGGER IF EXISTS blocks_commit_between_messages ON blocks;
-CREATE CONSTRAINT TRIGGER blocks_commit_between_messages AFTER INSERT ON blocks
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION commit_messages_in_order();
 DROP TRIGGER IF EXISTS users_commit_between_messages ON users;
 CREATE CONSTRAINT TRIGGER users_commit_between_messages AFTER UPDATE OF deleted_at, banned_at, banned_until ON users
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
     WHEN (old.deleted_at IS DISTINCT FROM new.deleted_at OR new.banned_at IS NOT NULL)
     EXECUTE FUNCTION commit_messages_in_order();
+
+-- Requests --------------------------------------------------------------------------------------------------------------
+
+-- Whom people let write to them: the state of `other_id` in the inbox of `user_id`. 'open' is a request that waits. From its first
+-- message on, a pair has both rows. People who wrote to each other before this table was there have none until their next
+-- message (shared/repositories/messages.py). `seems_accepted` is what the other one can know: that they are accepted, or would
+-- be, had they not been declined. `is_settled` says that a message from `other_id` changes neither row, and that neither has blocked
+-- the other: such a message needs one look-up here and no other. It may be false at any time.
+--
+-- Rows change only under the lock of messages, so whoever inserts under it sees the last state. There are no foreign keys, as
+-- in messages: checking one would lock a row of users under that lock.
+CREATE TABLE IF NOT EXISTS contacts (
+    user_id        bigint      NOT NULL,
+    other_id       bigint      NOT NULL,
+    state          text        NOT NULL CHECK (state IN ('open', 'accepted', 'declined')),
+    seems_accepted boolean     NOT NULL,
+    is_settled     boolean     NOT NULL DEFAULT false,
+    since          timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, other_id)
+);
+CREATE INDEX IF NOT EXISTS contacts_requests ON contacts (user_id, state, other_id) WHERE state <> 'accepted';
+-- Whether people may write to this one about anything, or first only about a listing of this one.
+ALTER TABLE users ADD COLUMN IF NOT EXISTS takes_requests boolean NOT NULL DEFAULT true;
+
+-- A block unsettles the pair, in its turn among the inserts. Its next message looks up everything again.
+CREATE OR REPLACE FUNCTION unsettle_blocked_pair() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(7239870111);
+    UPDATE contacts SET is_settled = false
+    WHERE user_id = NEW.blocker_id AND other_id = NEW.blocked_id
+       OR user_id = NEW.blocked_id AND other_id = NEW.blocker_id;
+    RETURN NULL;
+END $$;
+-- So does a person who no longer takes requests, with all that wait.
+CREATE OR REPLACE FUNCTION unsettle_requests() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(7239870111);
+    UPDATE contacts SET is_settled = false WHERE user_id = NEW.id AND state <> 'accepted';
+    RETURN NULL;
+END $$;
+DROP TRIGGER IF EXISTS users_refuse_requests_between_messages ON users;
+CREATE CONSTRAINT TRIGGER users_refuse_requests_between_messages AFTER UPDATE OF takes_requests ON users
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (old.takes_requests AND NOT new.takes_requests)
+    EXECUTE FUNCTION unsettle_requests();
+DROP TRIGGER IF EXISTS blocks_commit_between_messages ON blocks;
+CREATE CONSTRAINT TRIGGER blocks_commit_between_messages AFTER INSERT ON blocks
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION unsettle_blocked_pair();
 
 -- People who are away ---------------------------------------------------------------------------------------------------
 

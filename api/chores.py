@@ -11,6 +11,7 @@ from shared.postgres import Database, DatabaseUnavailable
 from shared.repositories.address_names import name_accounts
 from shared.repositories.alert_mails import mail_daily
 from shared.repositories.alerts import remove_old_alerts
+from shared.repositories.beginnings import remove_old_beginnings
 from shared.repositories.chores import ChoreRepository, Work
 from shared.repositories.erasure import erase_some
 from shared.repositories.mail_links import remove_old_links
@@ -46,7 +47,8 @@ class Chore:
 class Chores:
     """Runs each chore in a task. All chores share one connection, which opens when the first chore is tried."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, missing_sizes: Work) -> None:
+        """`missing_sizes` is that of api/pictures/missing_sizes.py."""
         self._database = Database(replace(settings, database_pool_size=1, database_timeout_seconds=_TIMEOUT_SECONDS))
         self._repository = ChoreRepository(self._database)
         old_alerts = partial(
@@ -65,6 +67,7 @@ class Chores:
                 settings.repeatable_cleaning_seconds,
                 partial(remove_old_keys, seconds=settings.repeatable_seconds),
             ),
+            Chore("first messages", settings.alert_cleaning_seconds, remove_old_beginnings),
             Chore("unfinished uploads", settings.repeatable_cleaning_seconds, remove_old_uploads),
             Chore("what waited and was seen", settings.alert_cleaning_seconds, remove_seen),
             Chore("mails", settings.mail_cleaning_seconds, partial(remove_old_mails, days=settings.failed_mail_days)),
@@ -72,6 +75,7 @@ class Chores:
             Chore("pictures of messages", settings.repeatable_cleaning_seconds, remove_left_over),
             Chore("addresses", settings.erasure_seconds, name_accounts),
             Chore("second factors", settings.erasure_seconds, partial(lock_anew, vault_of(settings))),
+            Chore("smaller sizes of pictures", settings.missing_sizes_seconds, missing_sizes),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )
         if settings.has_mail:

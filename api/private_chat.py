@@ -9,7 +9,7 @@ from api.call import Call
 from api.problems import Invalid, name_errors
 from shared.domain.messages import InvalidMessage, UnknownRecipient
 from shared.domain.payloads import keys_of, read, users_in
-from shared.private_chat import Event, Outcome, refuse_beginning
+from shared.private_chat import Event, Outcome, is_limited, refuse_beginning
 
 Posted = TypeVar("Posted", bound=Event)
 
@@ -37,8 +37,8 @@ async def post(call: Call, kind: type[Posted], prepare: Callable[[Posted], None]
 
 async def happen(call: Call, event: Event) -> Outcome:
     """Carry out the event, and tell the gateways. Raises MessageRefused or DatabaseUnavailable."""
-    if call.user.must_confirm:
-        await refuse_beginning(event, call.services.chats, call.user.user_id)
+    if is_limited(call.user):
+        await refuse_beginning(event, call.services.chats, call.user)
     outcome = await event.happen(call.services.chats, call.user.user_id)
     if outcome.topics:
         call.services.realtime.broadcast(outcome.topics, event.NAME, outcome.payload)

@@ -20,9 +20,11 @@ from api.schemas import answers
 from shared.access import admission, vault
 from shared.domain import (
     alerts,
+    findings,
     listings,
     mails,
     messages,
+    moderation,
     passkeys,
     pictures,
     push,
@@ -208,6 +210,14 @@ class Blocked(Problem):
     status, slug, title = 403, "blocked", "The recipient has blocked you"
 
 
+class Blocking(Problem):
+    status, slug, title = 403, "blocking", "You have blocked this person"
+
+
+class NoRequests(Problem):
+    status, slug, title = 403, "only-about-listings", "This person takes messages only about their listings"
+
+
 class NotConfirmed(Problem):
     status, slug, title = 403, "address-not-confirmed", "Confirm your e-mail address first"
 
@@ -284,6 +294,19 @@ class RenewedRecently(Problem):
         again_at = rfc3339(renewed.again_at)
         detail = f"It can be renewed again from {again_at} on."
         super().__init__(detail, headers={"Retry-After": str(renewed.seconds)}, again_at=again_at)
+
+
+class NewAccountLimited(Problem):
+    """`again_at` says when it can be done again, and so does `Retry-After`, in seconds."""
+
+    status, slug, title = 429, "new-account-limit", "A new account may do this only so often in a day"
+    event = SecurityEvent.LIMITED
+
+    def __init__(self, limited: users.NewAccountLimited) -> None:
+        again_at = rfc3339(limited.again_at)
+        detail = f"You can do it again from {again_at} on."
+        super().__init__(detail, headers={"Retry-After": str(limited.seconds)}, again_at=again_at)
+        self.about = {"limit": "new account"}
 
 
 class AlreadyReported(Problem):
@@ -437,6 +460,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     users.UserNotFound: _is(NotFound),
     users.SessionNotFound: _is(NotFound),
     users.EmailTaken: _is(EmailTaken),
+    mails.TooManyLinks: lambda _: Conflict("Enough mails are on their way. Try again in some days."),
     users.PasswordChanged: _is(WrongPassword),
     users.NotConfirmed: _is(NotConfirmed),
     users.UnreadWarning: _is(UnreadWarning),
@@ -450,9 +474,13 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     NoHostName: _is(NoPasskeysHere),
     vault.Locked: lambda _: Conflict("The seed cannot be read any more. Begin again."),
     users.LastAdmin: _is(LastAdmin),
+    users.NewAccountLimited: NewAccountLimited,
     users.NoLongerAllowed: _is(Forbidden),
     mails.LinkUsed: _is(InvalidLink),
     messages.Blocked: _is(Blocked),
+    messages.Blocking: _is(Blocking),
+    messages.NoRequests: _is(NoRequests),
+    messages.NoConversation: _is(NotFound),
     messages.MessageNotFound: _is(NotFound),
     messages.TooManyUnsentPictures: lambda _: Conflict(
         f"{messages.MAX_UNSENT_PICTURES} pictures wait to be sent. Send them, or delete some."
@@ -473,7 +501,9 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     repeats.KeyInUse: _is(KeyInUse),
     repeats.KeyReused: _is(KeyReused),
     replies.ReplyNotFound: _is(NotFound),
+    findings.FindingNotFound: _is(NotFound),
     reports.ReportNotFound: _is(NotFound),
+    moderation.NothingWaits: _is(NotFound),
     reports.AlreadyReported: _is(AlreadyReported),
     reports.OwnReported: lambda _: Conflict("It is about yourself."),
     sanctions.StaffProtected: _is(StaffProtected),

@@ -9,10 +9,14 @@ import msgspec
 
 from api.schemas.answers import Reply
 from shared.access.seal import Seal
+from shared.domain.messages import Decision
+from shared.domain.moderation import GroupSubject
 from shared.domain.users import Role
 from shared.events import control, topics
 from shared.events.envelope import SEALED_FOR, Envelope, json_payload, pack
 from shared.events.listings import LISTING_UPDATED, LOOK_AGAIN, listing_id_payload
+from shared.events.messages import REQUEST, request_payload
+from shared.events.moderation import queue_payload
 from shared.events.replies import REPLY_CREATED
 from shared.logs import log_of
 from shared.membership import Membership
@@ -62,6 +66,18 @@ class Realtime:
     def seller_changed(self, user_id: int) -> None:
         """Make the gateways check again who may see the seller's listings."""
         self.broadcast([control.CONTROL], control.SELLER_CHANGED, control.seller_changed(user_id))
+
+    def blocks_changed(self, user_id: int) -> None:
+        """Make the gateways ask again to whom the user, who blocks or unblocks somebody, may be shown."""
+        self.broadcast([control.CONTROL], control.BLOCKS_CHANGED, control.blocks_changed(user_id))
+
+    def request_decided(self, user_id: int, other_id: int, decision: Decision) -> None:
+        """Tell the devices of the user that they have accepted or declined what the other one writes."""
+        self.broadcast([topics.private_chat(user_id)], REQUEST, request_payload(other_id, decision))
+
+    def queue_changed(self, event: str, subject: GroupSubject, person_id: int, entry_ids: Sequence[int]) -> None:
+        """Tell moderators which group of their queue has changed; `event` is one of QUEUE_EVENTS."""
+        self.broadcast([topics.MODERATION], event, queue_payload(subject, person_id, entry_ids))
 
     def disconnect(self, user_id: int, session_id: str | None = None, *, kept_session_id: str | None = None) -> None:
         """Close a user's sockets, only those of one session, or all but those of one, on every gateway."""

@@ -18,12 +18,14 @@ from api.handlers import (
     export,
     favourites,
     feeds,
+    findings,
     health,
     listings,
     mail,
     message_pictures,
     messages,
     metrics,
+    moderation,
     notes,
     pages,
     passkeys,
@@ -50,7 +52,8 @@ from api.schemas.audit import AuditQuery
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
 from api.schemas.mail import MailChoiceBody
-from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
+from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody, RequestBody
+from api.schemas.moderation import SeenGroupBody
 from api.schemas.pages import PageQuery
 from api.schemas.passkeys import PasskeyBody, PasskeyLoginBody
 from api.schemas.pictures import PictureOrderBody
@@ -277,7 +280,28 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/reports", reports.find, Action.REPORT_READ, query=PageQuery),
     Route("PUT", "/api/reports/{id}/resolved", reports.resolve, Action.REPORT_RESOLVE),
     Route("DELETE", "/api/reports/{id}/resolved", reports.reopen, Action.REPORT_RESOLVE),
+    Route("GET", "/api/findings", findings.find, Action.REPORT_READ, query=PageQuery),
+    Route("PUT", "/api/findings/{id}/resolved", findings.resolve, Action.REPORT_RESOLVE),
+    Route("DELETE", "/api/findings/{id}/resolved", findings.reopen, Action.REPORT_RESOLVE),
     Route("GET", "/api/reports/{id}/messages", reports.messages, Action.REPORT_READ),
+    Route("GET", "/api/moderation/queue", moderation.find, Action.REPORT_READ, query=PageQuery),
+    Route("GET", "/api/moderation/queue/listings/{id}", moderation.listing_group, Action.REPORT_READ),
+    Route("GET", "/api/moderation/queue/people/{id}", moderation.person_group, Action.REPORT_READ),
+    Route(
+        "PUT",
+        "/api/moderation/queue/listings/{id}/resolved",
+        moderation.close_listing_group,
+        Action.REPORT_RESOLVE,
+        body=SeenGroupBody,
+    ),
+    Route(
+        "PUT",
+        "/api/moderation/queue/people/{id}/resolved",
+        moderation.close_person_group,
+        Action.REPORT_RESOLVE,
+        body=SeenGroupBody,
+    ),
+    Route("GET", "/api/moderation/numbers", moderation.numbers, Action.REPORT_READ),
     Route("GET", "/api/users/{id}/sanctions", sanctions.of_user, Action.SANCTION_READ, query=PageQuery),
     Route(
         "POST",
@@ -348,6 +372,13 @@ ROUTES: tuple[Route, ...] = (
         conversations.messages,
         Action.CONVERSATION_READ,
         query=PageQuery,
+    ),
+    Route(
+        "PUT",
+        "/api/conversations/{user_id}/request",
+        conversations.decide,
+        Action.CONVERSATION_READ,
+        body=RequestBody,
     ),
     Route("PUT", "/api/conversations/{user_id}/read", conversations.mark_read, Action.CONVERSATION_READ, body=ReadBody),
 )

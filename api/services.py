@@ -13,11 +13,13 @@ from api.challenges import Challenges
 from api.chores import Chores
 from api.devices import Devices
 from api.front_page import FrontPage, read_front_pages
+from api.looking import Looking
 from api.mail.mailing import Mailing
 from api.mail_links import MailLinks
 from api.passkey_ceremonies import Ceremonies
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
+from api.pictures.missing_sizes import MissingSizes
 from api.pictures.receiving import Receiving
 from api.pictures.storage import PictureStorage
 from api.pictures.workers import PictureWorkers
@@ -30,6 +32,7 @@ from api.searches import SearchPlaces
 from api.shown_categories import read_shown_categories
 from api.telling import Telling
 from shared import places
+from shared.access.address_hashes import AddressHashes
 from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
@@ -43,6 +46,7 @@ from shared.repositories.categories import CategoryRepository
 from shared.repositories.conversations import ConversationRepository
 from shared.repositories.export import ExportRepository
 from shared.repositories.favourites import FavouriteRepository
+from shared.repositories.findings import FindingRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.listing_facets import ListingFacets
 from shared.repositories.listing_search import ListingSearch
@@ -52,6 +56,7 @@ from shared.repositories.mail_links import MailLinkRepository
 from shared.repositories.message_pictures import MessagePictureRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
+from shared.repositories.moderation_queue import ModerationQueue
 from shared.repositories.nodes import API_PREFIX
 from shared.repositories.notes import NoteRepository
 from shared.repositories.outbox import Outbox
@@ -61,6 +66,7 @@ from shared.repositories.push import PushRepository
 from shared.repositories.repeats import RepeatRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
+from shared.repositories.returning import Returning
 from shared.repositories.sanctions import SanctionRepository
 from shared.repositories.saved_searches import SavedSearchRepository
 from shared.repositories.second_factors import SecondFactorRepository, vault_of
@@ -121,6 +127,9 @@ class Services:
     replies: ReplyRepository
     reports: ReportRepository
     sellers: SellerRepository
+    findings: FindingRepository
+    looking: Looking
+    moderation_queue: ModerationQueue
     sanctions: SanctionRepository
     notes: NoteRepository
     saved_searches: SavedSearchRepository
@@ -151,13 +160,15 @@ class Services:
         """Returns the services. Nothing is connected yet: the database connects on use, the broker when started."""
         database = Database(settings)
         users, listings = (
-            UserRepository(database, has_mail=settings.has_mail),
+            UserRepository(database, has_mail=settings.has_mail, returning=Returning(AddressHashes.of(settings))),
             ListingRepository(database, has_mail=settings.has_mail),
         )
         categories = CategoryRepository(database)
         chats = Chats.of(database, settings)
         tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
+        workers = PictureWorkers.from_settings(settings)
+        missing_sizes = MissingSizes(pictures, storage, workers, grace_seconds=settings.picture_grace_seconds)
         search = ListingSearch(database, correction_seconds=settings.correction_seconds)
         realtime = Realtime(settings, broker, node_id)
         vapid = Vapid.of(settings)
@@ -201,6 +212,9 @@ class Services:
             replies=ReplyRepository(database, has_mail=settings.has_mail),
             reports=ReportRepository(database),
             sellers=SellerRepository(database),
+            findings=FindingRepository(database),
+            looking=Looking(settings),
+            moderation_queue=ModerationQueue(database),
             sanctions=SanctionRepository(database, has_mail=settings.has_mail),
             notes=NoteRepository(database),
             saved_searches=SavedSearchRepository(database, search.query),
@@ -212,12 +226,12 @@ class Services:
             away=Away(settings, vapid),
             audit=AuditRepository(database),
             pictures=pictures,
-            picture_workers=PictureWorkers.from_settings(settings),
             receiving=Receiving(settings.max_arriving_parts),
             uploads=UploadRepository(database),
+            picture_workers=workers,
             picture_storage=storage,
             abandoned_files=AbandonedFiles(pictures, storage, settings.abandoned_files_seconds),
-            chores=Chores(settings),
+            chores=Chores(settings, missing_sizes.make_some),
             message_writer=chats.writer,
             repeats=RepeatRepository(database),
             outbox=Outbox(database, is_on=settings.has_mail),
@@ -231,7 +245,7 @@ class Services:
         """Returns the services with the repositories of what requests make and change, in this transaction."""
         return replace(
             self,
-            users=UserRepository(transaction, has_mail=self.settings.has_mail),
+            users=self.users.within(transaction),
             categories=CategoryRepository(transaction),
             listings=ListingRepository(transaction, has_mail=self.settings.has_mail),
             replies=ReplyRepository(transaction, has_mail=self.settings.has_mail),
@@ -256,6 +270,7 @@ class Services:
         await self.broker.start(self.realtime)
         await self.membership.__aenter__()
         self.telling.start()
+        self.looking.start()
         self.away.start()
         self.mailing.start()
 
@@ -269,6 +284,7 @@ class Services:
         await self.abandoned_files.stop()
         await self.chores.stop()
         await self.telling.stop()
+        await self.looking.stop()
         await self.away.stop()
         await self.mailing.stop()
         await self.picture_workers.close()

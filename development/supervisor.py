@@ -324,7 +324,7 @@ class Supervisor:
         postgres = f"embedded, data in {self._postgres.directory}" if self._postgres else "yours (DATABASE_URL)"
         redis = "embedded" if self._redis else "yours (REDIS_URL)"
         rows = [("API, web page", api.url), *((gateway.name, gateway.url) for gateway in gateways)]
-        mail = "sent by SMTP_URL" if settings.smtp_url else f"written into {settings.data_directory / 'mail'}"
+        mail = "sent by SMTP_URL" if settings.smtp_url else f"written into {settings.mail_folder}"
         rows += [("Postgres", postgres), ("Redis", redis), ("data", str(settings.data_directory)), ("mail", mail)]
         table = "\n".join(f"  {name:<14} {where}" for name, where in rows)
         urls = [gateway.url for gateway in gateways]

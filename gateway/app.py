@@ -16,6 +16,7 @@ from gateway.lost_nodes import LostNodes
 from gateway.metrics import gateway_metrics
 from gateway.missed import MissedAlerts, MissedDeletions, MissedMessages
 from gateway.presence.store_redis import RedisStore
+from gateway.queue_gaps import read_queue_again
 from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint, new_node_id
 from gateway.transports.longpoll import LongPollTransport
@@ -70,7 +71,7 @@ async def create_app(settings: Settings) -> web.Application:
         budgets=budgets if settings.rate_limits else None,
         join_budget=UserBuckets(settings.joins_per_second, settings.join_burst) if settings.rate_limits else None,
         audiences=SharedReads(ListingAccess(database).audiences, most=MOST_SHARED),
-        blockers=SharedReads(chats.blocks.blockers, most=MOST_SHARED),
+        blocked=SharedReads(chats.blocks.blocked, most=MOST_SHARED),
         catch_ups=SharedReads(
             partial(chats.messages.catch_ups, limit=limit, overlap_seconds=overlap_seconds), most=MOST_CAUGHT_UP
         ),
@@ -93,6 +94,7 @@ async def create_app(settings: Settings) -> web.Application:
     store.on_forged = endpoint.counts.forged.inc
     catch_up = CatchUp(endpoint, MissedMessages(chats.messages), MissedDeletions(chats.messages), MissedAlerts(alerts))
     revalidation = Revalidation(endpoint, admission)
+    read_queue_again(endpoint)
 
     lost_nodes = LostNodes(
         endpoint.gap,

@@ -204,6 +204,10 @@ class Channel(Callbacks):
         """Stop tracking a key. Does nothing if this channel does not track it."""
         self._presence.untrack(self.topic, key, self._server)
 
+    def intercept(self, event: str) -> None:
+        """Give this event to `handle_out` from now on, in this channel only, as if it were among `intercepts`."""
+        self._server.intercepts |= {event}
+
     def list_presence(self) -> dict[str, Any]:
         """Returns who is present on this topic, on all nodes: `{key: {"metas": [{"phx_ref": ..., ...}]}}`."""
         return self._presence.list(self.topic)

@@ -28,8 +28,8 @@ class Context:
     """How often a user may join a topic or send a new access token; None means no limit."""
     audiences: SharedReads[int, Audience]
     """Listing id -> who may see the listing."""
-    blockers: SharedReads[int, bool]
-    """User id -> True if the user has blocked somebody."""
+    blocked: SharedReads[int, frozenset[int]]
+    """User id -> the ids of those whom the user has blocked, if there are any."""
     catch_ups: SharedReads[tuple[int, int], CaughtUp]
     """User id and `after_id` of a join -> the messages that the client may lack."""
     alert_catch_ups: SharedReads[tuple[int, int], CaughtUpAlerts]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from shared.domain.messages import Deletion, Message
 from shared.events import topics
 from shared.events.alerts import ALERT_EVENTS, alert_payload
-from shared.events.messages import DELETED, SEND, deleted_payload, message_payload
+from shared.events.messages import DELETED, SEND, deleted_payload, message_payload, told_topics
 from shared.repositories.alerts import Alert
 
 
@@ -66,10 +66,7 @@ class MissedMessages:
 
     async def after(self, user_ids: Sequence[int], after_id: int, limit: int) -> list[Stored]:
         found = await self._messages.of_users_after(user_ids, after_id, limit)
-        return [
-            Stored(one.id, topics.private_chats(one.to_id, one.from_id), SEND, message_payload(one), one.id)
-            for one in found
-        ]
+        return [Stored(one.id, told_topics(one), SEND, message_payload(one), one.id) for one in found]
 
 
 class Deletions(Protocol):

@@ -6,12 +6,14 @@ the event out. The gateway's channel accepts all EVENTS; a route accepts one of 
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
+from shared.access.actor import Actor
 from shared.domain.declared import Different, Id, Identifier, Label, OtherUser, Text
 from shared.domain.messages import (
     MAX_CLIENT_REF_LENGTH,
@@ -22,9 +24,11 @@ from shared.domain.messages import (
     UnreadWarning,
 )
 from shared.events import topics
-from shared.events.messages import SEND, message_payload
+from shared.events.messages import SEND, message_payload, told_topics
 from shared.postgres import Database
+from shared.repositories.beginnings import BeginningRepository
 from shared.repositories.blocks import BlockRepository
+from shared.repositories.contacts import ContactRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
 from shared.settings import Settings
@@ -35,14 +39,18 @@ class Chats:
     """What the events need. Each process has one."""
 
     messages: MessageRepository
+    beginnings: BeginningRepository
     writer: MessageWriter
     blocks: BlockRepository
+    contacts: ContactRepository
 
     @classmethod
     def of(cls, database: Database, settings: Settings) -> Self:
         """Returns what events need of this database. Close the writer before the database."""
         messages = MessageRepository(database)
-        return cls(messages, MessageWriter.from_settings(messages, settings), BlockRepository(database))
+        beginnings = BeginningRepository(database, most=settings.new_account_people, days=settings.new_account_days)
+        writer = MessageWriter.from_settings(messages, settings)
+        return cls(messages, beginnings, writer, BlockRepository(database), ContactRepository(database))
 
 
 class Outcome(NamedTuple):
@@ -106,16 +114,14 @@ class Send(Event):
         if message.deleted_at is not None:
             # A repeat of a message that its sender has deleted since does not bring it back.
             answer["deleted_at"] = told["deleted_at"]
-        if message.only_for_sender:
-            return Outcome([topics.private_chat(message.from_id)], told, answer)
-        return Outcome(topics.private_chats(message.to_id, message.from_id), told, answer)
+        return Outcome(told_topics(message), told, answer)
 
 
 @dataclass(slots=True, kw_only=True)
 class Read(Event):
     """Notes that the user has read the messages of `with` up to a message id. Both get `{by, with, up_to}`.
 
-    If `with` has blocked the user, only the user's own devices get it.
+    Only the user's own devices get it if one of them has blocked the other, or has not accepted the other's request.
     """
 
     NAME = "read"
@@ -128,18 +134,20 @@ class Read(Event):
         return settings.reads_per_second, settings.read_burst
 
     async def happen(self, chats: Chats, user_id: int) -> Outcome:
-        up_to = await chats.messages.mark_read(user_id, self.with_, self.up_to)
-        if up_to is None:
+        marked = await chats.messages.mark_read(user_id, self.with_, self.up_to)
+        if marked is None:
             return Outcome()
+        up_to, is_told = marked
         told = {"by": str(user_id), "with": str(self.with_), "up_to": up_to}
-        if await chats.blocks.is_blocked(user_id, by=self.with_):
-            return Outcome([topics.private_chat(user_id)], told)
-        return Outcome(topics.private_chats(self.with_, user_id), told)
+        return Outcome(topics.private_chats(self.with_, user_id) if is_told else [topics.private_chat(user_id)], told)
 
 
 @dataclass(slots=True, kw_only=True)
 class Typing(Event):
-    """Tells `to` that the user is writing, with `{from, to}`, unless `to` has blocked the user."""
+    """Tells `to` that the user is writing, with `{from, to}`.
+
+    Nobody is told if one of them has blocked the other, or has not accepted the other's request.
+    """
 
     NAME = "typing"
 
@@ -150,18 +158,28 @@ class Typing(Event):
         return settings.typings_per_second, settings.typing_burst
 
     async def happen(self, chats: Chats, user_id: int) -> Outcome:
-        if await chats.blocks.is_blocked(user_id, by=self.to):
+        if await chats.contacts.are_apart(user_id, self.to):
             return Outcome()
         return Outcome([topics.private_chat(self.to)], {"from": str(user_id), "to": str(self.to)})
 
 
-async def refuse_beginning(event: Event, chats: Chats, user_id: int) -> None:
+def is_limited(actor: Actor) -> bool:
+    """True if `refuse_beginning` has to look at what the user sends."""
+    return actor.must_confirm or actor.new_until > time.time()
+
+
+async def refuse_beginning(event: Event, chats: Chats, actor: Actor) -> None:
     """Raises NotConfirmed if a user who has to confirm the address writes to somebody who has not written to them.
 
-    It asks whether the address is confirmed by now: a connection may be older than the confirmation.
+    It asks whether the address is confirmed by now: a connection may be older than the confirmation. Raises
+    TooManyNewPeople if a new account writes first to more people than it may in a day.
     """
-    if isinstance(event, Send) and not await chats.messages.may_write(user_id, event.to):
+    if not isinstance(event, Send):
+        return
+    if actor.must_confirm and not await chats.messages.may_write(actor.user_id, event.to):
         raise NotConfirmed
+    if actor.new_until > time.time():
+        await chats.beginnings.begin(actor.user_id, event.to)
 
 
 async def refuse_warned(event: Event, chats: Chats, user_id: int) -> None:

@@ -139,7 +139,8 @@ class Settings:
     address_link_seconds: float = 259200.0
     """A link that confirms an e-mail address works for this long."""
     max_address_links: int = 5
-    """Such links of one account that work at the same time; past it, no further mail is sent."""
+    """Such links that one account gets in that time without using them, of which the last address's work; past it, no
+    further mail is sent, and the address is not changed."""
     failed_mail_days: int = 30
     """A mail that was given up leaves a row without address and text, which is removed after this many days."""
     mail_cleaning_seconds: float = 3600.0
@@ -166,6 +167,12 @@ class Settings:
     """A listing ends this many days after it was made or renewed: then only its seller and moderators see it."""
     end_warning_days: int = 7
     """The seller is told this many days before a listing ends. Keep it below `listing_days`."""
+    new_account_days: int = 3
+    """An account is new for so many days after it was made (0: none is). Those of moderators and admins never are."""
+    new_account_listings: int = 20
+    """The most listings that a new account may make within a day, also counting those that it has deleted since."""
+    new_account_people: int = 30
+    """The most people to whom a new account may write first within a day."""
     renewal_seconds: float = 86400.0
     """A listing can be renewed again this long after its last renewal, which puts it on top of the newest ones."""
 
@@ -175,6 +182,8 @@ class Settings:
     """How often an API looks for changed listings of which somebody has to be told, after it has found none."""
     max_told_changes: int = 50
     """The most changed listings of which an API tells in one transaction."""
+    looking_seconds: float = 2.0
+    """How often an API looks for new pictures whose copies nobody has looked for yet, after it has found none."""
     seen_alert_days: int = 30
     """An alert that its person has seen is removed this many days after it was told."""
     unseen_alert_days: int = 180
@@ -377,6 +386,8 @@ class Settings:
     picture_grace_seconds: float = 600.0
     """An upload that has no row this long after its first file was begun has failed, and its files are deleted. Keep it
     well above `pictures_timeout_seconds` and `database_timeout_seconds`."""
+    missing_sizes_seconds: float = 3600.0
+    """How often an API looks for pictures of earlier versions, to make the sizes that browsers choose from."""
     picture_memory_bytes: int = 1536 * 1024 * 1024
     """The address space of a worker process. The largest WebP that `max_picture_pixels` allows needs most of it."""
 
@@ -470,6 +481,11 @@ class Settings:
     def has_mail(self) -> bool:
         """Whether mails are sent, or written into files as in development."""
         return bool(self.smtp_url) or not self.is_production
+
+    @property
+    def mail_folder(self) -> Path | None:
+        """Where mails are written instead of being sent; None if they are sent, or if there are none."""
+        return self.data_directory / "mail" if self.has_mail and not self.smtp_url else None
 
     @property
     def confirms_addresses(self) -> bool:

@@ -103,6 +103,8 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
         gateway_port=free_port(),
         drain_seconds=0.2,
         shutdown_seconds=10.0,
+        # Everybody in a test is new, and tests/api/test_new_accounts.py is about that.
+        new_account_days=0,
     )
 
 

@@ -73,7 +73,8 @@ What happens comes over a socket that speaks the Phoenix channels protocol, vers
 
 - The address is `wss://HOSTNAME/socket/websocket?vsn=2.0.0&token=ACCESS_TOKEN`; where no WebSocket gets through, `/socket/longpoll`
   with the same parameters. A frame is `[join_ref, ref, topic, event, payload]`.
-- Topics: `private_chat:{your id}` for messages, `listing:{id}` for a listing, `alerts:{your id}` for alerts.
+- Topics: `private_chat:{your id}` for messages, `listing:{id}` for a listing, `alerts:{your id}` for alerts,
+  and `moderation` for moderators.
 - `docs/clients.md` of the source has the whole contract: events, answers, close codes, and how nothing is lost.
 """  # noqa: E501
 

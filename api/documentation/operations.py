@@ -212,7 +212,8 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("GET", "/api/pictures/{id}/thumbnail"): Operation(files=IMAGES),
         # replies
         ("POST", "/api/listings/{id}/replies"): Operation(
-            problems=(problems.ListingTooOld,), example={"text": "Is it still available?"}
+            problems=(problems.ListingTooOld, problems.Blocked, problems.Blocking),
+            example={"text": "Is it still available?"},
         ),
         # what buyers hear of
         ("POST", "/api/searches"): Operation(
@@ -233,6 +234,12 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
                 example={"reason": "fraud", "text": "Pay first."},
             )
             for kind in ("users", "messages", "replies")
+        },
+        **{
+            ("PUT", f"/api/moderation/queue/{kind}/{{id}}/resolved"): Operation(
+                example={"up_to": "2026-11-26T12:00:00.000001Z"}
+            )
+            for kind in ("listings", "people")
         },
         ("POST", "/api/users/{id}/warnings"): Operation(
             problems=(problems.Conflict,), example={"reason": "Please write only to people about their cars."}
@@ -256,7 +263,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("DELETE", "/api/reports/{id}/resolved"): Operation(problems=(problems.AlreadyReported,)),
         # private messages
         ("POST", "/api/messages"): Operation(
-            problems=(problems.Blocked,),
+            problems=(problems.Blocked, problems.Blocking, problems.NoRequests),
             example={"to": 2, "message": "Hey, how are you?", "client_ref": "my-first-message"},
         ),
         ("POST", "/api/messages/pictures"): Operation(problems=(problems.Conflict, problems.BadRequest)),
@@ -264,6 +271,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             ("GET", f"/api/messages/pictures/{{id}}{size}"): Operation(files=IMAGES)
             for size in ("", "/medium", "/thumbnail")
         },
+        ("PUT", "/api/conversations/{user_id}/request"): Operation(example={"state": "accepted"}),
         ("PUT", "/api/conversations/{user_id}/read"): Operation(example={"up_to": 1}),
     }
 )

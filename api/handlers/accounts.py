@@ -160,7 +160,8 @@ async def change(call: Call) -> answers.Profile:
     """Change your profile; a new password ends your other sessions and tokens.
 
     Where addresses have to be confirmed, a new one counts when the link in a mail to it has been used; until then it is
-    `new_email`.
+    `new_email`, and is forgotten with a new password, or when the present address is given again. An account gets few
+    such mails.
     """
     body = await call.body(ProfileBody)
     user_id, services, settings = call.user.user_id, call.services, call.services.settings
@@ -189,7 +190,9 @@ async def change(call: Call) -> answers.Profile:
             password_hash=password_hash,
             checked_hash=checked_hash,
             link=new_link(settings.address_link_seconds) if settings.has_mail else None,
+            most_links=settings.max_address_links,
             must_confirm=settings.confirms_addresses,
+            takes_requests=body.takes_requests,
         )
     if password_hash is not None:
         call.tell(SecurityEvent.PASSWORD_CHANGED)

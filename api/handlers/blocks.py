@@ -1,4 +1,4 @@
-"""Blocks between users: a user gets no messages from those whom they have blocked."""
+"""Blocks between users: two people of whom one has blocked the other write nothing to each other."""
 
 from __future__ import annotations
 
@@ -21,19 +21,24 @@ async def find(call: Call) -> Page[answers.BlockedProfile]:
 
 
 async def block(call: Call) -> answers.PublicProfile:
-    """Refuse this user's messages."""
+    """Block this user: neither of you can write to the other, or reply to the other's listings."""
     user_id = call.path_id()
     user = await call.services.users.public(user_id)
     call.query()
     if user_id == call.user.user_id:
         raise Conflict("You cannot block yourself.")
     await call.services.blocks.block(call.user.user_id, user_id)
+    call.services.realtime.blocks_changed(call.user.user_id)
     return answers.public_profile(user)
 
 
 async def unblock(call: Call) -> None:
-    """Accept this user's messages again."""
+    """End a block."""
     user_id = call.path_id()
     await call.services.users.public(user_id)
     call.query()
-    await call.services.blocks.unblock(call.user.user_id, user_id)
+    me, contacts = call.user.user_id, call.services.chats.contacts
+    await call.services.blocks.unblock(me, user_id)
+    await contacts.show_read(me, user_id)
+    await contacts.show_read(user_id, me)
+    call.services.realtime.blocks_changed(me)

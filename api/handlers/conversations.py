@@ -8,7 +8,7 @@ from api.pagination import decode_cursor, page
 from api.private_chat import happen
 from api.problems import Invalid
 from api.schemas import answers
-from api.schemas.messages import ConversationSort, ConversationsQuery, ReadBody
+from api.schemas.messages import ConversationSort, ConversationsQuery, ReadBody, RequestBody
 from api.schemas.pages import PageQuery
 from shared.domain.ids import MAX_ID
 from shared.events.messages import Message, message_payload
@@ -16,16 +16,21 @@ from shared.private_chat import Read
 
 
 async def find(call: Call) -> Page[answers.Conversation]:
-    """Your conversations, latest first or by the other user's id."""
+    """Your conversations, latest first or by the other user's id; or what is still a request."""
     query, me, conversations = call.query(ConversationsQuery), call.user.user_id, call.services.conversations
     more = query.limit + 1
     if query.sort is ConversationSort.USER:
         if query.user_ids is not None:
             raise Invalid({"user_ids": ["Cannot be combined with sort=user."]})
         found = await conversations.by_user(me, after_id=_position(query) or 0, limit=more)
-        return page(found, query.limit, answers.conversation, lambda one: (query.sort, one.user_id))
+        whole = page(found, query.limit, answers.conversation, lambda one: (query.sort, one.user_id))
+        return Page([one for one in whole.data if one.request is query.request], whole.next_cursor)
     before_id = _position(query) or MAX_ID
-    if query.user_ids is None:
+    if query.request is not None and query.user_ids is not None:
+        raise Invalid({"user_ids": ["Cannot be combined with request."]})
+    if query.request is not None:
+        found = await conversations.requests(me, query.request, before_id=before_id, limit=more)
+    elif query.user_ids is None:
         found = await conversations.latest(me, before_id=before_id, limit=more)
     else:
         found = await conversations.with_users(me, query.user_ids, before_id=before_id, limit=more)
@@ -41,6 +46,19 @@ async def messages(call: Call) -> Page[Message]:
         call.user.user_id, other_id, before_id=decode_cursor(query.cursor, int) or MAX_ID, limit=query.limit + 1
     )
     return page(found, query.limit, message_payload, lambda message: message.id)
+
+
+async def decide(call: Call) -> None:
+    """Accept or decline what this user writes to you.
+
+    Who is declined does not notice. What they write from then on reaches none of your devices; you find it with
+    `request=declined`. Your next message to them accepts them again.
+    """
+    other_id = call.path_id("user_id")
+    await call.services.users.require_existed(other_id)
+    body, me = await call.body(RequestBody), call.user.user_id
+    await call.services.chats.contacts.decide(me, other_id, body.state)
+    call.services.realtime.request_decided(me, other_id, body.state)
 
 
 async def mark_read(call: Call) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +26,7 @@ from shared.client_address import address_of
 from shared.domain.listings import CategoryNotFound, ListingFilter, Sort
 from shared.domain.sanctions import SanctionKind
 from shared.repositories.listing_ways import Position
+from shared.repositories.listings import NewAccountLimit
 from shared.repositories.visibility import Viewer
 
 UNKNOWN_CATEGORY = {"category_id": ["No such category."]}
@@ -105,10 +107,13 @@ async def create(call: Call) -> Json[answers.Listing]:
     """Offer a car."""
     call.require_confirmed()
     new = await call.body(ListingBody)
+    settings = call.services.settings
+    is_new = call.user.new_until > time.time()
+    limit = NewAccountLimit(settings.new_account_listings, settings.new_account_days) if is_new else None
     try:
         async with once(call) as within:
             listings = within.services.listings
-            listing_id = await listings.create(call.user.user_id, new, days=call.services.settings.listing_days)
+            listing_id = await listings.create(call.user.user_id, new, days=settings.listing_days, limit=limit)
             made: Json[answers.Listing] = Json(await listings.read(listing_id, call.actor))
             return await within.keep(made)
     except CategoryNotFound:

@@ -154,7 +154,7 @@ def _found(
 def _refused(
     search: asked.Asked, address: str, errors: dict[str, str], categories_json: bytes, units: Units
 ) -> dict[str, Any]:
-    beside = [f"{name}: {errors[name]}" for name in errors if name not in asked.INPUTS]
+    beside = [f"{asked.OTHERS.get(name, name)}: {errors[name]}" for name in errors if name not in asked.INPUTS]
     fault = " ".join(beside) or "Some filters cannot be used. See what is wrong beside them."
     values = _list(search, address, msgspec.json.decode(categories_json)["data"], units)
     return values | {"is_listed": False, "errors": _Errors(errors), "fault": fault}

@@ -14,7 +14,9 @@ from api.repeats import once
 from api.schemas import answers
 from api.schemas.pages import PageQuery
 from api.schemas.reports import ReportBody
+from shared.domain.moderation import GroupSubject, SubjectKind
 from shared.domain.reports import OF_LISTINGS, OwnReported, QueuePosition, Report, Subject
+from shared.events.moderation import REOPENED, REPORTED, RESOLVED
 from shared.repositories.reports import ReportRepository
 
 
@@ -26,7 +28,9 @@ async def create(call: Call) -> answers.Report:
         raise OwnReported
     async with once(call) as within:
         report = await within.services.reports.create(listing.id, call.user.user_id, body.reason, body.text)
-        return await within.keep(answers.report(report))
+        answer = await within.keep(answers.report(report))
+    _tell(call, REPORTED, report)
+    return answer
 
 
 async def create_about_user(call: Call) -> answers.Report:
@@ -58,7 +62,9 @@ async def _create_about(call: Call, subject: Subject) -> answers.Report:
         raise Invalid({"reason": ["Only for listings."]})
     async with once(call) as within:
         report = await within.services.reports.create_about(subject, call.user.user_id, body.reason, body.text)
-        return await within.keep(answers.report(report))
+        answer = await within.keep(answers.report(report))
+    _tell(call, REPORTED, report)
+    return answer
 
 
 async def find(call: Call) -> answers.ReportsPage:
@@ -85,17 +91,27 @@ async def messages(call: Call) -> answers.ReportedMessages:
 
 async def resolve(call: Call) -> answers.Report:
     """Close a report."""
-    return await _decided(call, ReportRepository.resolve)
+    return await _decided(call, ReportRepository.resolve, RESOLVED)
 
 
 async def reopen(call: Call) -> answers.Report:
     """Open a report again."""
-    return await _decided(call, ReportRepository.reopen)
+    return await _decided(call, ReportRepository.reopen, REOPENED)
 
 
-async def _decided(call: Call, decide: Callable[..., Awaitable[Report]]) -> answers.Report:
+async def _decided(call: Call, decide: Callable[..., Awaitable[Report]], event: str) -> answers.Report:
     report_id, reports = call.path_id(), call.services.reports
     by = call.user.user_id
     await reports.by_id(report_id, by=by)
     call.query()
-    return answers.report(await decide(reports, report_id, by=by))
+    report = await decide(reports, report_id, by=by)
+    _tell(call, event, report)
+    return answers.report(report)
+
+
+def _tell(call: Call, event: str, report: Report) -> None:
+    if report.listing_id is None:
+        subject = GroupSubject(SubjectKind.PERSON, report.person_id)
+    else:
+        subject = GroupSubject(SubjectKind.LISTING, report.listing_id)
+    call.services.realtime.queue_changed(event, subject, report.person_id, [report.id])

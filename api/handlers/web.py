@@ -36,6 +36,7 @@ from api.schemas.passkeys import PasskeyBody
 from api.schemas.recovery import ConfirmBody, ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
+from api.schemas.sanctions import DecisionBody, NoteBody, ObjectionBody, SuspensionBody, WarningBody
 from api.schemas.saved_searches import SearchBody
 from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.schemas.users import BanBody, UsersQuery
@@ -51,6 +52,7 @@ _SERVICE_WORKER_FILE = "api/web/service_worker.js"
 PAGES: Mapping[str, str | None] = {
     "/": None,
     "/account": "users",
+    "/account/sanctions": "users",
     "/address/confirm": "newcomers",
     "/admin": "staff",
     "/admin/audit": "staff",
@@ -66,7 +68,10 @@ PAGES: Mapping[str, str | None] = {
     "/moderation": "staff",
     "/moderation/categories": "staff",
     "/moderation/hidden": "staff",
+    "/moderation/objections": "staff",
+    "/moderation/people/{id}": "staff",
     "/moderation/trash": "staff",
+    "/objection": "newcomers",
     "/password/forgotten": "newcomers",
     "/password/reset": "newcomers",
     "/register": "newcomers",
@@ -83,6 +88,7 @@ _INPUTS = (
     *(ListingBody, ListingsQuery, SearchBody, HideBody, ReplyBody, ReportBody),
     *(ConfirmBody, ForgottenBody, ResetBody),
     *(CategoryBody, CategoryChangeBody, BanBody, UsersQuery, Send),
+    *(WarningBody, SuspensionBody, ObjectionBody, DecisionBody, NoteBody),
 )
 """The bodies and queries that the page has forms for."""
 
@@ -129,7 +135,8 @@ def html_page(
     units = Units.of(settings)
     pixels, side = settings.max_picture_pixels, settings.picture_side
     days = settings.erase_after_days, settings.own_trash_days
-    limits = _limits(settings.max_picture_bytes, pixels, side, *days, units, settings.has_mail)
+    mail = settings.has_mail, str(settings.mail_folder or "")
+    limits = _limits(settings.max_picture_bytes, pixels, side, *days, units, *mail)
 
     is_gzip = status == 200 and accepts_gzip(request)
 
@@ -204,6 +211,7 @@ def _limits(
     own_trash_days: int,
     units: Units,
     has_mail: bool,
+    mail_folder: str,
 ) -> str:
     """Returns the limits that the page keeps or tells, as JSON: `{"forms": {"ReplyBody": {"text": {...}}}, ...}`."""
     limits = {
@@ -220,6 +228,7 @@ def _limits(
         "distance_unit": units.distance,
         "distances": DISTANCES,
         "mail": has_mail,
+        "mail_folder": mail_folder,
     }
     return msgspec.json.encode(limits).decode()
 

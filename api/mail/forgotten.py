@@ -28,6 +28,8 @@ async def answer_some(database: Database, outbox: Outbox, settings: Settings) ->
                 hash_of(seed), user_id, Purpose.PASSWORD_RESET, seconds=seconds, most=settings.max_password_links
             )
             if is_made:
-                facts = {"name": user.name, "seed": seed, "seconds": seconds}
+                # Whoever gets a mail at an address that is not confirmed may know nothing of the account.
+                name = user.name if user.is_confirmed else ""
+                facts = {"name": name, "seed": seed, "seconds": seconds}
                 await outbox.within(transaction).add(MailKind.PASSWORD_RESET, user_id, facts, useful_seconds=seconds)
         return len(addresses)

@@ -185,4 +185,4 @@ def _carrier(settings: Settings, own_name: str) -> Carrier | None:
     """Returns what takes the mails; None if this deployment sends none."""
     if settings.smtp_url:
         return Smtp(SmtpServer.of(settings.smtp_url), own_name or "localhost", settings.mail_timeout_seconds)
-    return Files(settings.data_directory) if settings.has_mail else None
+    return Files(settings.mail_folder) if settings.mail_folder else None

@@ -24,8 +24,6 @@ from shared.folders import make_folder
 _ABOUT_LOG_INS = frozenset({530, 534, 535, 538})
 """Replies to MAIL that ask for another log-in (RFC 4954, 6)."""
 _QUIT_SECONDS = 2.0
-FOLDER = "mail"
-"""The folder of development's mails, in the data directory."""
 
 
 class NotSent(Exception):
@@ -108,8 +106,8 @@ class Smtp:
 class Files:
     """Writes each message into a file, for development. The same mail has the same file."""
 
-    def __init__(self, data_directory: Path) -> None:
-        self.folder = data_directory / FOLDER
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     async def send(self, message: bytes, sender: Address, to: Address, name: str) -> None:
         try:

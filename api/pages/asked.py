@@ -6,6 +6,7 @@ list has, changes nothing; what makes no sense in a field is shown with its erro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -63,6 +64,17 @@ INPUTS = frozenset(
     | {name for name, _, _ in BOXES}
 )
 """The parameters that the form of filters asks for. It keeps all others."""
+OTHERS = {
+    "q": "Words",
+    "seller_id": "Person",
+    "power_kw_max": "Power",
+    "engine_cc_min": "Engine size",
+    "engine_cc_max": "Engine size",
+    "vin": "VIN",
+}
+"""What people call those that only an address can have, and that can be wrong: as in api/web/views/browse.js."""
+_IDS = frozenset({"category_id", "seller_id"})
+_ID = re.compile("[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +164,8 @@ _LISTS_OF_VALUES = lists_of(ListingsQuery)
 
 
 def _meant(name: str, texts: list[str], distance_unit: str) -> str:
-    """Returns what an address asks with a parameter: numbers in digits, and of a closed list only what is on it."""
+    """Returns what an address asks with a parameter: numbers in digits, and of a closed list only what is on it,
+    as an id only digits."""
     limits = _LIMITS.get(name, {})
     options = limits.get("options")
     if name == "verbatim":
@@ -164,6 +177,8 @@ def _meant(name: str, texts: list[str], distance_unit: str) -> str:
     text = ",".join(texts)
     if options is not None:
         return text if text in options else ""
+    if name in _IDS:
+        return text if _ID.fullmatch(text) else ""
     number = (
         read_number(text, {"mileage_max": distance_unit, "power_kw_min": "kW"}.get(name, ""))
         if "min" in limits

@@ -32,7 +32,9 @@ from pillow_heif import register_heif_opener
 from api.pictures.cut_jpegs import with_end
 from api.pictures.errors import BrokenPicture, PictureTooLarge
 from api.pictures.formats import AVIF, JPEG, PNG, WEBP, format_of
+from api.pictures.likeness import likeness_of
 from api.pictures.structure import MAX_PARTS, MAX_SCANS, check_structure
+from shared.domain.pictures import Likeness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,6 +122,7 @@ class ProcessedPicture:
     thumbnail: bytes
     thumbnail_width: int
     thumbnail_height: int
+    likeness: Likeness | None
 
 
 def process_picture(data: bytes, limits: PictureLimits) -> ProcessedPicture:
@@ -153,6 +156,7 @@ def process_picture(data: bytes, limits: PictureLimits) -> ProcessedPicture:
         thumbnail=thumbnail_encoded,
         thumbnail_width=thumbnail.width,
         thumbnail_height=thumbnail.height,
+        likeness=likeness_of(thumbnail),
     )
 
 

@@ -90,6 +90,7 @@ async def store_picture(
         thumbnail_content_type=processed.thumbnail_content_type,
         thumbnail_size=len(processed.thumbnail),
         thumbnail_width=processed.thumbnail_width,
+        likeness=processed.likeness,
     )
     await expect(picture.keys)
     await asyncio.gather(

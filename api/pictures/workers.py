@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from api.pictures.errors import BrokenPicture, PicturesBusy, PictureTooLarge, TooManyPictures
+from api.pictures.likeness import is_sound
 from api.pictures.processing import PictureLimits, ProcessedPicture
 from api.pictures.worker_process import LENGTH_BYTES, REFUSALS, Answer, Refused, WorkerLimits
 from shared.logs import log_of
@@ -222,7 +223,7 @@ class _Runner:
             if isinstance(answer, Refused):
                 _fail(job, REFUSALS.get(answer.error, BrokenPicture)(answer.reason))
             elif not job.picture.done():
-                job.picture.set_result(answer.picture)
+                job.picture.set_result(_sound(answer.picture))
 
     async def _ask(self, data: bytes) -> Answer:
         """Returns the answer to one picture. Raises OSError, WorkerNotStarted, TimeoutError or WorkerEnded.
@@ -254,6 +255,12 @@ class _Runner:
         worker, self._worker = self._worker, None
         if worker is not None:
             await worker.end()
+
+
+def _sound(picture: ProcessedPicture) -> ProcessedPicture:
+    """Returns the picture, without a likeness that only a taken-over decoder can have made."""
+    likeness = picture.likeness
+    return picture if likeness is None or is_sound(likeness) else replace(picture, likeness=None)
 
 
 def _fail(job: Job, error: Exception) -> None:

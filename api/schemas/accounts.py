@@ -7,6 +7,7 @@ from functools import partial
 from typing import Annotated
 
 from marshmallow import ValidationError
+from marshmallow.fields import Boolean
 
 from api.devices import MAX_DEVICE_ID_LENGTH
 from api.password_rules import common_fault
@@ -59,6 +60,11 @@ DeviceId = Annotated[
     "What the last log-in from this device gave. Then other people's wrong guesses do not keep the user out, and the "
     "user gets no mail about a new device.",
 ]
+TakesRequests = Annotated[
+    bool,
+    partial(Boolean, truthy={True}, falsy={False}),
+    "Whether people may write to you about anything, or first only about a listing of yours.",
+]
 GivenEmail = Annotated[str, partial(Trimmed, MAX_EMAIL_LENGTH)]
 
 
@@ -99,6 +105,7 @@ class ProfileBody:
     email: Email | None = left_out()
     password: NewPassword | None = left_out()
     current_password: GivenPassword | None = left_out()
+    takes_requests: TakesRequests | None = left_out()
 
     def __post_init__(self) -> None:
         if (self.email is not None or self.password is not None) and self.current_password is None:

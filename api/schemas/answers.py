@@ -17,8 +17,10 @@ from msgspec import UNSET
 from api.password_rules import Strength
 from shared.domain import (
     alerts,
+    findings,
     listings,
     messages,
+    moderation,
     passkeys,
     pictures,
     replies,
@@ -31,8 +33,10 @@ from shared.domain import (
 )
 from shared.domain.alerts import AlertKind
 from shared.domain.declared import Id, Number, Timestamp
+from shared.domain.findings import FindingKind
 from shared.domain.listings import NewListing, Status, Visibility
 from shared.domain.mails import SWITCHES, Choice, MailKind
+from shared.domain.moderation import EntryKind, SubjectKind
 from shared.domain.reports import ReportReason
 from shared.domain.sanctions import Outcome, SanctionKind
 from shared.domain.second_factor import SecondFactor as SecondFactorState
@@ -115,7 +119,8 @@ class Profile(PublicProfile):
 
     `confirmed` says whether the user has confirmed `email` by a link in a mail. With `must_confirm` they may neither
     publish nor write first until they have. `new_email` replaces `email` when it is confirmed. With `has_warning` there
-    is a message from the site, and they can neither publish nor write until they have read it.
+    is a message from the site, and they can neither publish nor write until they have read it. `takes_requests` says
+    whether people may write to the user about anything, or first only about a listing of the user.
     """
 
     email: str
@@ -123,6 +128,7 @@ class Profile(PublicProfile):
     must_confirm: bool
     new_email: str | None
     has_warning: bool
+    takes_requests: bool
 
 
 def profile(user: users.User) -> Profile:
@@ -131,7 +137,8 @@ def profile(user: users.User) -> Profile:
 
 def _own(user: users.User) -> dict[str, Any]:
     own = {"email": user.email, "confirmed": user.is_confirmed, "must_confirm": user.must_confirm}
-    return {**_public(user), **own, "new_email": user.new_email, "has_warning": user.has_warning}
+    own |= {"new_email": user.new_email, "has_warning": user.has_warning, "takes_requests": user.takes_requests}
+    return {**_public(user), **own}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +296,8 @@ class ConversationListing:
 class Conversation:
     """`listing` is the one that the last message about a listing names; null if you may not see it (any more).
 
-    `blocked` says whether you have blocked this user.
+    `blocked` says whether you have blocked this user. `request` is null for a conversation in the inbox, `open` if this
+    user asks to write to you, and `declined` if you do not want that.
     """
 
     user: Person
@@ -297,6 +305,7 @@ class Conversation:
     unread_count: Number
     listing: ConversationListing | None
     blocked: bool
+    request: messages.RequestState | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -367,6 +376,7 @@ def conversation(conversation: messages.Conversation) -> Conversation:
         unread_count=conversation.unread_count,
         listing=_in_brief(conversation.listing),
         blocked=conversation.is_blocked,
+        request=conversation.request,
     )
 
 
@@ -856,26 +866,29 @@ def reported_messages(found: reports.ReportedMessages) -> ReportedMessages:
     )
 
 
-def queued_report(queued: reports.QueuedReport) -> QueuedReport:
-    about, shown = queued.report, queued.listing
-    listing = (
-        None
-        if shown is None
-        else ReportedListing(
-            id=shown.id,
-            title=shown.title,
-            price=shown.price,
-            status=Status(shown.status),
-            thumbnail_url=shown.thumbnail_url,
-            for_anyone=shown.is_for_anyone,
-            trashed=shown.is_trashed,
-            hidden=shown.is_hidden,
-        )
+def _reported_listing(shown: reports.ReportedListing | None) -> ReportedListing | None:
+    return None if shown is None else _listing_of(shown)
+
+
+def _listing_of(shown: reports.ReportedListing) -> ReportedListing:
+    return ReportedListing(
+        id=shown.id,
+        title=shown.title,
+        price=shown.price,
+        status=Status(shown.status),
+        thumbnail_url=shown.thumbnail_url,
+        for_anyone=shown.is_for_anyone,
+        trashed=shown.is_trashed,
+        hidden=shown.is_hidden,
     )
+
+
+def queued_report(queued: reports.QueuedReport) -> QueuedReport:
+    about = queued.report
     return QueuedReport(
         **_reported(about),
         reporter=Person(about.reporter_id, queued.reporter_name),
-        listing=listing,
+        listing=_reported_listing(queued.listing),
         person=Person(queued.person_id, queued.person_name),
         quote=None if about.subject is None else about.subject.quote,
         report_count=queued.count,
@@ -1024,6 +1037,186 @@ def note(note: sanctions.Note) -> Note:
         author=Person(note.author_id, note.author_name),
         text=note.text,
         created_at=rfc3339(note.created_at),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueEntry:
+    """One thing that waits. `by` is who reported it; null if the program found it.
+
+    `quote` is the text of a message or reply; of a reply, `listing_id` and `listing_title` say where it is.
+    """
+
+    kind: EntryKind
+    id: Id
+    created_at: Timestamp
+    reason: str
+    text: str | None
+    quote: str | None
+    message_id: int | None
+    reply_id: int | None
+    by: Person | None
+    listing_id: int | None
+    listing_title: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """What a moderator or admin did: `listing_id` is the person's listing that it was done to."""
+
+    id: Id
+    action: str
+    reason: str | None
+    created_at: Timestamp
+    by: Person
+    listing_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """What waits about the listing or person `id`; `person` owns the listing.
+
+    `weight` decides the order: the gravest reason of each reporter, and what was `done` to the person before.
+    `reporters` is the number of people who reported it, `size` that of all entries; `entries` has the latest of them,
+    and `deeds` the latest that was done. A group is closed up to `newest_at`.
+    """
+
+    kind: SubjectKind
+    id: Id
+    weight: Number
+    reporters: Number
+    size: Number
+    since: Timestamp
+    newest_at: Timestamp
+    person: Person
+    listing: ReportedListing | None
+    done: Mapping[str, int]
+    entries: list[QueueEntry]
+    deeds: list[Deed]
+
+
+def group(group: moderation.Group) -> Group:
+    return Group(
+        kind=group.subject.kind,
+        id=group.subject.id,
+        weight=group.weight,
+        reporters=group.sources,
+        size=group.size,
+        since=rfc3339(group.since),
+        newest_at=rfc3339(group.newest_at),
+        person=Person(group.person_id, group.person_name),
+        listing=_reported_listing(group.listing),
+        done=group.done,
+        entries=[_queue_entry(entry) for entry in group.entries],
+        deeds=[_deed(deed) for deed in group.deeds],
+    )
+
+
+def _queue_entry(entry: moderation.Entry) -> QueueEntry:
+    return QueueEntry(
+        kind=entry.kind,
+        id=entry.id,
+        created_at=rfc3339(entry.created_at),
+        reason=entry.reason,
+        text=entry.text,
+        quote=entry.quote,
+        message_id=entry.message_id,
+        reply_id=entry.reply_id,
+        by=None if entry.by_id is None else Person(entry.by_id, entry.by_name or ""),
+        listing_id=entry.listing_id,
+        listing_title=entry.listing_title,
+    )
+
+
+def _deed(deed: moderation.Deed) -> Deed:
+    return Deed(
+        id=deed.id,
+        action=deed.action,
+        reason=deed.reason,
+        created_at=rfc3339(deed.created_at),
+        by=Person(deed.by_id, deed.by_name),
+        listing_id=deed.listing_id,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """`open` is the number of all open reports."""
+
+    data: list[Group]
+    next_cursor: str | None
+    open: Number
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The reports that were open and are now resolved."""
+
+    report_ids: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModerationWeek:
+    """A week from Monday `since`, in UTC. `median_seconds`, from report to resolution, is of those resolved in it."""
+
+    since: Timestamp
+    made: Number
+    resolved: Number
+    median_seconds: float | None
+    by_reason: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ModerationNumbers:
+    """The last weeks, this one first."""
+
+    weeks: list[ModerationWeek]
+
+
+def moderation_numbers(weeks: Sequence[moderation.Week]) -> ModerationNumbers:
+    return ModerationNumbers(
+        [
+            ModerationWeek(
+                since=rfc3339(week.since),
+                made=week.made,
+                resolved=week.resolved,
+                median_seconds=week.median_seconds,
+                by_reason={reason.value: n for reason, n in week.by_reason.items()},
+            )
+            for week in weeks
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A listing that has the picture or the VIN of an earlier listing of somebody else.
+
+    `person` is the seller of `listing`, and `earlier_person` the seller of `earlier_listing`.
+    """
+
+    id: Id
+    kind: FindingKind
+    created_at: Timestamp
+    resolved_at: Timestamp | None
+    resolved_by: Id | None
+    person: Person
+    listing: ReportedListing
+    earlier_person: Person
+    earlier_listing: ReportedListing
+
+
+def finding(one: findings.Finding) -> Finding:
+    return Finding(
+        id=one.id,
+        kind=one.kind,
+        created_at=rfc3339(one.created_at),
+        resolved_at=rfc3339_or_none(one.decided_at),
+        resolved_by=one.decided_by,
+        person=Person(one.found.seller_id, one.found.seller_name),
+        listing=_listing_of(one.found.listing),
+        earlier_person=Person(one.earlier.seller_id, one.earlier.seller_name),
+        earlier_listing=_listing_of(one.earlier.listing),
     )
 
 

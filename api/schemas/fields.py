@@ -20,6 +20,7 @@ from shared.domain.users import MAX_EMAIL_LENGTH
 from shared.domain.vin import VIN_LENGTH, VIN_PATTERN, normal_vin
 from shared.places import find_place
 
+_NOT_WHOLE = "Not a whole number."
 _LEAP_SECOND = re.compile("(T[0-9]{2}:59):60(.*)", re.DOTALL)
 
 
@@ -167,6 +168,8 @@ class Time(fields.AwareDateTime):
 class Whole(fields.Integer):
     """A whole JSON number; its spelling as a string is refused. Without `most` it has no upper limit."""
 
+    default_error_messages = {"invalid": _NOT_WHOLE}  # noqa: RUF012 (marshmallow's own way)
+
     def __init__(self, least: int, most: int | None = None, **settings: Any) -> None:
         super().__init__(strict=True, validate=Range(least, most), **settings)
 
@@ -208,6 +211,8 @@ class Vin(fields.String):
 
 class Digits(fields.Integer):
     """A whole number in a query: digits, and before them at most a minus."""
+
+    default_error_messages = {"invalid": _NOT_WHOLE}  # noqa: RUF012 (marshmallow's own way)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         digits = value.removeprefix("-") if isinstance(value, str) else ""

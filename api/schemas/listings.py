@@ -52,7 +52,7 @@ class ListingsQuery(PageQuery, ListingFilter):
 
     def __post_init__(self) -> None:
         wrong = {
-            most: [f"Less than the minimum (`{least}`)."]
+            most: ["Less than the minimum."]
             for least, most in _RANGES
             if (low := getattr(self, least)) is not None and (high := getattr(self, most)) is not None and high < low
         }

@@ -9,6 +9,7 @@ from typing import Annotated
 from api.schemas.fields import IdOrZero, Ids
 from api.schemas.pages import PageQuery
 from shared.domain.declared import Id
+from shared.domain.messages import Decision, RequestState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +29,22 @@ class ConversationSort(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationsQuery(PageQuery):
-    """With `user_ids`, only the conversations with these users."""
+    """With `user_ids`, only the conversations with these users, in any state.
+
+    Otherwise those in the inbox, or with `request` the requests in this state. With `sort=user`, a page may have fewer
+    conversations than the limit although others follow.
+    """
 
     sort: Annotated[ConversationSort, "The order."] = ConversationSort.LATEST
     user_ids: Annotated[list[int], Ids, "Only conversations with these users: ids separated by commas."] | None = None
+    request: (
+        Annotated[RequestState, "Only requests that wait (`open`) or were `declined`, and not the inbox."] | None
+    ) = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestBody:
+    state: Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

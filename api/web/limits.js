@@ -8,9 +8,13 @@ const { forms, ...others } = JSON.parse(
 
 /**
  * {pictures, picture_bytes, picture_pixels, picture_side, page_items, counted_of_a_search, erase_after_days, own_trash_days,
- * currency, distance_unit, distances, mail}: `mail` says whether the server sends mail.
+ * currency, distance_unit, distances, mail, mail_folder}: `mail` says whether the server sends mail. In development it only writes
+ * mails into the folder `mail_folder`.
  */
 export const limits = others;
+
+/** Where somebody who tries the site finds the mail that they are told of; "" if it is sent to them. */
+export const whereMailsAre = others.mail_folder ? ` This server writes its mails into ${others.mail_folder}.` : "";
 
 /** Returns the limits of a request's fields as attributes of inputs: `limitsOf("ReplyBody").text.maxlength`. */
 export function limitsOf(request) {

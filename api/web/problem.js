@@ -1,11 +1,13 @@
 // A failure in words for people: the API's problem details (RFC 9457), or the fact that the server was unreachable.
 
 export class Problem extends Error {
-  constructor({ status = 0, type = "", title = "", detail = "", errors = {} }, retryAfter = null) {
+  constructor({ status = 0, type = "", title = "", detail = "", errors = {}, objection_token = "" }, retryAfter = null) {
     super(detail || title);
     this.status = status;
     this.type = type.replace("/problems/", "");
     this.errors = errors;
+    /** With it, somebody who is banned can object. */
+    this.objectionToken = objection_token;
     this.retryAfter = retryAfter;
   }
 
@@ -38,10 +40,10 @@ export class Problem extends Error {
     return sentences(this.errors[field]).join(" ");
   }
 
-  /** Returns the errors of all other fields in one line. */
-  beside(fields) {
+  /** Returns the errors of all other fields in one line, with the fields' names or what `labels` calls them. */
+  beside(fields, labels = {}) {
     const others = Object.keys(this.errors).filter((name) => !fields.includes(name));
-    return others.map((name) => `${name}: ${this.of(name)}`).join(" ");
+    return others.map((name) => `${labels[name] ?? name}: ${this.of(name)}`).join(" ");
   }
 }
 

@@ -26,6 +26,7 @@ const staff = (name) => ({ script: "staff", name });
 const ROUTES = [
   ["/", Browse, null],
   ["/account", users("Account"), "user"],
+  ["/account/sanctions", users("Sanctions"), "user"],
   ["/address/confirm", newcomers("Confirm"), null],
   ["/admin", staff("People"), "admin"],
   ["/admin/audit", staff("Audit"), "admin"],
@@ -41,7 +42,10 @@ const ROUTES = [
   ["/moderation", staff("Reports"), "moderator"],
   ["/moderation/categories", staff("Categories"), "moderator"],
   ["/moderation/hidden", staff("Hidden"), "moderator"],
+  ["/moderation/objections", staff("Objections"), "moderator"],
+  ["/moderation/people/{id}", staff("Person"), "moderator"],
   ["/moderation/trash", staff("Trash"), "moderator"],
+  ["/objection", newcomers("Objection"), null],
   ["/password/forgotten", newcomers("Forgotten"), null],
   ["/password/reset", newcomers("Reset"), null],
   ["/register", newcomers("Register"), null],

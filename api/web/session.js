@@ -123,9 +123,9 @@ class Session {
       const response = await fetch("/api/me", { headers: { Authorization: `Bearer ${token}` } });
       if (response.ok) {
         const profile = await response.json();
-        const { id, email, name, role } = profile;
+        const { id, email, name, role, has_warning: hasWarning } = profile;
         const user = this.user;
-        const isNews = user && user.id === id && (user.name !== name || user.role !== role || user.email !== email);
+        const isNews = user && user.id === id && (user.name !== name || user.role !== role || user.email !== email || user.has_warning !== hasWarning);
         if (isNews) await this.rename(profile);
       } else if (response.status === 401) {
         await this.refresh(token);

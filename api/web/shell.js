@@ -31,7 +31,7 @@ export function shell(view, isWaiting) {
       ${search()}
       <nav aria-label="Main">${session.user ? forUser() : forVisitor()}</nav>
     </header>
-    ${announcer()}${isWaiting ? html`<p class="waiting" role="status">Loading…</p>` : nothing}
+    ${announcer()}${live.warnings()}${isWaiting ? html`<p class="waiting" role="status">Loading…</p>` : nothing}
     <main id="main" tabindex="-1" class=${view.layout ?? ""} @click=${(event) => forgetNotice(event, view)}>
       ${isUpgraded() ? upgradeNotice() : nothing}
       ${view.notice ? html`<p class="notice" role="status">${view.notice}</p>` : nothing} ${view.template()}

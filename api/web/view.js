@@ -5,6 +5,8 @@ import { Problem } from "./problem.js";
 
 export class View {
   #controller = new AbortController();
+  /** The forms and lists of this view, which say what became of what was done with them. */
+  #speakers = new Set();
   /** The title of the window, which screen readers read when the view opens. */
   title = "";
   /** The Problem because of which the view could not be loaded, or null. */
@@ -39,6 +41,16 @@ export class View {
 
   update() {
     if (!this.isLeft) update();
+  }
+
+  /** `speaker.hush()` takes back what it said of its last success. */
+  addSpeaker(speaker) {
+    this.#speakers.add(speaker);
+  }
+
+  /** To be called when one of them begins: what the others said was about something else. */
+  hushOthers(speaker) {
+    for (const one of this.#speakers) if (one !== speaker) one.hush();
   }
 
   /** Do the work, and show its result: what it changed, or why it failed. */

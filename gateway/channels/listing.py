@@ -4,7 +4,7 @@ Who may see a listing can change at any time. After a change, nothing reaches a 
 member may still see the listing. The node asks Postgres once for all its members of the topic.
 
 Two kinds of viewers are not shown to the others: moderators and admins who are not the seller, and users who have
-blocked somebody, because the blocked user may be looking too.
+blocked somebody, because the blocked user may be looking too. Those whom they have blocked are not shown to them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 from gateway.channel import Error, InfoResult, JoinResult, Notice, Ok, Stop
 from gateway.channels.authenticated import TRY_AGAIN, AuthenticatedChannel
 from gateway.context import Context
-from gateway.presence.outlet import PRESENCE_STATE
+from gateway.presence.outlet import PRESENCE_DIFF, PRESENCE_STATE
 from shared.domain.users import Role
 from shared.events import control, topics
 from shared.events.listings import LISTING_REMOVED, LOOK_AGAIN, listing_id_payload
@@ -25,6 +25,8 @@ NOT_FOUND = Error({"reason": "not found"})
 
 _PRESENT = "present"
 """The message that the channel sends to itself after its join."""
+_BLOCKS = "blocks"
+"""The message that the channel sends to itself when its user has blocked somebody, or does so no more."""
 
 
 class Listing(AuthenticatedChannel):
@@ -45,7 +47,7 @@ class Listing(AuthenticatedChannel):
             if not self._is_among(audience):
                 return NOT_FOUND
             self.listing = audience.listing
-            self._is_shown = self._may_be_shown and not await self.context.blockers.get(self.actor.user_id)
+            self._blocked: frozenset[int] = await self.context.blocked.get(self.actor.user_id) or frozenset()
         except DatabaseUnavailable:
             return TRY_AGAIN
         # So the viewer counts as online (api/absence.py). It costs nothing if the same client has joined that topic.
@@ -54,12 +56,34 @@ class Listing(AuthenticatedChannel):
         return Ok()
 
     async def handle_info(self, message: Any) -> InfoResult:
-        if message != _PRESENT:
+        if message == _BLOCKS:
+            self.untrack(str(self.actor.user_id))
+            try:
+                self._blocked = await self.context.blocked.get(self.actor.user_id) or frozenset()
+            except DatabaseUnavailable:
+                # It joins again.
+                return Stop("try again")
+        elif message != _PRESENT:
             return await super().handle_info(message)
-        self.push(PRESENCE_STATE, self.list_presence())
-        if self._is_shown and self._may_be_shown:
+        if self._blocked:
+            self.intercept(PRESENCE_DIFF)
+        self.push(PRESENCE_STATE, self._shown(self.list_presence()))
+        if self._may_be_shown and not self._blocked:
             self.track(str(self.actor.user_id), {"name": self.actor.name})
         return None
+
+    async def handle_out(self, event: str, payload: Any) -> InfoResult:
+        if event == PRESENCE_DIFF:
+            payload = {change: self._shown(entries) for change, entries in payload.items()}
+            if not any(payload.values()):
+                return None
+        return await super().handle_out(event, payload)
+
+    def _shown(self, entries: dict[str, Any]) -> dict[str, Any]:
+        """Returns the entries without those of people whom the user has blocked."""
+        if not self._blocked:
+            return entries
+        return {key: entry for key, entry in entries.items() if int(key) not in self._blocked}
 
     @property
     def _may_be_shown(self) -> bool:
@@ -73,6 +97,10 @@ class Listing(AuthenticatedChannel):
                 return bool(category_id == self.listing.category_id)
             case Notice(control.SELLER_CHANGED, {"user_id": user_id}):
                 return bool(user_id == self.listing.seller_id)
+            case Notice(control.BLOCKS_CHANGED, {"user_id": user_id}):
+                if user_id == self.actor.user_id:
+                    self.send_info(_BLOCKS)
+                return False
         return True
 
     @classmethod

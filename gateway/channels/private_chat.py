@@ -10,12 +10,13 @@ from typing import Any
 from gateway.channel import Error, HandleResult, Ok
 from gateway.channels.authenticated import TRY_AGAIN
 from gateway.channels.own_topic import OwnTopic
-from shared.domain.messages import InvalidMessage, MessageRefused
+from shared.domain.messages import InvalidMessage, MessageRefused, TooManyNewPeople
 from shared.domain.payloads import read
+from shared.domain.times import rfc3339
 from shared.events import topics
 from shared.events.messages import message_payload
 from shared.postgres import DatabaseUnavailable
-from shared.private_chat import EVENTS, refuse_beginning, refuse_warned
+from shared.private_chat import EVENTS, is_limited, refuse_beginning, refuse_warned
 
 
 class PrivateChat(OwnTopic):
@@ -50,11 +51,13 @@ class PrivateChat(OwnTopic):
             pushed = read(kind, payload)
             if self.actor.has_warning:
                 await refuse_warned(pushed, context.chats, user_id)
-            if self.actor.must_confirm:
-                await refuse_beginning(pushed, context.chats, user_id)
+            if is_limited(self.actor):
+                await refuse_beginning(pushed, context.chats, self.actor)
             outcome = await pushed.happen(context.chats, user_id)
         except InvalidMessage as invalid:
             return Error({"reason": invalid.reason, "errors": invalid.errors})
+        except TooManyNewPeople as refused:
+            return Error({"reason": refused.reason, "again_at": rfc3339(refused.again_at)})
         except MessageRefused as refused:
             return Error({"reason": refused.reason})
         except DatabaseUnavailable:

@@ -287,7 +287,7 @@ class Endpoint:
                 self.connections.recheck(payload["user_id"])
             case control.CATCH_UP:
                 self.gap(payload["seconds"])
-            case control.CATEGORY_CHANGED | control.SELLER_CHANGED:
+            case control.CATEGORY_CHANGED | control.SELLER_CHANGED | control.BLOCKS_CHANGED:
                 self._notify(Notice(envelope.event, payload))
 
     def _notify(self, notice: Notice) -> None:

@@ -40,6 +40,8 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
     """True if the user may neither publish nor write first until the address is confirmed."""
     has_warning: bool = False
     """True if the user may neither publish nor write until a warning is read."""
+    new_until: int = 0
+    """Until when the account counts as new, in seconds since the epoch; 0 if it does not."""
 
     @property
     def kind(self) -> Kind:

@@ -74,15 +74,26 @@ class Admission:
     Each answer is read after its question was asked. Statements are shared within one Admission only.
     """
 
-    def __init__(self, tokens: Tokens, users: Source, *, staff_needs_second_factor: bool = False) -> None:
-        """`staff_needs_second_factor`: without one, moderators and admins have the role of a user."""
+    def __init__(
+        self, tokens: Tokens, users: Source, *, staff_needs_second_factor: bool = False, new_account_days: int = 0
+    ) -> None:
+        """`staff_needs_second_factor`: without one, moderators and admins have the role of a user.
+
+        `new_account_days`: so long an account is new.
+        """
+        self._new_seconds = new_account_days * 24 * 3600
         self._staff_needs_second_factor = staff_needs_second_factor
         self._tokens = tokens
         self._standings = SharedReads(users.standings, most=MOST_SHARED)
 
     @classmethod
     def of(cls, settings: Settings, tokens: Tokens, users: Source) -> Self:
-        return cls(tokens, users, staff_needs_second_factor=settings.second_factor_for_staff)
+        return cls(
+            tokens,
+            users,
+            staff_needs_second_factor=settings.second_factor_for_staff,
+            new_account_days=settings.new_account_days,
+        )
 
     async def admit(self, token: str) -> Actor:
         """Returns the token's user as Postgres knows them now. Raises BadToken, UserGone, SessionEnded or Banned."""
@@ -119,6 +130,7 @@ class Admission:
             raise SessionEnded(user_id=user_id)
         if standing.is_banned:
             raise Banned(user_id=user_id)
+        new_until = standing.created_at + self._new_seconds if self._new_seconds and standing.created_at else 0
         is_held_back = standing.lacks_second_factor and self._staff_needs_second_factor
         return Actor(
             user_id,
@@ -130,4 +142,5 @@ class Admission:
             is_held_back,
             standing.must_confirm,
             standing.has_warning,
+            new_until,
         )

@@ -50,6 +50,10 @@ class LinkUsed(Exception):
     """The link was used already, has expired, or was replaced."""
 
 
+class TooManyLinks(Exception):
+    """The account has got as many links of this purpose as it may in a time."""
+
+
 class Choice(StrEnum):
     """When a person wants the mails of a kind."""
 
@@ -89,6 +93,10 @@ SWITCHES: Mapping[MailKind, Switch] = MappingProxyType(
     }
 )
 """The kinds that can be switched off. What is not here concerns the account itself, and is always sent."""
+
+TO_ANY_ADDRESS = (MailKind.PASSWORD_RESET, MailKind.ADDRESS_CONFIRM)
+"""The kinds that an address gets which has to be confirmed first. It may be that of somebody who knows nothing of the
+account, so these mails have nothing that its owner wrote, and are few."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from shared.domain.users import NoLongerAllowed, UserNotFound
+from shared.domain.users import NewAccountLimited, NoLongerAllowed, UserNotFound
 
 MAX_TEXT_LENGTH = 4000
 MAX_CLIENT_REF_LENGTH = 200
@@ -49,11 +50,18 @@ class Message:
     """The id that it had for its sender while it was held."""
     deleted_at: datetime | None = None
     """When its sender deleted it; it has no text since."""
+    is_declined: bool = False
+    """True if the recipient had declined the sender when it was sent. Its sender does not know."""
     pictures: Sequence[Mapping[str, Any]] | None = None
     """For clients (shared/events/messages.py); None without any."""
     only_for_sender: bool = field(default=False, compare=False)
     """True of a repeat that is refused as a new message would be: it is answered, and not sent to the recipient again.
     """
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the recipient's devices are told of it, and not only its sender's."""
+        return not (self.only_for_sender or self.is_held or self.is_declined)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,24 @@ class ConversationListing:
     """True if visitors may see it too."""
 
 
+class RequestState(StrEnum):
+    """What a user has not accepted."""
+
+    OPEN = "open"
+    DECLINED = "declined"
+
+
+class Decision(StrEnum):
+    """What a user may decide about somebody who writes to them."""
+
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+
+
+class NoConversation(Exception):
+    """Somebody has never written to the user."""
+
+
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """A user's messages with one other user, in brief."""
@@ -96,6 +122,8 @@ class Conversation:
     """That of the last message which names one, if the user may see it now."""
     is_blocked: bool = False
     """True if the user has blocked the other one."""
+    request: RequestState | None = None
+    """Of the other one's request to write to the user; None if the conversation is in the inbox."""
 
 
 class MessageNotFound(Exception):
@@ -140,6 +168,15 @@ class NotConfirmed(MessageRefused):
     reason = "not confirmed"
 
 
+class TooManyNewPeople(MessageRefused, NewAccountLimited):
+    """The sender's account is new, and has written first to as many people as it may in a day."""
+
+    reason = "too many new people"
+
+    def __init__(self, again_at: datetime, seconds: int) -> None:
+        NewAccountLimited.__init__(self, again_at, seconds)
+
+
 class UnreadWarning(MessageRefused):
     """The sender has a warning to read first."""
 
@@ -150,3 +187,15 @@ class Blocked(MessageRefused):
     """The recipient has blocked the sender."""
 
     reason = "blocked"
+
+
+class Blocking(MessageRefused):
+    """The sender has blocked the recipient."""
+
+    reason = "you blocked this person"
+
+
+class NoRequests(MessageRefused):
+    """The recipient takes messages only about own listings, and from people whom they have written to."""
+
+    reason = "only about listings"

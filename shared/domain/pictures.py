@@ -22,18 +22,27 @@ MESSAGE_PICTURE_THUMBNAIL = MESSAGE_PICTURE + "/thumbnail"
 """The same of pictures of private messages."""
 
 
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """What is kept of a picture to find its copies (api/pictures/likeness.py)."""
+
+    print: bytes
+    """The picture in a few grey pixels, and its coarse colours."""
+    frequencies: tuple[float, ...]
+    """Its lowest frequencies. Each is at most about 1: the contrast of the picture does not count."""
+    indexed: tuple[float, ...]
+    """The frequencies by which an index finds the picture."""
+    reach: tuple[float, ...]
+    """How far a crop can move each of these, divided by two: a copy has a reach of its own."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewPicture:
-    """A picture in its three sizes before it has a row. The extensions of the keys match the media types.
+class SmallerSizes:
+    """The smaller sizes of a picture, before its row names them. The extensions of the keys match the media types.
 
     Sizes of files are in bytes, widths and heights in pixels.
     """
 
-    key: str
-    content_type: str
-    size: int
-    width: int
-    height: int
     medium_key: str
     medium_content_type: str
     medium_size: int
@@ -42,10 +51,27 @@ class NewPicture:
     thumbnail_content_type: str
     thumbnail_size: int
     thumbnail_width: int
+    likeness: Likeness | None = None
+    """None if there is nothing on it that could be recognised."""
 
     @property
-    def keys(self) -> tuple[str, str, str]:
-        """The keys of all its files."""
+    def keys(self) -> tuple[str, ...]:
+        """The keys of all the files."""
+        return self.medium_key, self.thumbnail_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPicture(SmallerSizes):
+    """A picture in its three sizes before it has a row."""
+
+    key: str
+    content_type: str
+    size: int
+    width: int
+    height: int
+
+    @property
+    def keys(self) -> tuple[str, ...]:
         return self.key, self.medium_key, self.thumbnail_key
 
 
@@ -53,7 +79,8 @@ class NewPicture:
 class Picture:
     """A picture of a listing; widths and heights are in pixels.
 
-    Pictures that were stored before there was a medium size have none, and the width of their thumbnail is unknown.
+    Pictures that were stored before there was a medium size have none until api/pictures/missing_sizes.py makes it, and
+    the width of their thumbnail is unknown.
     """
 
     id: int

@@ -53,6 +53,8 @@ class Report:
     resolved_at: datetime | None = None
     resolved_by: int | None = None
     subject: Subject | None = None
+    person_id: int = 0
+    """Whom it is about: of a listing, its seller."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ class User:
     """The address that will replace `email` when it is confirmed."""
     has_warning: bool = False
     """Whether the user has a warning to read, and may neither publish nor write until then."""
+    takes_requests: bool = True
+    """Whether people may write to the user about anything, or first only about a listing of the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
     """True if the user may neither publish nor write first until the address is confirmed."""
     has_warning: bool = False
     """True if the user may neither publish nor write until a warning is read."""
+    created_at: int = 0
+    """When the account was made, in seconds since the epoch; 0 if that limits nobody, as with moderators and admins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,15 @@ class PasswordChanged(Exception):
 
 class NoLongerAllowed(Exception):
     """The user who acts has left, was banned or lost the role after the request was admitted."""
+
+
+class NewAccountLimited(Exception):
+    """The account is too new to do this once more today. `again_at` is when it may, in `seconds`."""
+
+    def __init__(self, again_at: datetime, seconds: int) -> None:
+        super().__init__(f"again at {again_at}")
+        self.again_at = again_at
+        self.seconds = seconds
 
 
 class UserNotFound(Exception):

@@ -23,6 +23,8 @@ CATEGORY_CHANGED = "category_changed"
 """A category was deleted, or became public or private: check again who may see its listings."""
 SELLER_CHANGED = "seller_changed"
 """A seller was banned, a ban has ended, or the seller deleted the account: check again who may see their listings."""
+BLOCKS_CHANGED = "blocks_changed"
+"""A user has blocked somebody, or does so no more: ask again whom they may be shown to, and who is shown to them."""
 
 
 def disconnect(user_id: int, session_id: str | None = None, *, kept_session_id: str | None = None) -> dict[str, Any]:
@@ -49,6 +51,11 @@ def category_changed(category_id: int) -> dict[str, Any]:
 
 def seller_changed(user_id: int) -> dict[str, Any]:
     """Returns the payload of SELLER_CHANGED."""
+    return {"user_id": user_id}
+
+
+def blocks_changed(user_id: int) -> dict[str, Any]:
+    """Returns the payload of BLOCKS_CHANGED: the user who blocks."""
     return {"user_id": user_id}
 
 

@@ -9,9 +9,12 @@ from shared.domain.declared import Id, Number, Timestamp
 from shared.domain.pictures import MESSAGE_PICTURE, MESSAGE_PICTURE_MEDIUM, MESSAGE_PICTURE_THUMBNAIL
 from shared.domain.pictures import MessagePicture as StoredPicture
 from shared.domain.times import rfc3339, rfc3339_or_none
+from shared.events import topics
 
 SEND = "send"
 """The event whose payload is a message."""
+REQUEST = "request"
+"""A user has accepted or declined what another one writes. Only the user's own devices are told."""
 
 DELETED = "deleted"
 """The event that tells both sides that the sender has deleted a message."""
@@ -101,6 +104,18 @@ def picture_payload(picture: StoredPicture) -> MessagePicture:
             {"url": MESSAGE_PICTURE_MEDIUM.format(id=picture.id), "width": picture.medium_width},
         ],
     }
+
+
+def told_topics(message: messages.Message) -> list[str]:
+    """Returns the topics on which the message is broadcast: both sides', or only its sender's."""
+    if message.is_told:
+        return topics.private_chats(message.to_id, message.from_id)
+    return [topics.private_chat(message.from_id)]
+
+
+def request_payload(other_id: int, decision: messages.Decision) -> dict[str, str]:
+    """Returns the payload of `request`: the other user, and what was decided."""
+    return {"with": str(other_id), "state": decision.value}
 
 
 MessageDeleted = TypedDict("MessageDeleted", {"id": Id, "from": str, "to": str, "deleted_at": Timestamp})

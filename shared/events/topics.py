@@ -40,6 +40,10 @@ def user_of_alerts(topic: str) -> int | None:
     return parse_id(topic.removeprefix(ALERTS)) if topic.startswith(ALERTS) else None
 
 
+MODERATION = "moderation"
+"""The topic of moderators and admins."""
+
+
 LISTING = "listing:"
 
 

@@ -1,4 +1,7 @@
-"""SQL about blocks: a user who blocks another gets no messages from them. messages.py enforces the blocks."""
+"""SQL about blocks: two people of whom one has blocked the other write nothing to each other.
+
+messages.py and replies.py enforce the blocks: once a block is answered, neither stores a message or a reply.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,10 @@ from shared.postgres import Database, Statement
 from shared.repositories.acting import acting
 from shared.repositories.users import public_user
 
+# A reply holds a lock on its author's row until it is committed.
+_LOCK = Statement(
+    "block_lock", "SELECT FROM users WHERE id IN ($1, $2) ORDER BY id FOR NO KEY UPDATE", ("bigint", "bigint")
+)
 _BLOCK = Statement(
     "block",
     f"""WITH actor AS MATERIALIZED ({acting("$1", Action.BLOCK_CHANGE)}),
@@ -29,8 +36,10 @@ _UNBLOCK = Statement(
 _IS_BLOCKED = Statement(
     "block_exists", "SELECT FROM blocks WHERE blocker_id = $1 AND blocked_id = $2", ("bigint", "bigint")
 )
-_BLOCKERS = Statement(
-    "block_blockers", "SELECT DISTINCT blocker_id FROM blocks WHERE blocker_id = ANY ($1)", ("bigint[]",)
+_BLOCKED_BY = Statement(
+    "block_blocked_by",
+    "SELECT blocker_id, array_agg(blocked_id) FROM blocks WHERE blocker_id = ANY ($1) GROUP BY blocker_id",
+    ("bigint[]",),
 )
 _BLOCKED = Statement(
     "block_list",
@@ -61,12 +70,14 @@ class BlockRepository:
 
         Raises UserNotFound or NoLongerAllowed.
         """
-        row = await self._database.fetch_one(_BLOCK, blocker_id, blocked_id)
-        if row is None:
-            raise UserNotFound
-        if not row[4]:
-            raise NoLongerAllowed
-        return public_user(row)
+        async with self._database.transaction() as transaction:
+            await transaction.fetch(_LOCK, blocker_id, blocked_id)
+            row = await transaction.fetch_one(_BLOCK, blocker_id, blocked_id)
+            if row is None:
+                raise UserNotFound
+            if not row[4]:
+                raise NoLongerAllowed
+            return public_user(row)
 
     async def unblock(self, blocker_id: int, blocked_id: int) -> None:
         """Remove a block, if there is one."""
@@ -76,9 +87,10 @@ class BlockRepository:
         """True if the user `by` has blocked the user `user_id`."""
         return await self._database.fetch_one(_IS_BLOCKED, by, user_id) is not None
 
-    async def blockers(self, user_ids: Sequence[int]) -> dict[int, bool]:
-        """Returns {user id: True} of those users who have blocked somebody. One statement looks all of them up."""
-        return dict.fromkeys([row[0] for row in await self._database.fetch(_BLOCKERS, list(user_ids))], True)
+    async def blocked(self, user_ids: Sequence[int]) -> dict[int, frozenset[int]]:
+        """Returns whom each of these users has blocked, with one statement. Those who blocked nobody are absent."""
+        rows = await self._database.fetch(_BLOCKED_BY, list(user_ids))
+        return {blocker_id: frozenset(blocked) for blocker_id, blocked in rows}
 
     async def blocked_by(
         self, blocker_id: int, *, before: tuple[datetime, int] | None, limit: int

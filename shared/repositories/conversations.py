@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.domain.ids import MAX_ID
-from shared.domain.messages import Conversation, ConversationListing, Message
+from shared.domain.messages import Conversation, ConversationListing, Message, RequestState
 from shared.postgres import Database, Statement
+from shared.repositories.contacts import is_in_inbox, state
 from shared.repositories.listings import PICTURES
 from shared.repositories.messages import COLUMNS, WIDTH
 from shared.repositories.visibility import FOR_ANYONE, roles_that_see_hidden, visible_to
@@ -24,6 +25,7 @@ RECENT = 500
 _SHOWN = f"""{COLUMNS}, p.other_id, u.name,
        (SELECT count(*) FROM messages r WHERE r.to_id = $1 AND r.from_id = p.other_id AND r.read_at IS NULL),
        EXISTS (SELECT FROM blocks b WHERE b.blocker_id = $1 AND b.blocked_id = p.other_id),
+       nullif({state("$1", "p.other_id")}, 'accepted'),
        about.id, about.title, about.price, about.status, about.thumbnail_url, about.is_for_anyone"""
 # Who writes is registered, and so may see private listings. The role decides whether they may see hidden ones.
 _SEES_HIDDEN = f"EXISTS (SELECT FROM users f WHERE f.id = $1 AND f.role IN ({roles_that_see_hidden()}))"
@@ -42,7 +44,7 @@ _JOINED = f"""page p JOIN messages m ON m.id = p.message_id LEFT JOIN users u ON
         JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
         WHERE {visible_to("$1", "true", _SEES_HIDDEN)}
     ) AS about ON true"""
-_IS_ALL = WIDTH + 10
+_IS_ALL = WIDTH + 11
 """The column behind those of a conversation."""
 _LAST_WITH = """greatest(
     (SELECT s.id FROM messages s WHERE s.from_id = $1 AND s.to_id = other_id ORDER BY s.id DESC LIMIT 1),
@@ -56,7 +58,8 @@ _RECENT = Statement(
             (SELECT r.from_id, r.id FROM messages r WHERE r.to_id = $1 ORDER BY r.id DESC LIMIT $3)
             ORDER BY id DESC LIMIT $3
         ), page AS MATERIALIZED (
-            SELECT other_id, max(id) AS message_id FROM recent GROUP BY other_id ORDER BY 2 DESC LIMIT $2
+            SELECT other_id, max(id) AS message_id FROM recent GROUP BY other_id
+            HAVING {is_in_inbox("$1", "recent.other_id")} ORDER BY 2 DESC LIMIT $2
         )
         SELECT {_SHOWN}, (SELECT count(*) FROM recent) < $3 FROM {_JOINED} ORDER BY m.id DESC""",
     ("bigint", "integer", "integer"),
@@ -79,7 +82,8 @@ _LATEST = Statement(
         ), page AS MATERIALIZED (
             SELECT other_id, max(message_id) AS message_id
             FROM (SELECT * FROM sent UNION ALL SELECT * FROM received) AS latest
-            GROUP BY other_id HAVING max(message_id) < $2 ORDER BY 2 DESC LIMIT $3
+            GROUP BY other_id HAVING max(message_id) < $2 AND {is_in_inbox("$1", "latest.other_id")}
+            ORDER BY 2 DESC LIMIT $3
         )
         SELECT {_SHOWN} FROM {_JOINED} ORDER BY m.id DESC""",
     ("bigint", "bigint", "integer"),
@@ -109,6 +113,14 @@ _WITH = Statement(
         SELECT {_SHOWN} FROM {_JOINED} WHERE m.id < $3 ORDER BY m.id DESC LIMIT $4""",
     ("bigint", "bigint[]", "bigint", "integer"),
 )
+_REQUESTS = Statement(
+    "conversations_requests",
+    f"""WITH page AS MATERIALIZED (
+            SELECT k.other_id, {_LAST_WITH} AS message_id FROM contacts k WHERE k.user_id = $1 AND k.state = $2
+        )
+        SELECT {_SHOWN} FROM {_JOINED} WHERE m.id < $3 ORDER BY m.id DESC LIMIT $4""",
+    ("bigint", "text", "bigint", "integer"),
+)
 
 
 class ConversationRepository:
@@ -118,28 +130,46 @@ class ConversationRepository:
         self._database = database
 
     async def latest(self, user_id: int, *, before_id: int, limit: int) -> list[Conversation]:
-        """Returns the user's conversations whose last message has an id smaller than `before_id`, latest first."""
+        """Returns the user's conversations whose last message has an id smaller than `before_id`, latest first.
+
+        These are the ones in the inbox: requests that the user has not accepted are not among them.
+        """
         if before_id == MAX_ID:
             rows = await self._database.fetch(_RECENT, user_id, limit, RECENT)
-            if len(rows) == limit or not rows or rows[0][_IS_ALL]:
+            if len(rows) == limit or (rows and rows[0][_IS_ALL]):
                 return [_conversation(row) for row in rows]
         rows = await self._database.fetch(_LATEST, user_id, before_id, limit)
         return [_conversation(row) for row in rows]
 
     async def by_user(self, user_id: int, *, after_id: int, limit: int) -> list[Conversation]:
-        """Returns the user's conversations with users whose ids are greater than `after_id`, in this order."""
+        """Returns the user's conversations with users whose ids are greater than `after_id`, in this order.
+
+        Requests are among them, so that each page costs the same.
+        """
         rows = await self._database.fetch(_BY_USER, user_id, after_id, limit)
+        return [_conversation(row) for row in rows]
+
+    async def requests(self, user_id: int, state: RequestState, *, before_id: int, limit: int) -> list[Conversation]:
+        """Like `latest`, only for the requests in this state."""
+        rows = await self._database.fetch(_REQUESTS, user_id, state.value, before_id, limit)
         return [_conversation(row) for row in rows]
 
     async def with_users(
         self, user_id: int, other_ids: Sequence[int], *, before_id: int, limit: int
     ) -> list[Conversation]:
-        """Like `latest`, only for the conversations with these users."""
+        """Like `latest`, only for the conversations with these users, which may be requests."""
         rows = await self._database.fetch(_WITH, user_id, list(set(other_ids)), before_id, limit)
         return [_conversation(row) for row in rows]
 
 
 def _conversation(row: Sequence[Any]) -> Conversation:
-    user_id, name, unread_count, is_blocked, *about = row[WIDTH:_IS_ALL]
-    listing = None if about[0] is None else ConversationListing(*about)
-    return Conversation(user_id, name or "", Message(*row[:WIDTH]), unread_count, listing, is_blocked)
+    user_id, name, unread_count, is_blocked, request, *about = row[WIDTH:_IS_ALL]
+    return Conversation(
+        user_id,
+        name or "",
+        Message(*row[:WIDTH]),
+        unread_count,
+        listing=None if about[0] is None else ConversationListing(*about),
+        is_blocked=is_blocked,
+        request=None if request is None else RequestState(request),
+    )

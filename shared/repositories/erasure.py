@@ -2,7 +2,8 @@
 
 The row of an account is emptied at once when its owner leaves (users.py), and the listings go to the trash, where
 moderators can still look into a fraud. The steps here delete the rest for good: the listings with their pictures,
-replies and reports, the texts of the reports that the person made, their blocks and their sessions. The files of the
+replies and reports, the texts of the reports that the person made, their blocks, whom they let write to them, and their
+sessions. The files of the
 pictures become abandoned in the same transaction (pictures.py), and are deleted after it.
 
 A person's alerts, favourites, saved searches and repeatable requests go too, and what others have of these that is
@@ -63,6 +64,13 @@ _BLOCKS = Statement(
            SELECT blocked_id FROM blocks WHERE blocker_id = $1 LIMIT $2))""",
     ("bigint", "integer"),
 )
+# Nobody writes to who has left, so no insert of a message waits for these rows.
+_CONTACTS = Statement(
+    "erase_contacts",
+    """DELETE FROM contacts WHERE user_id = $1 AND other_id = ANY (ARRAY(
+           SELECT other_id FROM contacts WHERE user_id = $1 LIMIT $2))""",
+    ("bigint", "integer"),
+)
 _SESSIONS = Statement(
     "erase_sessions",
     "DELETE FROM sessions WHERE id = ANY (ARRAY(SELECT id FROM sessions WHERE user_id = $1 LIMIT $2))",
@@ -88,6 +96,12 @@ _OF_PERSON = (
         "erase_repeatable_requests",
         """DELETE FROM repeatable_requests WHERE user_id = $1 AND key = ANY (ARRAY(
                SELECT key FROM repeatable_requests WHERE user_id = $1 LIMIT $2))""",
+        ("bigint", "integer"),
+    ),
+    Statement(
+        "erase_beginnings",
+        """DELETE FROM beginnings WHERE user_id = $1 AND other_id = ANY (ARRAY(
+               SELECT other_id FROM beginnings WHERE user_id = $1 LIMIT $2))""",
         ("bigint", "integer"),
     ),
     Statement(
@@ -157,7 +171,7 @@ async def _erase_part(transaction: Transaction, user_id: int) -> bool:
             return False
     if await transaction.execute(_LISTINGS, user_id, MAX_LISTINGS) == MAX_LISTINGS:
         return False
-    for statement in (*_PICTURES_OF_MESSAGES, *_OF_PERSON, _REPORT_TEXTS, _BLOCKS, _SESSIONS):
+    for statement in (*_PICTURES_OF_MESSAGES, *_OF_PERSON, _REPORT_TEXTS, _BLOCKS, _CONTACTS, _SESSIONS):
         if await transaction.execute(statement, user_id, MAX_ROWS) == MAX_ROWS:
             return False
     return True

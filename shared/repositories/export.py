@@ -15,6 +15,7 @@ from shared.domain.declared import fields_of
 from shared.domain.listings import NewListing
 from shared.domain.pictures import ADDRESS, MESSAGE_PICTURE
 from shared.postgres import Database, Statement
+from shared.repositories.contacts import READ_IN_SECRET
 from shared.repositories.listings import TIME_FORMAT
 
 ROWS_AT_ONCE = 500
@@ -62,7 +63,7 @@ SECTIONS: tuple[Section, ...] = (
     Section(
         "profile",
         (("users", "id"),),
-        f"""u.id, u.email, u.new_email, u.name, u.role, u.ban_reason,
+        f"""u.id, u.email, u.new_email, u.name, u.role, u.ban_reason, u.takes_requests,
             {_times("u", "created_at", "confirmed_at", "banned_at", "banned_until")}""",
         "users u WHERE u.id = $1",
         "u.id",
@@ -116,6 +117,13 @@ SECTIONS: tuple[Section, ...] = (
         "b.blocked_id",
     ),
     Section(
+        "people_who_write",
+        (("contacts", "user_id"),),
+        f"c.other_id AS id, c.state, {_times('c', 'since')}",
+        "contacts c WHERE c.user_id = $1",
+        "c.other_id",
+    ),
+    Section(
         "listings",
         (("listings", "seller_id"),),
         f"""l.id, {_LISTING}, l.price_history, l.hidden_reason, l.trashed_reason, {_PICTURES},
@@ -134,8 +142,9 @@ SECTIONS: tuple[Section, ...] = (
     Section(
         "messages",
         (("messages", "from_id"), ("messages", "to_id")),
-        f'm.id, m.from_id AS "from", m.to_id AS "to", m.text, m.listing_id, '
-        f"{_times('m', 'inserted_at', 'read_at', 'deleted_at')}",
+        f"""m.id, m.from_id AS "from", m.to_id AS "to", m.text, m.listing_id,
+            {_times("m", "inserted_at", "deleted_at")},
+            CASE WHEN m.read_at <> {READ_IN_SECRET} THEN to_char(m.read_at, {TIME_FORMAT}) END AS read_at""",
         _MESSAGES,
         "m.id",
     ),
@@ -255,9 +264,13 @@ LEFT_OUT: Mapping[Column, str] = MappingProxyType(
         ("listings", "hidden_by"): "So is a hidden listing.",
         ("listings", "trashed_by"): "So is a deleted listing of somebody else; the person's own are listings.",
         ("blocks", "blocked_id"): "Who has blocked somebody does not want them to know.",
+        ("findings", "user_id"): "What the site noticed is for moderators; what it is about is among the listings.",
+        ("findings", "decided_by"): "What a moderator has decided is among their acts.",
+        ("contacts", "other_id"): "Nor does who has declined somebody.",
         ("reports", "user_id"): "What others told moderators about somebody belongs to those others.",
         ("waiting_news", "user_id"): "What somebody is told of while away is among their messages and alerts.",
         ("mail_links", "user_id"): "Hashes of links in mails, until they have expired.",
+        ("beginnings", "user_id"): "To whom somebody wrote first is among their messages.",
         ("daily_mails", "user_id"): "When a daily mail was sent; what it told of is among the alerts.",
         ("uploads", "user_id"): "Parts of pictures that are on their way, for some hours.",
         ("repeatable_requests", "user_id"): "Copies of answers that the person has got, for a day.",

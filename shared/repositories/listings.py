@@ -23,7 +23,7 @@ from shared.domain.indexed import INDEXED, indexed
 from shared.domain.listings import CategoryNotFound, ListingChange, ListingNotFound, NewListing, RenewedRecently, Sort
 from shared.domain.mails import MailKind
 from shared.domain.times import rfc3339, rfc3339_or_none
-from shared.domain.users import NoLongerAllowed
+from shared.domain.users import NewAccountLimited, NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import acting
 from shared.repositories.audit import RECORD, details_json
@@ -124,6 +124,20 @@ _CREATE = Statement(
         "tsvector",
         "integer",
     ),
+)
+_TAKE_TURN = Statement(
+    "listing_take_turn", "SELECT pg_advisory_xact_lock(723989, ($1 % 2000000000)::integer)", ("bigint",)
+)
+# Ids follow time, so that the index of a seller's listings answers it.
+_LIMITED = Statement(
+    "listing_limited",
+    """SELECT again_at, greatest(ceil(extract(epoch FROM again_at - now())), 1)::integer FROM (
+           SELECT least(l.created_at + interval '1 day', u.created_at + make_interval(days => $3)) AS again_at
+           FROM users u CROSS JOIN LATERAL (
+               SELECT created_at FROM listings WHERE seller_id = u.id ORDER BY id DESC OFFSET $2 - 1 LIMIT 1
+           ) AS l WHERE u.id = $1 AND u.role = 'user'
+       ) AS limited WHERE again_at > now()""",
+    ("bigint", "integer", "integer"),
 )
 _TEXTS = Statement(
     "listing_texts",
@@ -267,6 +281,14 @@ def _front_page_of_statement(limit: int) -> Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class NewAccountLimit:
+    """The most listings that an account may make within a day while it is new: for so many days after it was made."""
+
+    most: int
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
 class ListingViews:
     """A listing as JSON."""
 
@@ -337,11 +359,18 @@ class ListingRepository:
         rows = await self._database.fetch(_front_page_of_statement(limit), after.key, *viewer.parameters, after.id)
         return [(_presented(row[:_COUNT], viewer), Position(*row[_COUNT:])) for row in rows]
 
-    async def create(self, seller_id: int, new: NewListing, *, days: int = 60) -> int:
+    async def create(
+        self, seller_id: int, new: NewListing, *, days: int = 60, limit: NewAccountLimit | None = None
+    ) -> int:
         """Create a listing that ends after so many days, and return its id.
 
-        Raises CategoryNotFound or NoLongerAllowed.
+        Raises CategoryNotFound, NoLongerAllowed, or NewAccountLimited if the seller's account is new and has made as
+        many listings as the limit says.
         """
+        if limit is not None:
+            async with self._database.transaction() as transaction:
+                await _check_limit(transaction, seller_id, limit)
+                return await ListingRepository(transaction).create(seller_id, new, days=days)
         values = {name: getattr(new, name) for name in _FIELDS}
         place_id = await self._places.id_of(new.location)
         row = await self._database.fetch_one(_CREATE, seller_id, *values.values(), place_id, indexed(values), days)
@@ -431,6 +460,14 @@ class ListingRepository:
         if is_refused:
             raise NoLongerAllowed
         return bool(is_done)
+
+
+async def _check_limit(transaction: Transaction, seller_id: int, limit: NewAccountLimit) -> None:
+    """Raises NewAccountLimited. Of one seller's listings at the same time, each waits for the one before."""
+    await transaction.fetch_one(_TAKE_TURN, seller_id)
+    row = await transaction.fetch_one(_LIMITED, seller_id, limit.most, limit.days)
+    if row is not None:
+        raise NewAccountLimited(*row)
 
 
 async def lock_category(transaction: Transaction, category_id: int) -> None:

@@ -47,6 +47,11 @@ _FORGET = Statement(
     "DELETE FROM mail_links WHERE user_id = $1 AND ($2::text IS NULL OR purpose = $2)",
     ("bigint", "text"),
 )
+_SPEND = Statement(
+    "mail_link_spend",
+    "UPDATE mail_links SET hash = 'spent ' || gen_random_uuid() WHERE user_id = $1 AND purpose = $2",
+    ("bigint", "text"),
+)
 _REMOVE_OLD = Statement(
     "mail_link_remove_old",
     """DELETE FROM mail_links WHERE hash = ANY (ARRAY(
@@ -74,7 +79,7 @@ class MailLinkRepository:
     async def make(
         self, hash: str, user_id: int, purpose: str, *, seconds: float, most: int, address: str | None = None
     ) -> bool:
-        """Make a link that works for `seconds`. Returns False if the user has `most` of the purpose, or has left.
+        """Make a link that works for `seconds`. Returns False if the user has got `most` of the purpose, or has left.
 
         `address` is what the link confirms. Call it in a transaction.
         """
@@ -111,6 +116,11 @@ async def use_address_link(transaction: Transaction, hash: str) -> tuple[int, st
 async def forget_links(transaction: Transaction, user_id: int, purpose: str | None = None) -> None:
     """Delete the user's links, or those of one purpose: they work no more."""
     await transaction.execute(_FORGET, user_id, purpose)
+
+
+async def spend_links(transaction: Transaction, user_id: int, purpose: str) -> None:
+    """End the user's links of a purpose. Until they would have expired, they count among those that a user may have."""
+    await transaction.execute(_SPEND, user_id, purpose)
 
 
 async def remove_old_links(transaction: Transaction) -> bool:

@@ -16,12 +16,14 @@ from shared.access.policy import Action
 from shared.domain.mails import MailKind
 from shared.domain.messages import (
     Blocked,
+    Blocking,
     Deletion,
     InvalidMessage,
     Message,
     MessageNotFound,
     MessageRefused,
     NewMessage,
+    NoRequests,
     SenderGone,
     UnknownRecipient,
 )
@@ -29,13 +31,14 @@ from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import acting
 from shared.repositories.bans import is_banned
+from shared.repositories.contacts import READ_IN_SECRET, are_apart
 from shared.repositories.message_pictures import attach, is_reported, take
 from shared.repositories.visibility import roles_that_see_hidden, visible_to
 
-COLUMNS = """m.id, m.from_id, m.to_id, m.text, m.listing_id, m.inserted_at, m.read_at,
-    m.is_request, m.held_at IS NOT NULL, m.was_id, m.deleted_at, m.pictures"""
+COLUMNS = f"""m.id, m.from_id, m.to_id, m.text, m.listing_id, m.inserted_at, nullif(m.read_at, {READ_IN_SECRET}),
+    m.is_request, m.held_at IS NOT NULL, m.was_id, m.deleted_at, m.is_declined, m.pictures"""
 """The columns of a Message, from `messages m`."""
-WIDTH = 12
+WIDTH = 13
 """The number of these columns."""
 
 # Every sender is registered, and so may see private listings. The role decides whether they may see hidden ones.
@@ -43,33 +46,142 @@ _SEES_HIDDEN = f"EXISTS (SELECT FROM users f WHERE f.id = from_id AND f.role IN 
 _LISTING_IS_SEEN = f"""EXISTS (
     SELECT FROM listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
     WHERE l.id = listing_id AND {visible_to("from_id", "true", _SEES_HIDDEN)})"""
-_INSERT = Statement(
-    "messages_insert",
+# Whether they wrote to each other before there were contacts: the recipient did, or the sender without a request.
+_WROTE_BEFORE = """(EXISTS (SELECT FROM messages m WHERE m.from_id = t.to_id AND m.to_id = t.from_id)
+    OR coalesce((SELECT NOT m.is_request FROM messages m WHERE m.from_id = t.from_id AND m.to_id = t.to_id
+                 ORDER BY m.id LIMIT 1), false))"""
+_ALWAYS_REFUSED = f"""WHEN NOT EXISTS (SELECT FROM users u WHERE u.id = from_id AND u.deleted_at IS NULL
+                             AND NOT {is_banned("u")})
+            THEN 'sender gone'
+            WHEN listing_id IS NOT NULL AND NOT {_LISTING_IS_SEEN}
+            THEN 'listing not found'"""
+_BATCH = """FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY AS t (from_id, to_id, text, listing_id, client_ref, n)
+LEFT JOIN LATERAL (
+    SELECT state, seems_accepted, is_settled FROM contacts WHERE user_id = t.to_id AND other_id = t.from_id LIMIT 1
+) AS c ON true"""
+_IS_SETTLED = "(c.is_settled IS TRUE AND (listing_id IS NULL OR c.state = 'accepted') OR from_id = to_id)"
+# `is_settled`: what the row of contacts says is enough, and the message changes nothing there. `opens`: the message
+# makes its sender accepted: it names a listing of the recipient, or the two wrote to each other before.
+_GIVEN = f"""SELECT n, from_id, to_id, text, listing_id, client_ref,
+       {_IS_SETTLED} AS is_settled,
+       c.seems_accepted IS TRUE OR from_id = to_id AS is_known,
+       c.state IS NOT DISTINCT FROM 'declined' AS is_declined,
+       CASE WHEN {_IS_SETTLED} THEN false
+            WHEN EXISTS (SELECT FROM listings l WHERE l.id = listing_id AND l.seller_id = to_id) THEN true
+            WHEN c.state IS NULL THEN {_WROTE_BEFORE}
+            ELSE false
+       END AS opens,
+       CASE WHEN {_IS_SETTLED} THEN true
+            ELSE coalesce((SELECT u.takes_requests FROM users u WHERE u.id = to_id), true)
+       END AS takes_requests,
+       CASE WHEN NOT EXISTS (SELECT FROM users u WHERE u.id = to_id AND u.deleted_at IS NULL)
+            THEN 'user not found'
+            WHEN NOT {_IS_SETTLED}
+                 AND EXISTS (SELECT FROM blocks b WHERE b.blocker_id = from_id AND b.blocked_id = to_id)
+            THEN 'blocking'
+            WHEN NOT {_IS_SETTLED}
+                 AND EXISTS (SELECT FROM blocks b WHERE b.blocker_id = to_id AND b.blocked_id = from_id)
+            THEN 'blocked'
+            {_ALWAYS_REFUSED}
+       END AS refusal
+{_BATCH}"""
+# The messages of one batch are stored one after the other. So an earlier one may have made the sender of `g` accepted:
+# one that opens, or an answer `e` that was stored itself, because it is no request, or its recipient takes requests, or
+# it answers an earlier message `f`, which its own recipient took. Few batches have such messages; a hash tells which.
+_ACCEPTED_BEFORE = """(
+    ((g.from_id, g.to_id) IN (SELECT from_id, to_id FROM given WHERE opens) AND EXISTS (
+        SELECT FROM given e WHERE e.n < g.n AND e.refusal IS NULL AND e.opens
+        AND e.from_id = g.from_id AND e.to_id = g.to_id))
+    OR ((g.to_id, g.from_id) IN (SELECT from_id, to_id FROM given) AND EXISTS (
+        SELECT FROM given e WHERE e.n < g.n AND e.refusal IS NULL AND e.from_id = g.to_id AND e.to_id = g.from_id
+        AND (e.opens OR e.is_known OR e.takes_requests OR g.takes_requests AND EXISTS (
+            SELECT FROM given f WHERE f.n < e.n AND f.refusal IS NULL
+            AND f.from_id = g.from_id AND f.to_id = g.to_id)))))"""
+_ANSWERED_BEFORE = """EXISTS (SELECT FROM given e
+    WHERE e.n < g.n AND e.refusal IS NULL AND e.from_id = g.to_id AND e.to_id = g.from_id)"""
+_TYPES = ("bigint[]", "bigint[]", "text[]", "bigint[]", "text[]")
+# The lock of the trigger, taken already here: the statement then sees the blocks of those who had it before.
+_TURN = "SELECT pg_advisory_xact_lock(7239870111)"
+_STORED = "INSERT INTO messages (from_id, to_id, text, listing_id, client_ref, is_request, is_declined)"
+_ONCE = "ON CONFLICT (from_id, client_ref) WHERE client_ref IS NOT NULL DO NOTHING"
+# Stores a batch of which all messages are settled, as those of people who know each other are; nothing of any other.
+_INSERT_SETTLED = Statement(
+    "messages_insert_settled",
     f"""WITH given AS MATERIALIZED (
            SELECT n, from_id, to_id, text, listing_id, client_ref,
-                  CASE WHEN NOT EXISTS (SELECT FROM users u WHERE u.id = to_id AND u.deleted_at IS NULL)
+                  c.seems_accepted IS FALSE AS is_request, c.state IS NOT DISTINCT FROM 'declined' AS is_declined,
+                  CASE WHEN NOT {_IS_SETTLED} THEN 'not settled'
+                       WHEN NOT EXISTS (SELECT FROM users u WHERE u.id = to_id AND u.deleted_at IS NULL)
                        THEN 'user not found'
-                       WHEN EXISTS (SELECT FROM blocks b WHERE b.blocker_id = to_id AND b.blocked_id = from_id)
-                       THEN 'blocked'
-                       WHEN NOT EXISTS (SELECT FROM users u WHERE u.id = from_id AND u.deleted_at IS NULL
-                                        AND NOT {is_banned("u")})
-                       THEN 'sender gone'
-                       WHEN listing_id IS NOT NULL AND NOT {_LISTING_IS_SEEN}
-                       THEN 'listing not found'
+                       {_ALWAYS_REFUSED}
                   END AS refusal
-           FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY AS t (from_id, to_id, text, listing_id, client_ref, n)
+           {_BATCH}
        ), inserted AS (
-           INSERT INTO messages (from_id, to_id, text, listing_id, client_ref)
-           SELECT from_id, to_id, text, listing_id, client_ref FROM given WHERE refusal IS NULL ORDER BY n
-           ON CONFLICT (from_id, client_ref) WHERE client_ref IS NOT NULL DO NOTHING
-           RETURNING id, from_id, client_ref, inserted_at
+           {_STORED}
+           SELECT from_id, to_id, text, listing_id, client_ref, is_request, is_declined FROM given
+           WHERE refusal IS NULL AND NOT EXISTS (SELECT FROM given WHERE refusal = 'not settled') ORDER BY n
+           {_ONCE}
+           RETURNING id, from_id, client_ref, inserted_at, is_request, is_declined
        )
-       SELECT id, from_id, client_ref, inserted_at, NULL FROM inserted
-       UNION ALL SELECT n, NULL, NULL, NULL, refusal FROM given WHERE refusal IS NOT NULL
+       SELECT id, from_id, client_ref, inserted_at, is_request, is_declined, NULL FROM inserted
+       UNION ALL SELECT n, NULL, NULL, NULL, NULL, NULL, refusal FROM given WHERE refusal IS NOT NULL
        ORDER BY 1""",
-    ("bigint[]", "bigint[]", "text[]", "bigint[]", "text[]"),
-    # The lock of the trigger, taken already here: the statement then sees the blocks of those who had it before.
-    first="SELECT pg_advisory_xact_lock(7239870111)",
+    _TYPES,
+    first=_TURN,
+)
+_INSERT = Statement(
+    "messages_insert",
+    f"""WITH given AS MATERIALIZED ({_GIVEN}), judged AS MATERIALIZED (
+           SELECT n, from_id, to_id, text, listing_id, client_ref, is_settled, opens, takes_requests, refusal,
+                  NOT (is_known OR opens) AND NOT {_ACCEPTED_BEFORE} AS is_request,
+                  is_declined AND NOT {_ANSWERED_BEFORE} AS is_declined
+           FROM given g
+       ), inserted AS (
+           {_STORED}
+           SELECT from_id, to_id, text, listing_id, client_ref, is_request, is_declined FROM judged
+           WHERE refusal IS NULL AND (takes_requests OR NOT is_request) ORDER BY n
+           {_ONCE}
+           RETURNING id, from_id, to_id, client_ref, inserted_at, is_request, is_declined
+       ), written AS (
+           SELECT from_id, to_id, bool_or(opens) AS opens FROM judged j
+           WHERE NOT is_settled AND refusal IS NULL
+             AND EXISTS (SELECT FROM inserted i WHERE i.from_id = j.from_id AND i.to_id = j.to_id)
+           GROUP BY from_id, to_id
+       ), sides AS (
+           SELECT user_id, other_id, bool_or(wrote) AS wrote, bool_or(opened) AS opened FROM (
+               SELECT from_id AS user_id, to_id AS other_id, true AS wrote, false AS opened FROM written
+               UNION ALL SELECT to_id, from_id, false, opens FROM written
+           ) AS one GROUP BY user_id, other_id
+       ), states AS (
+           SELECT s.user_id, s.other_id, c.state AS before,
+                  CASE WHEN s.wrote THEN 'accepted'
+                       WHEN c.state = 'declined' THEN 'declined'
+                       WHEN s.opened THEN 'accepted'
+                       ELSE coalesce(c.state, 'open')
+                  END AS state,
+                  s.wrote OR s.opened OR coalesce(c.seems_accepted, false) AS seems_accepted
+           FROM sides s LEFT JOIN LATERAL (
+               SELECT state, seems_accepted FROM contacts k WHERE k.user_id = s.user_id AND k.other_id = s.other_id
+               LIMIT 1
+           ) AS c ON true
+       ), shown AS (
+           UPDATE messages m SET read_at = now() FROM states s
+           WHERE s.state = 'accepted' AND s.before <> 'accepted'
+             AND m.to_id = s.user_id AND m.from_id = s.other_id AND m.read_at = {READ_IN_SECRET}
+       ), noted AS (
+           INSERT INTO contacts AS c (user_id, other_id, state, seems_accepted, is_settled)
+           SELECT one.user_id, one.other_id, one.state, one.seems_accepted, other.state = 'accepted'
+           FROM states one JOIN states other ON other.user_id = one.other_id AND other.other_id = one.user_id
+           ON CONFLICT (user_id, other_id) DO UPDATE
+           SET state = excluded.state, seems_accepted = excluded.seems_accepted, is_settled = excluded.is_settled,
+               since = CASE WHEN c.state = excluded.state THEN c.since ELSE excluded.since END
+       )
+       SELECT id, from_id, client_ref, inserted_at, is_request, is_declined, NULL FROM inserted
+       UNION ALL SELECT n, NULL, NULL, NULL, NULL, NULL, coalesce(refusal, 'no requests') FROM judged
+       WHERE refusal IS NOT NULL OR is_request AND NOT takes_requests
+       ORDER BY 1""",
+    _TYPES,
+    first=_TURN,
 )
 _BY_CLIENT_REF = Statement(
     "messages_by_client_ref",
@@ -84,11 +196,14 @@ _MAY_WRITE = Statement(
     ("bigint", "bigint"),
 )
 _HAS_WARNING = Statement("messages_has_warning", "SELECT has_warning FROM users WHERE id = $1", ("bigint",))
+# What the recipient's devices are told of, by each way alike.
+_IS_TOLD = "m.held_at IS NULL AND NOT m.is_declined"
 # Sent and received messages are read by their own index, each up to the limit. A message to oneself is in both indexes,
 # and is returned once.
 _AFTER = Statement(
     "messages_after",
-    f"""(SELECT {COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
+    f"""(SELECT {COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id > $2 AND (m.from_id = $1 OR {_IS_TOLD})
+         ORDER BY m.id LIMIT $3)
         UNION ALL
         (SELECT {COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
         ORDER BY id LIMIT $3""",
@@ -104,7 +219,8 @@ _CATCH_UPS = Statement(
         SELECT asked.user_id, asked.after_id, found.*, NULL::bigint AS deleted_id
         FROM asked CROSS JOIN LATERAL (
             WITH recent AS (
-                (SELECT {COLUMNS} FROM messages m WHERE m.to_id = asked.user_id AND m.id <= asked.after_id
+                (SELECT {COLUMNS} FROM messages m
+                 WHERE m.to_id = asked.user_id AND m.id <= asked.after_id AND (m.from_id = m.to_id OR {_IS_TOLD})
                  ORDER BY m.id DESC LIMIT $4)
                 UNION ALL
                 (SELECT {COLUMNS} FROM messages m
@@ -114,7 +230,8 @@ _CATCH_UPS = Statement(
             )
             SELECT * FROM recent WHERE inserted_at > {_SINCE_LAST_SEEN}
             UNION ALL
-            ((SELECT {COLUMNS} FROM messages m WHERE m.to_id = asked.user_id AND m.id > asked.after_id
+            ((SELECT {COLUMNS} FROM messages m
+              WHERE m.to_id = asked.user_id AND m.id > asked.after_id AND (m.from_id = m.to_id OR {_IS_TOLD})
               ORDER BY m.id LIMIT $3)
              UNION ALL
              (SELECT {COLUMNS} FROM messages m
@@ -162,11 +279,12 @@ _OF_USERS_AFTER = Statement(
 )
 _MARK_READ = Statement(
     "messages_mark_read",
-    """WITH read AS (
-           UPDATE messages SET read_at = now() WHERE to_id = $1 AND from_id = $2 AND id <= $3 AND read_at IS NULL
+    f"""WITH pair AS MATERIALIZED (SELECT {are_apart("$1", "$2")} AS are_apart), read AS (
+           UPDATE messages SET read_at = CASE WHEN pair.are_apart THEN {READ_IN_SECRET} ELSE now() END FROM pair
+           WHERE to_id = $1 AND from_id = $2 AND id <= $3 AND read_at IS NULL
        )
        SELECT greatest((SELECT max(id) FROM messages WHERE from_id = $1 AND to_id = $2),
-                       (SELECT max(id) FROM messages WHERE from_id = $2 AND to_id = $1))""",
+                       (SELECT max(id) FROM messages WHERE from_id = $2 AND to_id = $1)), pair.are_apart FROM pair""",
     ("bigint", "bigint", "bigint"),
 )
 _OF_USER = Statement(
@@ -182,7 +300,7 @@ _DELETE = Statement(
     f"""WITH actor AS MATERIALIZED ({acting("$2", Action.MESSAGE_DELETE)}), gone AS (
            UPDATE messages m
            SET text = '', pictures = NULL, deleted_at = clock_timestamp(),
-               read_at = coalesce(m.read_at, clock_timestamp())
+               read_at = coalesce(nullif(m.read_at, {READ_IN_SECRET}), clock_timestamp())
            FROM actor WHERE m.id = $1 AND m.from_id = actor.id AND m.deleted_at IS NULL
            RETURNING m.id, m.from_id, m.to_id, m.deleted_at, m.held_at IS NOT NULL AS is_held
        ), noted AS (
@@ -264,24 +382,28 @@ class MessageRepository:
     async def insert_many(self, batch: Sequence[NewMessage]) -> list[Message | MessageRefused]:
         """Store the messages that may be stored, with one statement, which has committed on return.
 
+        A batch of people who know each other needs less looking up than one with a first message or an answer to it.
+
         Returns the stored message or the refusal of each, in the order of the batch. If a sender has used a
         `client_ref` before, the message that was stored first is returned, marked if it would now be refused.
         """
-        rows = await self._database.fetch(
-            _INSERT,
+        given = (
             [new.from_id for new in batch],
             [new.to_id for new in batch],
             [new.text for new in batch],
             [new.listing_id for new in batch],
             [new.client_ref for new in batch],
         )
+        rows = await self._database.fetch(_INSERT_SETTLED, *given)
+        if any(row[6] == "not settled" for row in rows):
+            rows = await self._database.fetch(_INSERT, *given)
         refused: dict[int, str] = {}
         # Ids are assigned in the order of the batch, which tells messages without a `client_ref` apart.
         plain: list[tuple[Any, ...]] = []
         by_ref: dict[tuple[int, str], tuple[Any, ...]] = {}
         for row in rows:
-            if row[4] is not None:
-                refused[row[0] - 1] = row[4]
+            if row[6] is not None:
+                refused[row[0] - 1] = row[6]
             elif row[2] is None:
                 plain.append(row)
             else:
@@ -403,18 +525,20 @@ class MessageRepository:
         # Who does not exist is refused when the message is stored.
         return row is None or bool(row[0])
 
-    async def mark_read(self, user_id: int, other_id: int, up_to: int) -> int | None:
+    async def mark_read(self, user_id: int, other_id: int, up_to: int) -> tuple[int, bool] | None:
         """Mark the messages from the other user to this one as read, up to and including the id `up_to`.
 
-        Returns the id up to which they are read, at most that of the conversation's last message. Returns None if the
-        two have never written to each other, so that nobody has to be told.
+        Returns the id up to which they are read, at most that of the conversation's last message, and whether the other
+        user may know. Returns None if the two have never written to each other, so that nobody has to be told.
         """
         row = await self._database.fetch_one(_MARK_READ, user_id, other_id, up_to)
-        return None if row is None or row[0] is None else min(up_to, row[0])
+        return None if row is None or row[0] is None else (min(up_to, row[0]), not row[1])
 
 
 def _stored(new: NewMessage, row: tuple[Any, ...]) -> Message:
-    return Message(row[0], new.from_id, new.to_id, new.text, new.listing_id, row[3])
+    return Message(
+        row[0], new.from_id, new.to_id, new.text, new.listing_id, row[3], is_request=row[4], is_declined=row[5]
+    )
 
 
 def _refusal(reason: str) -> MessageRefused:
@@ -423,6 +547,10 @@ def _refusal(reason: str) -> MessageRefused:
             return UnknownRecipient()
         case "blocked":
             return Blocked()
+        case "blocking":
+            return Blocking()
+        case "no requests":
+            return NoRequests()
         case "sender gone":
             return SenderGone()
         case _:

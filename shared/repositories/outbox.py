@@ -14,10 +14,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from shared.domain.mails import SWITCHES, Choice, MailKind, WaitingMail
+from shared.domain.mails import SWITCHES, TO_ANY_ADDRESS, Choice, MailKind, WaitingMail
 from shared.postgres import Database, Statement, Transaction
 
-# What can be switched off is not sent to an address that has to be confirmed first: it may be somebody else's.
+# Few kinds are sent to an address that has to be confirmed first: it may be somebody else's.
 _ADD = Statement(
     "outbox_add",
     """INSERT INTO outbox (user_id, kind, address, facts, useless_at)
@@ -137,7 +137,7 @@ class Outbox:
         usual = SWITCHES[kind].usual if kind in SWITCHES else Choice.AT_ONCE
         written = json.dumps(facts or {}, ensure_ascii=False)
         await self._database.execute(
-            _ADD, user_id, kind.value, address, written, useful_seconds, usual.value, kind not in SWITCHES
+            _ADD, user_id, kind.value, address, written, useful_seconds, usual.value, kind in TO_ANY_ADDRESS
         )
 
     async def add_to_seller(self, kind: MailKind, listing_id: int, facts: Mapping[str, Any], *, by: int) -> None:

@@ -15,11 +15,13 @@ from shared.access.policy import Action
 from shared.domain.pictures import (
     MAX_PICTURES,
     FilesGivenUp,
+    Likeness,
     ListingIsFull,
     NewPicture,
     NotItsPictures,
     Picture,
     PictureNotFound,
+    SmallerSizes,
 )
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import require
@@ -50,6 +52,12 @@ _ADD = Statement(
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING {_COLUMNS}""",
     ("bigint", *("text", "text", "bigint", "integer", "integer"), *("text", "text", "bigint", "integer") * 2),
 )
+_KEEP_LIKENESS = Statement(
+    "picture_keep_likeness",
+    """INSERT INTO picture_likenesses (picture_id, reach, frequencies, print)
+       VALUES ($1, cube($2::float8[], $3::float8[]), $4, $5)""",
+    ("bigint", "float8[]", "float8[]", "real[]", "bytea"),
+)
 _BY_ID = Statement("picture_by_id", f"SELECT {_COLUMNS} FROM pictures WHERE id = $1", ("bigint",))
 _DELETE = Statement("picture_delete", "DELETE FROM pictures WHERE id = $1", ("bigint",))
 _IN_ORDER = Statement(
@@ -61,6 +69,18 @@ _PLACE = Statement(
        FROM unnest($1) WITH ORDINALITY AS placed (id, position) WHERE pictures.id = placed.id""",
     ("bigint[]",),
 )
+_WITHOUT_MEDIUM = Statement(
+    "picture_without_medium",
+    f"SELECT {_COLUMNS} FROM pictures WHERE medium_key IS NULL AND id > $1 ORDER BY id LIMIT $2",
+    ("bigint", "integer"),
+)
+_GIVE_SIZES = Statement(
+    "picture_give_sizes",
+    """UPDATE pictures SET medium_key = $2, medium_content_type = $3, medium_size = $4, medium_width = $5,
+                          thumbnail_key = $6, thumbnail_content_type = $7, thumbnail_size = $8, thumbnail_width = $9
+       WHERE id = $1 AND medium_key IS NULL""",
+    ("bigint", *("text", "text", "bigint", "integer") * 2),
+)
 _TAKE_ABANDONED = Statement(
     "picture_take_abandoned",
     """DELETE FROM abandoned_files WHERE key IN (
@@ -68,6 +88,13 @@ _TAKE_ABANDONED = Statement(
        ) RETURNING key""",
     ("integer",),
 )
+
+
+def stored_likeness(likeness: Likeness) -> tuple[list[float], list[float], list[float], bytes]:
+    """Returns two corners of its reach, its frequencies and its print, as parameters of a statement."""
+    sides = list(zip(likeness.indexed, likeness.reach, strict=True))
+    lower, upper = [at - reach for at, reach in sides], [at + reach for at, reach in sides]
+    return lower, upper, list(likeness.frequencies), likeness.print
 
 
 class PictureRepository:
@@ -114,6 +141,8 @@ class PictureRepository:
                 picture.thumbnail_width,
             )
             assert row is not None
+            if picture.likeness is not None:
+                await transaction.execute(_KEEP_LIKENESS, row[0], *stored_likeness(picture.likeness))
             if by != owner_id:
                 await record(transaction, by, "picture_add", "picture", row[0], details={"listing_id": listing_id})
             return Picture(*row)
@@ -124,6 +153,36 @@ class PictureRepository:
         if row is None:
             raise PictureNotFound
         return Picture(*row)
+
+    async def without_medium(self, *, after_id: int, limit: int) -> list[Picture]:
+        """Returns pictures that were stored before there was a medium size, with greater ids, in their order."""
+        return [Picture(*row) for row in await self._database.fetch(_WITHOUT_MEDIUM, after_id, limit)]
+
+    async def give_sizes(self, picture: Picture, sizes: SmallerSizes, *, seconds: float) -> None:
+        """Give a picture without a medium size its smaller sizes, whose files were expected and are stored.
+
+        The file of the thumbnail before is deleted after `seconds`. What people wrote of the listing stays as it is, so
+        nobody's change of it is refused because of this. Raises FilesGivenUp, or PictureNotFound if there is no such
+        picture any more: then nothing has changed.
+        """
+        async with self._database.transaction() as transaction:
+            if await transaction.execute(ARRIVED, list(sizes.keys)) != len(sizes.keys):
+                raise FilesGivenUp
+            is_there = await transaction.execute(
+                _GIVE_SIZES,
+                picture.id,
+                sizes.medium_key,
+                sizes.medium_content_type,
+                sizes.medium_size,
+                sizes.medium_width,
+                sizes.thumbnail_key,
+                sizes.thumbnail_content_type,
+                sizes.thumbnail_size,
+                sizes.thumbnail_width,
+            )
+            if not is_there:
+                raise PictureNotFound
+            await transaction.execute(_EXPECT, [picture.thumbnail_key], seconds)
 
     async def remove(self, picture: Picture, *, by: int, owner_id: int) -> None:
         """Remove the picture; its files become abandoned. Raises PictureNotFound or NoLongerAllowed."""

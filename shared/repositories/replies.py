@@ -9,6 +9,7 @@ import psycopg2.errors
 from shared.access.policy import Action
 from shared.domain.listings import ListingNotFound
 from shared.domain.mails import MailKind
+from shared.domain.messages import Blocked, Blocking
 from shared.domain.replies import Reply, ReplyNotFound
 from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
@@ -30,14 +31,23 @@ _MAIL = adding(
 _CREATE = Statement(
     "reply_create",
     f"""WITH actor AS MATERIALIZED ({acting("$2", Action.REPLY_CREATE)}), r AS (
-            INSERT INTO replies (listing_id, author_id, text) SELECT $1, id, $3 FROM actor RETURNING *
+            INSERT INTO replies (listing_id, author_id, text) SELECT $1, id, $3 FROM actor
+            WHERE NOT EXISTS (SELECT FROM listings l WHERE l.id = $1 AND {is_blocked("l.seller_id", "actor.id")})
+            RETURNING *
         ), told AS (
             INSERT INTO alerts (user_id, kind, listing_id, reply_id)
             SELECT l.seller_id, 'reply', l.id, r.id FROM r JOIN listings l ON l.id = r.listing_id
-            WHERE l.seller_id <> r.author_id AND NOT {is_blocked("l.seller_id", "r.author_id")} RETURNING id, user_id
+            WHERE l.seller_id <> r.author_id RETURNING id, user_id
         ), mailed AS ({_MAIL})
         SELECT {_COLUMNS}, (SELECT id FROM told) FROM r JOIN users u ON u.id = r.author_id""",
     ("bigint", "bigint", "text", "boolean"),
+)
+_BLOCK_BETWEEN = Statement(
+    "reply_block_between",
+    """SELECT b.blocker_id = $2 FROM listings l JOIN blocks b
+           ON b.blocker_id = $2 AND b.blocked_id = l.seller_id OR b.blocker_id = l.seller_id AND b.blocked_id = $2
+       WHERE l.id = $1 ORDER BY 1 DESC LIMIT 1""",
+    ("bigint", "bigint"),
 )
 _OF_LISTING = Statement(
     "reply_of_listing",
@@ -64,14 +74,19 @@ class ReplyRepository:
     async def create(self, listing_id: int, author_id: int, text: str) -> tuple[Reply, int | None]:
         """Add a reply to a listing. Returns it, and the id of the alert by which its seller is told, if there is one.
 
-        Raises ListingNotFound if the listing has been deleted, or NoLongerAllowed.
+        Raises ListingNotFound if the listing has been deleted, Blocked or Blocking if its seller has blocked the author
+        or the other way round, or NoLongerAllowed.
         """
         try:
-            row = await self._database.fetch_one(_CREATE, listing_id, author_id, text, self._has_mail)
+            async with self._database.transaction() as transaction:
+                # The lock makes a block wait for this reply, or this reply for a block. The next statement sees it.
+                await require(transaction, author_id, Action.REPLY_CREATE)
+                row = await transaction.fetch_one(_CREATE, listing_id, author_id, text, self._has_mail)
+                if row is None:
+                    block = await transaction.fetch_one(_BLOCK_BETWEEN, listing_id, author_id)
+                    raise NoLongerAllowed if block is None else Blocking if block[0] else Blocked
         except psycopg2.errors.ForeignKeyViolation:
             raise ListingNotFound from None
-        if row is None:
-            raise NoLongerAllowed
         return _reply(row[:-1]), row[-1]
 
     async def of_listing(self, listing_id: int, *, after_id: int, limit: int) -> list[Reply]:

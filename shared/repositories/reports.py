@@ -31,8 +31,9 @@ from shared.repositories.messages import COLUMNS as MESSAGE
 from shared.repositories.visibility import FOR_ANYONE, IN_TRASH, IS_HIDDEN
 
 _COLUMNS = """r.id, r.listing_id, r.reporter_id, r.reason, r.text, r.created_at, r.resolved_at, r.resolved_by,
-    r.user_id, r.message_id, r.reply_id, r.quote"""
-_WIDTH = 12
+    r.user_id, r.message_id, r.reply_id, r.quote,
+    coalesce(r.user_id, (SELECT about.seller_id FROM listings about WHERE about.id = r.listing_id))"""
+_WIDTH = 13
 """The number of these columns."""
 
 _CREATE = Statement(
@@ -272,8 +273,8 @@ class ReportRepository:
 
 
 def _report(row: tuple[Any, ...]) -> Report:
-    subject = None if row[8] is None else Subject(*row[8:_WIDTH])
-    return Report(row[0], row[1], row[2], ReportReason(row[3]), row[4], row[5], row[6], row[7], subject)
+    subject = None if row[8] is None else Subject(*row[8 : _WIDTH - 1])
+    return Report(row[0], row[1], row[2], ReportReason(row[3]), row[4], row[5], row[6], row[7], subject, row[12])
 
 
 def _queued(row: tuple[Any, ...]) -> QueuedReport:

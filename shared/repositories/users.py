@@ -11,7 +11,7 @@ import psycopg2.errors
 
 from shared.access.policy import Action
 from shared.domain.email_addresses import account_of
-from shared.domain.mails import MailKind, NewLink, Purpose
+from shared.domain.mails import MailKind, NewLink, Purpose, TooManyLinks
 from shared.domain.sanctions import BannedAlready, StaffProtected, may_sanction
 from shared.domain.users import (
     Account,
@@ -30,13 +30,21 @@ from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import may_still
 from shared.repositories.audit import record
 from shared.repositories.bans import is_banned
-from shared.repositories.mail_links import MailLinkRepository, forget_links, use_address_link, use_link
+from shared.repositories.mail_links import (
+    MailLinkRepository,
+    forget_links,
+    spend_links,
+    use_address_link,
+    use_link,
+)
 from shared.repositories.outbox import Outbox, forget_mails
+from shared.repositories.returning import Returning
 
 _IS_BANNED = is_banned("u")
 _COLUMNS = f"""u.id, u.email, u.name, u.role, u.created_at, u.banned_at, u.banned_until, u.ban_reason,
-    {_IS_BANNED}, u.confirmed_at IS NOT NULL, u.must_confirm, u.new_email, u.is_suspended, u.has_warning"""
-_WIDTH = 14
+    {_IS_BANNED}, u.confirmed_at IS NOT NULL, u.must_confirm, u.new_email, u.is_suspended, u.has_warning,
+    u.takes_requests"""
+_WIDTH = 15
 """The number of these columns."""
 
 
@@ -44,7 +52,8 @@ _STANDINGS = Statement(
     "user_standings",
     f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL,
                CASE WHEN s.id IS NULL THEN floor(extract(epoch FROM u.tokens_valid_after))::bigint END,
-               u.role <> 'user' AND NOT u.has_second_factor, u.must_confirm, u.has_warning
+               u.role <> 'user' AND NOT u.has_second_factor, u.must_confirm, u.has_warning,
+               CASE WHEN u.role = 'user' THEN floor(extract(epoch FROM u.created_at))::bigint ELSE 0 END
         FROM unnest($1, $2) AS asked (user_id, session_id)
         JOIN users u ON u.id = asked.user_id AND u.deleted_at IS NULL
         LEFT JOIN sessions s ON s.id = asked.session_id""",
@@ -89,9 +98,10 @@ _SET_EMAIL_ACCOUNT = Statement(
 _UPDATE = Statement(
     "user_update",
     f"""UPDATE users AS u SET name = coalesce($2, name), email = coalesce($3, email),
-                             password_hash = coalesce($4, password_hash)
+                             password_hash = coalesce($4, password_hash),
+                             takes_requests = coalesce($6, takes_requests)
         WHERE id = $1 AND deleted_at IS NULL AND ($5 IS NULL OR password_hash = $5) RETURNING {_COLUMNS}""",
-    ("bigint", "text", "text", "text", "text"),
+    ("bigint", "text", "text", "text", "text", "boolean"),
 )
 _LOCK = Statement(
     "user_lock", f"SELECT {_COLUMNS} FROM users u WHERE u.id = $1 AND u.deleted_at IS NULL FOR UPDATE", ("bigint",)
@@ -191,10 +201,20 @@ class KeptToken(NamedTuple):
 class UserRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database | Transaction, *, has_mail: bool = False) -> None:
-        """`has_mail` says whether people are told of a new password by mail."""
+    def __init__(
+        self, database: Database | Transaction, *, has_mail: bool = False, returning: Returning | None = None
+    ) -> None:
+        """`has_mail` says whether people are told of a new password by mail.
+
+        `returning` keeps people blocked who leave and come back; commands, with which nobody leaves, have none.
+        """
         self._database = database
+        self._returning = returning
         self._has_mail = has_mail
+
+    def within(self, transaction: Transaction) -> UserRepository:
+        """Returns this repository in a transaction."""
+        return UserRepository(transaction, has_mail=self._has_mail, returning=self._returning)
 
     async def standings(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Standing]:
         """Returns standings by (user id, session id), with one statement; users who do not exist are absent."""
@@ -216,6 +236,8 @@ class UserRepository:
             user = _user(row)
             if link is not None:
                 await self._send_link(transaction, user, user.email, link)
+            else:
+                await self._has_address(transaction, user)
             return user
 
     async def by_id(self, user_id: int) -> User:
@@ -268,15 +290,17 @@ class UserRepository:
         password_hash: str | None = None,
         checked_hash: str | None = None,
         link: NewLink | None = None,
+        most_links: int = 1,
         must_confirm: bool = False,
+        takes_requests: bool | None = None,
     ) -> User:
         """Change the fields that are not None. Returns the user. A new password ends all tokens except `kept`.
 
         With a link, a mail with it goes to the new address, and another one tells the old address. With `must_confirm`,
         the new address counts only when the link has been used. An address that waits for its link is forgotten with a
         new password, or with the present address once more: then somebody wants to undo a change, perhaps somebody
-        else's. `checked_hash` is the hash of the current password that was checked, if it was. Raises EmailTaken,
-        PasswordChanged or UserNotFound.
+        else's. `most_links` is how many links an account gets in the time of one. `checked_hash` is the hash of the
+        current password that was checked, if it was. Raises EmailTaken, TooManyLinks, PasswordChanged or UserNotFound.
         """
         try:
             async with self._database.transaction() as transaction:
@@ -284,17 +308,21 @@ class UserRepository:
                 wanted, is_other = email, email is not None and account_of(email) != account_of(before.email)
                 if is_other and must_confirm:
                     email = None
-                row = await transaction.fetch_one(_UPDATE, user_id, name, email, password_hash, checked_hash)
+                row = await transaction.fetch_one(
+                    _UPDATE, user_id, name, email, password_hash, checked_hash, takes_requests
+                )
                 if row is None:
                     await _require_password(transaction, user_id, checked_hash)
                 user = _found(row)
                 if email is not None:
                     await transaction.execute(_SET_EMAIL_ACCOUNT, user_id, account_of(email))
                 if is_other and wanted is not None:
-                    user = await self._new_address(transaction, user, before.email, wanted, link, must_confirm)
+                    user = await self._new_address(
+                        transaction, user, before.email, wanted, link, most=most_links, must_confirm=must_confirm
+                    )
                 elif before.new_email is not None and (email is not None or password_hash is not None):
                     user = _found(await transaction.fetch_one(_FORGET_NEW_EMAIL, user_id))
-                    await forget_links(transaction, user_id, Purpose.ADDRESS)
+                    await spend_links(transaction, user_id, Purpose.ADDRESS)
                 if email is not None or password_hash is not None:
                     await forget_links(transaction, user_id, Purpose.PASSWORD_RESET)
                 if password_hash is not None:
@@ -317,25 +345,37 @@ class UserRepository:
             if not before.is_confirmed:
                 for statement in _DELETE_FACTORS:
                     await transaction.execute(statement, user_id)
-            _found(await transaction.fetch_one(_UPDATE, user_id, None, None, password_hash, None))
+            _found(await transaction.fetch_one(_UPDATE, user_id, None, None, password_hash, None, None))
             user = _found(await transaction.fetch_one(_PROVE, user_id))
             await transaction.execute(_END_TOKENS, user_id)
             await transaction.execute(_REVOKE_SESSIONS, user_id, None, "password changed")
             await forget_links(transaction, user_id)
             await self._tell_of_password(transaction, user)
+            await self._has_address(transaction, user)
             return user
 
     async def _new_address(
-        self, transaction: Transaction, user: User, old: str, new: str, link: NewLink | None, must_confirm: bool
+        self,
+        transaction: Transaction,
+        user: User,
+        old: str,
+        new: str,
+        link: NewLink | None,
+        *,
+        most: int,
+        must_confirm: bool,
     ) -> User:
         if must_confirm and await UserRepository(transaction).is_taken(new):
             raise EmailTaken
-        await forget_links(transaction, user.id, Purpose.ADDRESS)
+        await spend_links(transaction, user.id, Purpose.ADDRESS)
         pending = new if must_confirm else None
         is_confirmed = must_confirm or link is None
         changed = _found(await transaction.fetch_one(_SET_NEW_EMAIL, user.id, pending, is_confirmed))
-        if link is not None:
-            await self._send_link(transaction, changed, new, link)
+        # Otherwise one account could send mails to any number of people.
+        if link is not None and not await self._send_link(transaction, changed, new, link, most=most):
+            raise TooManyLinks
+        if link is None and not must_confirm:
+            await self._has_address(transaction, changed)
         await self._tell_old_address(transaction, changed, old, new, is_done=not must_confirm)
         return changed
 
@@ -353,13 +393,18 @@ class UserRepository:
                 user_id, address = await use_address_link(transaction, link)
                 before = _found(await transaction.fetch_one(_LOCK, user_id))
                 user = _found(await transaction.fetch_one(_CONFIRM, user_id, address, account_of(address)))
-                await forget_links(transaction, user_id, Purpose.ADDRESS)
+                await spend_links(transaction, user_id, Purpose.ADDRESS)
                 if account_of(before.email) != account_of(address):
                     await forget_links(transaction, user_id, Purpose.PASSWORD_RESET)
                     await self._tell_old_address(transaction, user, before.email, address, is_done=True)
+                await self._has_address(transaction, user)
                 return user
         except psycopg2.errors.UniqueViolation:
             raise EmailTaken from None
+
+    async def _has_address(self, transaction: Transaction, user: User) -> None:
+        if self._returning is not None:
+            await self._returning.has_address(transaction, user)
 
     async def send_link_again(self, user_id: int, link: NewLink, *, most: int) -> bool:
         """Send another link to the address that is not confirmed yet. Returns False if there is none.
@@ -380,7 +425,7 @@ class UserRepository:
             link.hash, user.id, Purpose.ADDRESS, seconds=link.seconds, most=most, address=address
         )
         if is_made:
-            outbox, facts = Outbox(transaction, is_on=self._has_mail), {"name": user.name, "seed": link.seed}
+            outbox, facts = Outbox(transaction, is_on=self._has_mail), {"seed": link.seed}
             await outbox.add(MailKind.ADDRESS_CONFIRM, user.id, facts, address=address, useful_seconds=link.seconds)
         return is_made
 
@@ -402,8 +447,10 @@ class UserRepository:
         async with self._database.transaction() as transaction:
             (await lock_people(transaction, user_id, by=None)).require_another_admin()
             await _require_password(transaction, user_id, checked_hash)
-            if not await transaction.execute(_DELETE, user_id):
-                raise UserNotFound
+            user = _found(await transaction.fetch_one(_LOCK, user_id))
+            if self._returning is not None:
+                await self._returning.leaves(transaction, user)
+            await transaction.execute(_DELETE, user_id)
             await transaction.execute(_TRASH_LISTINGS, user_id)
             await transaction.execute(_REVOKE_SESSIONS, user_id, None, "account removed")
             for statement in _DELETE_FACTORS:
@@ -576,7 +623,7 @@ def _found(row: tuple[Any, ...] | None) -> User:
 
 def _user(row: tuple[Any, ...]) -> User:
     ban = Ban(row[5], row[6], row[7] or "", row[12]) if row[8] else None
-    return User(row[0], row[1], row[2], Role(row[3]), row[4], ban, row[9], row[10], row[11], row[13])
+    return User(row[0], row[1], row[2], Role(row[3]), row[4], ban, row[9], row[10], row[11], row[13], row[14])
 
 
 def public_user(row: tuple[Any, ...]) -> PublicUser:

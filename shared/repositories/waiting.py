@@ -2,9 +2,10 @@
 
 A step of `enter` reads the messages and alerts that were stored since the last one, and enters those that their people
 have not seen. Ids become visible in the order of their numbers (schema.sql), so nothing appears later below the last id
-that was read; nothing is added to the transaction that stores a message. What was entered is taken with a lease:
-`due_at` moves into the future, and a process that dies leaves its rows to the others. Every change names the `due_at`
-with which it took the row, so it does nothing if the row has been taken again, or if there is more news.
+that was read; nothing is added to the transaction that stores a message. Nobody is told of requests. What was entered
+is taken with a lease: `due_at` moves into the future, and a process that dies leaves its rows to the others. Every
+change names the `due_at` with which it took the row, so it does nothing if the row has been taken again, or if there is
+more news.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from shared.domain.mails import SWITCHES, Choice, MailKind
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.bans import is_banned
 from shared.repositories.blocked_pairs import is_blocked
+from shared.repositories.contacts import is_in_inbox
 from shared.repositories.visibility import roles_that_see_hidden, visible_to
 
 ALERTS = 0
@@ -40,6 +42,9 @@ _USUAL_CHOICE = SWITCHES[MailKind.MESSAGE].usual.value
 _WANTS_MAIL = f"""coalesce((SELECT c.choice FROM mail_choices c
     WHERE c.user_id = {{user}} AND c.kind = '{MailKind.MESSAGE.value}'), '{_USUAL_CHOICE}') <> '{Choice.NEVER.value}'"""
 _KINDS = ", ".join(f"'{kind.value}'" for kind in TOLD_ALERTS)
+
+# Devices are told of these messages; a message that is held, or whose sender was declined, is for its sender alone.
+_IS_TOLD = "held_at IS NULL AND NOT is_declined"
 
 # Only rows of a certain age are read: what is seen at once, as most messages between people who are online, is never
 # entered. The row of `looked_at` is locked only if there is something to read.
@@ -77,8 +82,8 @@ _READ_MESSAGES = Statement(
     _READ.format(
         table="messages",
         time="inserted_at",
-        found="""SELECT to_id AS user_id, from_id AS other_id, max(id) AS newest_id, min(inserted_at) AS since FROM old
-            WHERE read_at IS NULL AND to_id <> from_id GROUP BY 1, 2""",
+        found=f"""SELECT to_id AS user_id, from_id AS other_id, max(id) AS newest_id, min(inserted_at) AS since FROM old
+            WHERE read_at IS NULL AND to_id <> from_id AND NOT is_request AND {_IS_TOLD} GROUP BY 1, 2""",
         by_mail=_WANTS_MAIL.format(user="f.user_id"),
     ),
     ("double precision", "integer", "boolean", "double precision"),
@@ -96,7 +101,8 @@ _READ_ALERTS = Statement(
     ("double precision", "integer", "boolean", "double precision"),
 )
 _SENDER_WRITES = f"""EXISTS (SELECT FROM users o WHERE o.id = t.other_id AND o.deleted_at IS NULL
-        AND NOT {is_banned("o")}) AND NOT {is_blocked("t.user_id", "t.other_id")}"""
+        AND NOT {is_banned("o")}) AND NOT {is_blocked("t.user_id", "t.other_id")}
+    AND {is_in_inbox("t.user_id", "t.other_id")}"""
 _WAITS = f"""(u.deleted_at IS NULL AND NOT {is_banned("u")}
     AND CASE WHEN t.way = 'push' THEN EXISTS (SELECT FROM push_subscriptions p WHERE p.user_id = t.user_id)
         -- One mail for a conversation, until it is looked at. An address that is not confirmed may be somebody else's.
@@ -107,7 +113,7 @@ _WAITS = f"""(u.deleted_at IS NULL AND NOT {is_banned("u")}
             AND a.kind IN ({_KINDS}))
         ELSE EXISTS (
             SELECT FROM messages m WHERE m.to_id = t.user_id AND m.from_id = t.other_id AND m.read_at IS NULL
-            AND m.id > t.told_id)
+            AND m.id > t.told_id AND {_IS_TOLD})
             AND {_SENDER_WRITES} END)"""
 _TAKE = Statement(
     "waiting_take",
@@ -182,10 +188,12 @@ _ABOUT = f"""LEFT JOIN LATERAL (
         JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
         WHERE {visible_to("t.user_id", "true", _SEES_HIDDEN)}
     ) AS about ON true"""
-_NEWEST = """SELECT m.id, m.text FROM messages m
-    WHERE m.to_id = t.user_id AND m.from_id = t.other_id AND m.read_at IS NULL ORDER BY m.id DESC LIMIT 1"""
-_COUNT = """SELECT count(*) FROM (
-    SELECT FROM messages r WHERE r.to_id = t.user_id AND r.from_id = t.other_id AND r.read_at IS NULL LIMIT 100
+_NEWEST = f"""SELECT m.id, m.text FROM messages m
+    WHERE m.to_id = t.user_id AND m.from_id = t.other_id AND m.read_at IS NULL AND {_IS_TOLD}
+    ORDER BY m.id DESC LIMIT 1"""
+_COUNT = f"""SELECT count(*) FROM (
+    SELECT FROM messages r WHERE r.to_id = t.user_id AND r.from_id = t.other_id AND r.read_at IS NULL
+    AND {_IS_TOLD} LIMIT 100
     ) AS counted"""
 _UNREAD = Statement(
     "waiting_unread",

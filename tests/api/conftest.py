@@ -19,7 +19,7 @@ from shared.access.seal import Seal
 from shared.domain.users import Role
 from shared.events.control import CONTROL
 from shared.events.envelope import SEALED_FOR, unpack
-from shared.events.topics import listing, private_chat
+from shared.events.topics import MODERATION, listing, private_chat
 from shared.postgres import Database
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.repositories.users import UserRepository
@@ -102,6 +102,12 @@ class Api:
             await self._users.set_role(answer["user"]["id"], role, by=None)
         return person(answer)
 
+    async def accept(self, who: Person, *others: Person) -> None:
+        """Let people accept what others have written to them."""
+        for other in others:
+            path = f"/api/conversations/{other.id}/request"
+            await self.call("PUT", path, 204, who=who, json={"state": "accepted"})
+
     async def login(self, someone: Person, password: str = PASSWORD) -> Person:
         body = {"email": someone.email, "password": password}
         return person(await self.call("POST", "/api/login", 200, json=body))
@@ -169,11 +175,12 @@ def hub() -> MemoryHub:
 
 @pytest.fixture
 async def broadcasts(hub: MemoryHub, settings: Settings) -> Broadcasts:
-    """Collects what is broadcast on the control topic and on the topics of the first ten users and listings."""
+    """Collects what is broadcast to gateways, moderators, the first ten users and viewers of the first ten listings."""
     collected = Broadcasts(settings)
     broker = MemoryBroker(hub)
     await broker.start(collected)
     await broker.subscribe(CONTROL)
+    await broker.subscribe(MODERATION)
     for user_id in range(1, 11):
         await broker.subscribe(private_chat(user_id))
         await broker.subscribe(listing(user_id))

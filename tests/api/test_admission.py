@@ -46,7 +46,7 @@ async def test_concurrent_requests_share_one_look_up(api: Api, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("banned", "out", "gone", "status", "kind", "detail"),
     [
-        (True, False, False, 403, "banned", "You are banned."),
+        (True, False, False, 403, "banned", "You are banned for good: "),
         (False, True, False, 401, "unauthorized", "The session has ended."),
         (True, True, False, 401, "unauthorized", "The session has ended."),
         (True, False, True, 401, "unauthorized", "The session has ended."),

@@ -50,8 +50,11 @@ ONE_OF_EVERYTHING = """
                                   medium_key, medium_content_type, medium_size, medium_width,
                                   thumbnail_key, thumbnail_content_type, thumbnail_size, thumbnail_width)
         VALUES (1, 1, 'two', 'image/webp', 1, 1, 1, 'two-medium', 'image/webp', 1, 1, 'two-small', 'image/webp', 1, 1);
+    INSERT INTO findings (kind, user_id, listing_id, other_listing_id) VALUES ('same_vin', 2, 1, 2);
     INSERT INTO reports (id, user_id, message_id, reporter_id, reason) SELECT 1, 2, id, 1, 'spam' FROM messages
         WHERE from_id = 2;
+    INSERT INTO listings (id, seller_id, category_id, title, content) VALUES (3, 2, 1, 'A third car', 'Reported');
+    INSERT INTO reports (id, listing_id, reporter_id, reason) VALUES (2, 3, 1, 'spam');
 """
 
 
@@ -72,7 +75,8 @@ async def admin(api: Api, settings: Settings) -> Person:
 
 def existing_path(route: Any) -> str:
     """The route's path, with ids of rows that exist and that the admin may change."""
-    number = "2" if route.path.startswith(("/api/users/", "/api/trash/")) else "1"
+    number = "2" if route.path.startswith(("/api/users/", "/api/trash/", "/api/moderation/queue/people/")) else "1"
+    number = "3" if route.path.startswith("/api/moderation/queue/listings/") else number
     path = str(route.path).replace("{id}", number).replace("{user_id}", "2").replace("{picture_id}", "1")
     return path.replace("{session_id}", "x")
 

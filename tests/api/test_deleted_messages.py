@@ -94,6 +94,7 @@ async def test_the_text_is_gone_everywhere_but_in_a_report(api: Api, rows: Rows)
     headers = {"Idempotency-Key": "one-key"}
     body = {"to": bob.id, "message": "the-secret-text"}
     sent = await api.call("POST", "/api/messages", 201, who=ann, json=body, headers=headers)
+    await api.accept(bob, ann)
     [conversation] = (await api.call("GET", "/api/conversations", 200, who=bob))["data"]
     assert conversation["unread_count"] == 1
     facts = {"other_id": ann.id, "text": "the-secret-text", "count": 1, "name": "Bob", "sender": "Ann", "title": None}

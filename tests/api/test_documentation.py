@@ -122,7 +122,7 @@ async def test_the_examples_work(make_api: MakeApi, rows: Rows) -> None:
     trashed_id = await rows.listing(other.id, 1, trashed_at="now()")
     await api.call("POST", "/api/messages", 201, who=other, json={"to": admin.id, "message": "First"})
     ids = {"trash_restore": trashed_id, "categories_change": 1, "users_change_role": other.id, "users_ban": other.id}
-    ids["conversations_mark_read"] = other.id
+    ids |= dict.fromkeys(("conversations_mark_read", "conversations_decide"), other.id)
     ids["reports_create"] = await rows.listing(other.id, 1)
     reply = await api.call("POST", f"/api/listings/{listing_id}/replies", 201, who=other, json={"text": "Hello"})
     ids |= {"reports_create_about_user": other.id, "reports_create_about_reply": reply["id"]}
@@ -134,6 +134,12 @@ async def test_the_examples_work(make_api: MakeApi, rows: Rows) -> None:
     await rows.execute("UPDATE sanctions SET objection = 'No', objected_at = now()")
     ids["sanctions_decide"] = warned["id"]
     ids |= dict.fromkeys(("sanctions_suspend", "sanctions_warn", "notes_add_about_user"), other.id)
+    # Two groups of the queue that somebody else has reported.
+    third = await api.register()
+    ids["moderation_close_listing_group"] = await rows.listing(third.id, 1)
+    ids["moderation_close_person_group"] = third.id
+    for path in (f"listings/{ids['moderation_close_listing_group']}", f"users/{third.id}"):
+        await api.call("POST", f"/api/{path}/reports", 201, who=other, json={"reason": "spam"})
     # These need a token, a password, a code or a passkey, which an example cannot know.
     for name in (*TOKENS, *SECOND_FACTOR_CODES, *PASSKEYS):
         del bodies[name]

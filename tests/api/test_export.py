@@ -25,6 +25,8 @@ WITHOUT_KEY = {
     ("users", "id"),
     ("messages", "from_id"),
     ("messages", "to_id"),
+    ("contacts", "user_id"),
+    ("contacts", "other_id"),
     ("audit", "target_id"),
     ("sanctions", "user_id"),
 }

@@ -276,7 +276,8 @@ TRIPS = [
     ("PATCH", "", {"price": 1}, "seller", 4),
     ("PATCH", "", {"title": "Changed"}, "seller", 5),
     ("PATCH", "", {"title": "Changed", "category_id": 1}, "admin", 5),
-    ("PUT", "/hidden", {"reason": "spam"}, "admin", 4),
+    # The seller is told what was done, and until when.
+    ("PUT", "/hidden", {"reason": "spam"}, "admin", 5),
     ("DELETE", "/hidden", None, "admin", 4),
     ("DELETE", "", None, "seller", 3),
     ("DELETE", "", None, "admin", 3),

@@ -153,6 +153,7 @@ async def test_conversations_are_latest_first_with_their_unread_counts(api: Api)
     for other in others:
         for _ in range(2):
             await api.call("POST", "/api/messages", 201, who=other, json={"to": me.id, "message": "Hi"})
+    await api.accept(me, *others)
     mine = await api.call("POST", "/api/messages", 201, who=me, json={"to": others[1].id, "message": "Hello"})
     await api.call("POST", "/api/messages", 201, who=others[0], json={"to": others[2].id, "message": "not yours"})
     first = await api.call("GET", "/api/conversations?limit=2", 200, who=me)
@@ -202,6 +203,7 @@ async def test_a_conversation_has_the_listing_that_was_named_last_as_it_is_now(a
 async def test_a_conversation_and_a_profile_say_whether_i_have_blocked_the_other(api: Api) -> None:
     me, other = await api.register("Me"), await api.register("Other")
     await write(api, other, me, "Hello")
+    await api.accept(me, other)
 
     async def blocked(who: Person, whom: Person) -> bool:
         [found] = (await api.call("GET", "/api/conversations", 200, who=who))["data"]
@@ -222,6 +224,7 @@ async def test_conversations_can_be_ordered_by_user_and_limited_to_some_users(ap
     others = [await api.register(f"Other {number}") for number in range(4)]
     for number in (2, 0, 3, 1):
         await api.call("POST", "/api/messages", 201, who=others[number], json={"to": me.id, "message": "Hi"})
+    await api.accept(me, *others)
 
     async def page(status: int = 200, **params: str) -> Any:
         return await api.call("GET", "/api/conversations", status, who=me, params=params)
@@ -262,6 +265,7 @@ async def test_reading_marks_messages_and_is_broadcast_to_both_users(api: Api, b
     sent = [
         await api.call("POST", "/api/messages", 201, who=other, json={"to": me.id, "message": "x"}) for _ in range(3)
     ]
+    await api.accept(me, other)
     broadcasts.seen.clear()
     path = f"/api/conversations/{other.id}/read"
     await api.call("PUT", path, 204, who=me, json={"up_to": sent[1]["id"]})

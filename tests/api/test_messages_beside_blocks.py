@@ -17,12 +17,17 @@ from tests.api.rows import Rows
 
 INSERTS = "SELECT pg_advisory_xact_lock(7239870111)"
 """The lock of the trigger `messages_commit_in_order`."""
-STORED = "SELECT count(*) FROM messages"
+STORED = "SELECT count(*) - 2 FROM messages"
+"""The two of the fixture do not count."""
 
 
 @pytest.fixture
 async def people(api: Api) -> tuple[Person, Person, Person]:
-    return await api.register("Ada", Role.ADMIN), await api.register("Ann"), await api.register("Bob")
+    """An admin, and two people who know each other."""
+    admin, ann, bob = await api.register("Ada", Role.ADMIN), await api.register("Ann"), await api.register("Bob")
+    await api.call("POST", "/api/messages", 201, who=ann, json={"to": bob.id, "message": "Hello"})
+    await api.call("POST", "/api/messages", 201, who=bob, json={"to": ann.id, "message": "Hello"})
+    return admin, ann, bob
 
 
 async def end(api: Api, how: str, people: tuple[Person, Person, Person]) -> None:
@@ -92,3 +97,20 @@ async def test_who_is_blocked_cannot_show_an_earlier_message_once_more(
     broadcasts.seen.clear()
     assert await api.call("POST", "/api/messages", 201, who=bob, json=body) == first
     assert broadcasts.seen == [(f"private_chat:{bob.id}", "send", first)]
+
+
+@ENDS
+async def test_a_first_message_is_stored_before_it_or_refused(
+    api: Api, rows: Rows, hold: Hold, how: str, status: int
+) -> None:
+    strangers = await api.register("Ada", Role.ADMIN), await api.register("Ann"), await api.register("Bob")
+    async with hold(INSERTS) as held:
+        sending = send(api, strangers)
+        await held.until_waiting(1, sending)
+        ending = asyncio.create_task(end(api, how, strangers))
+        await held.until_waiting(2, ending)
+    await ending
+    # A first message may take a second turn, to look up more.
+    stored = await rows.fetch("SELECT FROM messages")
+    assert (await sending).status == (201 if stored else status)
+    assert await rows.fetch("SELECT FROM messages") == stored

@@ -126,6 +126,12 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("DELETE", "/api/messages/{id=held_message_to_owner}", None, NOBODY.replace("404", "401", 1)),
         ("GET", "/api/conversations", None, USERS),
         ("GET", "/api/conversations/{user_id=owner}/messages", None, USERS),
+        (
+            "PUT",
+            "/api/conversations/{user_id=owner}/request",
+            {"state": "accepted"},
+            "401 404 404 404 404 403 404 404",
+        ),
         ("PUT", "/api/conversations/{user_id=owner}/read", {"up_to": 1}, "401 204 204 204 204 403 204 204"),
     ],
     "categories": [
@@ -182,8 +188,19 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("GET", "/api/reports", None, MODERATORS),
         ("PUT", "/api/reports/{id=report}/resolved", None, MODERATORS),
         ("DELETE", "/api/reports/{id=report}/resolved", None, MODERATORS),
+        ("GET", "/api/findings", None, MODERATORS),
+        ("PUT", "/api/findings/{id=finding}/resolved", None, MODERATORS),
+        ("DELETE", "/api/findings/{id=finding}/resolved", None, MODERATORS),
         ("GET", "/api/reports/{id=message_report}/messages", None, MODERATORS),
         ("GET", "/api/reports/{id=report}/messages", None, MODERATORS.replace("200", "404")),
+        ("GET", "/api/moderation/queue", None, MODERATORS),
+        ("GET", "/api/moderation/queue/listings/{id=reported}", None, MODERATORS),
+        ("GET", "/api/moderation/queue/listings/{id=public}", None, MODERATORS.replace("200", "404")),
+        ("GET", "/api/moderation/queue/people/{id=reported_person}", None, MODERATORS),
+        ("GET", "/api/moderation/queue/people/{id=somebody}", None, MODERATORS.replace("200", "404")),
+        ("PUT", "/api/moderation/queue/listings/{id=reported}/resolved", {"up_to": "2100-01-01T00:00:00Z"}, MODERATORS),
+        ("PUT", "/api/moderation/queue/people/{id=owner}/resolved", {"up_to": "2100-01-01T00:00:00Z"}, MODERATORS),
+        ("GET", "/api/moderation/numbers", None, MODERATORS),
         ("GET", "/api/audit", None, ADMINS),
     ],
     "sanctions": [
@@ -226,7 +243,7 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("POST", "/api/listings/{id=ended}/replies", {"text": "Hi"}, "401 404 201 404 404 403 201 201"),
         ("POST", "/api/listings/{id=ended}/reports", {"reason": "spam"}, "401 404 409 404 404 403 201 201"),
         ("GET", "/api/listings/{id=trashed}/replies", None, NOBODY),
-        ("POST", "/api/listings/{id=public}/replies", {"text": "Hi"}, "401 201 201 201 201 403 201 201"),
+        ("POST", "/api/listings/{id=public}/replies", {"text": "Hi"}, "401 201 201 201 403 403 201 201"),
         ("POST", "/api/listings/{id=hidden}/replies", {"text": "Hi"}, "401 404 201 404 404 403 201 201"),
         ("POST", "/api/listings/{id=old}/replies", {"text": "Hi"}, "401 403 403 403 403 403 403 403"),
         ("POST", "/api/listings/{id=trashed}/replies", {"text": "Hi"}, "401 404 404 404 404 403 404 404"),
@@ -423,6 +440,14 @@ class World:
                     report = {"user_id": sender_id, "message_id": message_id, "reporter_id": owner.id, "reason": "spam"}
                     await self._insert("reports", **report)
                 return await self._message_picture(sender_id, message_id, is_of_deleted=kind.startswith("kept"))
+            case "reported":
+                [[listing_id]] = await rows.fetch(
+                    "SELECT listing_id FROM reports WHERE id = %s", await self.make("report", owner)
+                )
+                return listing_id
+            case "reported_person":
+                await self.make("message_report", owner)
+                return owner.id
             case "message_report":
                 sent = await self.make("message_of_owner", owner)
                 [[reporter_id]] = await rows.fetch("SELECT to_id FROM messages WHERE id = %s", sent)
@@ -447,6 +472,12 @@ class World:
             case "search":
                 columns = {"user_id": owner.id, "name": "Mine", "query": "{}", "words_at": "now"}
                 return await self._insert("saved_searches", **columns)
+            case "finding":
+                two = {
+                    "listing_id": await self.make("public", owner),
+                    "other_listing_id": await rows.listing((await self.people())["user"].id),
+                }
+                return await self._insert("findings", kind="same_vin", user_id=owner.id, **two)
             case "report":
                 listing_id = await self.make("public", owner)
                 return await self._insert("reports", listing_id=listing_id, reporter_id=owner.id, reason="spam")

@@ -30,6 +30,7 @@ ELSEWHERE = {
 
 GIVEN: dict[type[Exception], tuple[object, ...]] = {
     **dict.fromkeys(errors.PictureRefused.__subclasses__(), ("a reason",)),
+    **dict.fromkeys((users.NewAccountLimited, messages.TooManyNewPeople), (datetime.now(UTC), 60)),
     RenewedRecently: (datetime.now(UTC), 60),
     NotItsPictures: ([1],),
     MismatchingOffset: (3,),

@@ -190,13 +190,14 @@ async def test_nobody_can_ban_or_block_themselves(api: Api) -> None:
     await api.call("PUT", f"/api/users/{admin.id}/block", 409, who=admin)
 
 
-async def test_a_blocked_users_messages_are_refused(api: Api) -> None:
+async def test_a_block_refuses_the_messages_of_both(api: Api) -> None:
     someone, other = await api.register(), await api.register()
     await api.call("PUT", f"/api/users/{other.id}/block", 200, who=someone)
     await api.call("PUT", f"/api/users/{other.id}/block", 200, who=someone)
     problem = await api.call("POST", "/api/messages", 403, who=other, json={"to": someone.id, "message": "Hi"})
     assert problem["type"] == "/problems/blocked"
-    await api.call("POST", "/api/messages", 201, who=someone, json={"to": other.id, "message": "Hi"})
+    problem = await api.call("POST", "/api/messages", 403, who=someone, json={"to": other.id, "message": "Hi"})
+    assert problem["type"] == "/problems/blocking"
     await api.call("DELETE", f"/api/users/{other.id}/block", 204, who=someone)
     await api.call("POST", "/api/messages", 201, who=other, json={"to": someone.id, "message": "Hi"})
     await api.call("PUT", "/api/users/99/block", 404, who=someone)

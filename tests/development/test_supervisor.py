@@ -246,14 +246,14 @@ async def test_a_killed_make_run_ends_all_parts_and_keeps_its_data(run: Run) -> 
     assert found is not None
     secret = (run.data / "jwt_secret").read_text()
     with closing(psycopg2.connect(found.owner_url)) as connection, connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE notes AS SELECT 'committed' AS text")
+        cursor.execute("CREATE TABLE of_before AS SELECT 'committed' AS text")
         connection.commit()
     process.kill()
     process.wait()
     run.start()  # Now some processes of the first run are still ending.
     await run.ready()
     with closing(psycopg2.connect(found.database_url)) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT text FROM notes")
+        cursor.execute("SELECT text FROM of_before")
         assert cursor.fetchall() == [("committed",)]
     assert (run.data / "jwt_secret").read_text() == secret
 

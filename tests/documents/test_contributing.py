@@ -195,7 +195,7 @@ async def test_an_event_of_private_chat_is_pushed_and_posted(changed: Changed) -
 async def test_the_page_receives_and_pushes_the_event(changed: Changed) -> None:
     hook, method = blocks("Add an event to private chat", "js")
     inbox = "api/web/realtime/inbox.js"
-    changed.put(inbox, hook, above="      onRead: ")
+    changed.put(inbox, hook, above="        sanction: ")
     changed.put(inbox, f"{method}\n", above="  close() {")
     changed.write(
         "wave.test.mjs",

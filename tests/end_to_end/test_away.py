@@ -14,7 +14,7 @@ from shared.access.push_key import new_push_key
 from shared.settings import Settings
 from tests.end_to_end.conftest import settings_on
 from tests.support.client import Person, Rest, Socket
-from tests.support.database import query
+from tests.support.database import acquaint, query
 from tests.support.processes import Node, Processes
 from tests.support.push_service import PushService, running_push_service
 from tests.support.servers import Servers
@@ -49,6 +49,7 @@ class World:
         return person
 
     async def write(self, who: Person, to: Person, text: str) -> int:
+        acquaint(self.settings.database_url, who.id, to.id)
         body = {"to": to.id, "message": text}
         return int((await self.rest.call("POST", "/api/messages", 201, who=who, body=body))["id"])
 
@@ -129,6 +130,7 @@ async def test_an_api_that_is_killed_between_two_looks_leaves_the_rest_to_anothe
     world.api.kill()
     # Nobody looks again for an hour, except at what this test sets back.
     slow = await world.processes.api(AWAY_SECONDS="3600")
+    acquaint(world.settings.database_url, ann.id, bob.id)
     async with Rest(slow.url) as rest:
         await rest.call("POST", "/api/messages", 201, who=ann, body={"to": bob.id, "message": "Hello"})
     await until(
@@ -144,6 +146,7 @@ async def test_a_mail_is_written_once_although_an_api_is_killed_between_two_look
     ann, bob = await world.person("Ann"), await world.person("Bob")
     world.api.kill()
     slow = await world.processes.api(AWAY_SECONDS="3600")
+    acquaint(world.settings.database_url, ann.id, bob.id)
     async with Rest(slow.url) as rest:
         await rest.call("POST", "/api/messages", 201, who=ann, body={"to": bob.id, "message": "Hello"})
     mine = f"way = 'mail' AND user_id = {bob.id}"

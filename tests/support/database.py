@@ -41,3 +41,13 @@ def sent_messages(database_url: str, *senders: int) -> list[tuple[int, int, int,
     """Id, sender, recipient and text of each message from one of these people."""
     sql = "SELECT id, from_id, to_id, text FROM messages WHERE from_id = ANY(%s) ORDER BY id"
     return query(database_url, sql, list(senders))
+
+
+def acquaint(database_url: str, one: int, other: int) -> None:
+    """Let two people write to each other without a request, as if they had done so before."""
+    query(
+        database_url,
+        """INSERT INTO contacts (user_id, other_id, state, seems_accepted)
+           VALUES (%s, %s, 'accepted', true), (%s, %s, 'accepted', true) ON CONFLICT DO NOTHING""",
+        *(one, other, other, one),
+    )

@@ -3,5 +3,6 @@
 export { Confirm } from "../views/confirm.js";
 export { Forgotten } from "../views/forgotten.js";
 export { Login } from "../views/login.js";
+export { Objection } from "../views/objection.js";
 export { Register } from "../views/register.js";
 export { Reset } from "../views/reset.js";

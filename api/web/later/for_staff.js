@@ -3,6 +3,8 @@
 export { Audit } from "../views/audit.js";
 export { Categories } from "../views/categories.js";
 export { Hidden } from "../views/hidden.js";
+export { Objections } from "../views/objections.js";
 export { People } from "../views/people.js";
+export { Person } from "../views/person.js";
 export { Reports } from "../views/reports.js";
 export { Trash } from "../views/trash.js";

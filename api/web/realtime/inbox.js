@@ -14,7 +14,10 @@ const TYPING_TOLD_EVERY_MS = 2_500;
 const ASK_AGAIN_MS = 3_000;
 
 export class Inbox {
-  /** By the other user's id, as a string: {user, last_message, unread_count}. */
+  /**
+   * By the other user's id, as a string: {user, last_message, unread_count, request}. `request` is "open" or "declined" for
+   * what somebody writes whom this user has not accepted, and null for the others.
+   */
   conversations = new Map();
   isLoaded = false;
   outbox = new Outbox({ sent: (one, answer) => this.#sent(one, answer), changed: () => this.#tell() });
@@ -23,6 +26,7 @@ export class Inbox {
   #announce;
   #notify;
   #pageItems;
+  #sanctioned;
   #me = "";
   #chat = null;
   #threads = new Map();
@@ -38,10 +42,11 @@ export class Inbox {
 
   /**
    * `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` speaks to screen readers,
-   * `notify({user, message})` may show a notification. `pageItems` is the most items on a page of the API.
+   * `notify({user, message})` may show a notification; `sanctioned(sanction)` hears what moderators do. `pageItems` is the most items on a page of the API.
    */
-  constructor({ connection, api, announce, notify = () => {}, pageItems }) {
+  constructor({ connection, api, announce, notify = () => {}, sanctioned = () => {}, pageItems }) {
     this.#notify = notify;
+    this.#sanctioned = sanctioned;
     this.#pageItems = pageItems;
     this.#connection = connection;
     this.#api = api;
@@ -63,7 +68,11 @@ export class Inbox {
       onTyping: ({ from }) => this.#isTyping(from),
       onDeleted: (message) => this.deleted(message),
       onMoreDeleted: () => this.#forgetThreads(),
+      on: { request: ({ with: other, state }) => this.decided(other, state) },
       onChange: () => this.#tell(),
+      on: {
+        sanction: (sanction) => this.#sanctioned(sanction),
+      },
     });
     this.outbox.open(this.#chat, this.#me);
   }
@@ -86,9 +95,19 @@ export class Inbox {
     return this.#me;
   }
 
-  /** Latest first. */
+  /** Latest first, without requests. */
   get list() {
-    return [...this.conversations.values()].sort((a, b) => b.last_message.id - a.last_message.id);
+    return this.#latest(null);
+  }
+
+  /** The requests that wait, latest first. They are not counted, and nobody is told of them. */
+  get requests() {
+    return this.#latest("open");
+  }
+
+  #latest(request) {
+    const found = [...this.conversations.values()].filter((one) => (one.request ?? null) === request);
+    return found.sort((a, b) => b.last_message.id - a.last_message.id);
   }
 
   get unread() {
@@ -123,6 +142,18 @@ export class Inbox {
   markRead(userId) {
     const upTo = this.#threads.get(userId)?.newestUnread(this.#me);
     if (upTo && this.#chat?.read(userId, upTo)) this.#read(this.#me, userId, upTo);
+  }
+
+  /** This user, perhaps on another device, has "accepted" or "declined" what that person writes. */
+  decided(userId, state) {
+    const conversation = this.conversations.get(userId);
+    if (conversation) conversation.request = state === "accepted" ? null : state;
+    // What came while the person was declined was not delivered.
+    if (state === "accepted") {
+      this.#threads.get(userId)?.loadNewest().then(() => this.#tell(), () => {});
+      this.ask(userId);
+    }
+    this.#tell();
   }
 
   /** Drops the text of a message that its sender has deleted; `from` is known if it was deleted just now. */
@@ -180,7 +211,9 @@ export class Inbox {
   async #askForAll(isCurrent) {
     this.#stale.clear();
     const found = [];
-    for await (const page of this.#pages("/api/conversations", { sort: "user" })) found.push(...page);
+    for (const query of [{ sort: "user" }, { request: "open" }]) {
+      for await (const page of this.#pages("/api/conversations", query)) found.push(...page);
+    }
     if (!isCurrent()) return;
     this.conversations = new Map(found.map((one) => [String(one.user.id), one]));
     this.isLoaded = true;
@@ -238,12 +271,14 @@ export class Inbox {
       // The answer to a current request may be older than this message.
       if (!isLive || this.#asking) this.#stale.add(other);
       conversation.last_message = message;
+      // An answer accepts.
+      if (isMine) conversation.request = null;
       if (!isMine && !message.deleted_at) conversation.unread_count += 1;
-      if (!isMine && isNew && isLive && !message.deleted_at) {
+      if (!isMine && isNew && isLive && !message.deleted_at && !conversation.request) {
         this.#announce(`${isolated(conversation.user.name)}: ${said(message)}`);
         this.#notify({ user: conversation.user, message });
       }
-      // The conversation is about another car now.
+      // The conversation is about another car now, which may have made it more than a request.
       if (message.listing_id && message.listing_id !== conversation.listing?.id && isLive) this.ask(other);
     } else if (!isMine && isLive) {
       // A later message arrived first, through another node.

@@ -40,6 +40,11 @@ class Live {
     return this.isKept ? this.#parts.connection : { state: "connecting", isLongPoll: false, words: "Connecting…" };
   }
 
+  /** What the person has to read before anything else. */
+  warnings() {
+    return this.#parts?.warnings.template() ?? "";
+  }
+
   /** Opens everything for the person who is logged in, and tries again until that works. */
   async start() {
     clearTimeout(this.#again);

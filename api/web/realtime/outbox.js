@@ -120,7 +120,10 @@ function isSame(one, message) {
 
 function explain({ reason, errors }) {
   if (reason === "blocked") return "This person does not want messages from you.";
+  if (reason === "you blocked this person") return "You have blocked this person.";
+  if (reason === "only about listings") return "This person takes messages only about their cars. Write from the page of one.";
   if (reason === "not confirmed") return "Confirm your e-mail address first: your account's page sends the mail again.";
+  if (reason === "too many new people") return "You have written to as many new people as a new account may in a day.";
   if (reason === "user not found") return "This person has left Daveslist.";
   if (reason === "could not be sent") return "This message could not be sent.";
   return Object.values(errors ?? {}).flat().join(" ") || "The message was refused.";

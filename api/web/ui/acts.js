@@ -9,10 +9,16 @@ export class Acts {
 
   constructor(view) {
     this.view = view;
+    view.addSpeaker(this);
+  }
+
+  hush() {
+    this.words = "";
   }
 
   /** Does the work, then shows `words`, or the reason of the failure. */
   async do(work, words) {
+    this.view.hushOthers(this);
     try {
       await work();
       this.words = words;

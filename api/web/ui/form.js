@@ -34,9 +34,14 @@ export class Form {
     // What was said of the last success is no longer true of what is typed now.
     this.onInput = () => {
       if (!this.done) return;
-      this.done = "";
+      this.hush();
       this.view.update();
     };
+    view.addSpeaker(this);
+  }
+
+  hush() {
+    this.done = "";
   }
 
   knows(field) {
@@ -74,7 +79,8 @@ export class Form {
     if (this.isBusy) return;
     const element = event.currentTarget;
     this.isBusy = true;
-    this.done = "";
+    this.hush();
+    this.view.hushOthers(this);
     this.view.update();
     try {
       this.done = (await this.submit(this.withNumbers(valuesOf(element)), element)) ?? "";

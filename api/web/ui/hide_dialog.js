@@ -22,11 +22,11 @@ export function hideDialog(view, done) {
     request: "HideBody",
     fields: (form) => [
       select(form, { name: "days", label: "For how long", options: TIMES }),
-      textarea(form, { name: "reason", label: "Reason (the seller sees it)", rows: 2 }),
+      textarea(form, { name: "reason", label: "Reason (the seller is told)", rows: 2, required: true }),
     ],
     submit: async ({ days, reason }, listing) => {
       const until = days ? { until: new Date(now() + Number(days) * DAY_MS).toISOString() } : {};
-      await api.put(`/api/listings/${listing.id}/hidden`, { ...(reason ? { reason } : {}), ...until });
+      await api.put(`/api/listings/${listing.id}/hidden`, { reason, ...until });
       await done();
     },
   });

@@ -4,6 +4,7 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 
 const MODERATION = [
   ["/moderation", "Reports"],
+  ["/moderation/objections", "Objections"],
   ["/moderation/hidden", "Hidden"],
   ["/moderation/trash", "Trash"],
   ["/moderation/categories", "Categories"],

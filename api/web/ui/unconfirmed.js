@@ -3,7 +3,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { isolated } from "../isolate.js";
-import { limits } from "../limits.js";
+import { limits, whereMailsAre } from "../limits.js";
 import { session } from "../session.js";
 import { Acts } from "./acts.js";
 
@@ -22,7 +22,7 @@ export class Unconfirmed {
       <p>
         We have sent a mail to ${isolated(me.new_email ?? me.email)}. Please confirm the address by the link in it.
         ${me.must_confirm ? "Until then you can neither offer cars nor write to somebody first." : nothing}
-        ${me.new_email ? html`Until then your address is ${isolated(me.email)}.` : nothing}
+        ${me.new_email ? html`Until then your address is ${isolated(me.email)}.` : nothing} ${whereMailsAre}
       </p>
       <p><button class="button small" @click=${() => this.#send()}>Send the mail again</button></p>
       ${this.#acts.template()}

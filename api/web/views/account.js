@@ -10,6 +10,7 @@ import { Acts } from "../ui/acts.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
 import { PushSwitch } from "../ui/push_switch.js";
+import { RequestsSwitch } from "../ui/requests_switch.js";
 import { MailChoices } from "../ui/mail_choices.js";
 import { PasswordMeter } from "../ui/password_meter.js";
 import { Unconfirmed } from "../ui/unconfirmed.js";
@@ -35,6 +36,7 @@ export class Account extends View {
   push = new PushSwitch(this);
   passkeys = new Passkeys(this);
   mails = new MailChoices(this);
+  requests = new RequestsSwitch(this);
   unconfirmed = new Unconfirmed(this);
   profile = new Form(this, "profile", "ProfileBody", async (values, element) => {
     this.#seen ??= { ...session.user };
@@ -71,7 +73,7 @@ export class Account extends View {
     const me = session.user;
     return html`<section class="narrow">
       <h1>Your account</h1>
-      <p><a href=${`/?seller_id=${me.id}&status=any`}>Your listings</a> · <a href="/listings/deleted">Deleted listings</a></p>
+      <p><a href=${`/?seller_id=${me.id}&status=any`}>Your listings</a> · <a href="/listings/deleted">Deleted listings</a> · <a href="/account/sanctions">What moderators did</a></p>
       ${this.unconfirmed.template()}
       <h2>Profile</h2>
       ${formOf(this.profile, { label: "Profile", action: "Save" }, [
@@ -95,6 +97,7 @@ export class Account extends View {
       ${this.push.template()}
       <h2>Mail</h2>
       ${this.mails.template()}
+      ${this.requests.template()}
       <h2>Blocked people</h2>
       ${this.blocks.rows(
         (one) =>

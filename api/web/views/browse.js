@@ -51,6 +51,15 @@ const FILTERS = [
 ];
 /** Filters that only an address can have. */
 const OTHER_FILTERS = ["power_kw_max", "engine_cc_min", "engine_cc_max", "vin"];
+/** What people call what the form of filters does not ask for: api/pages/asked.py says the same. */
+const OTHERS = {
+  q: "Words",
+  seller_id: "Person",
+  power_kw_max: "Power",
+  engine_cc_min: "Engine size",
+  engine_cc_max: "Engine size",
+  vin: "VIN",
+};
 const PARAMETERS = [...FILTERS, ...OTHER_FILTERS, "q", "verbatim", "seller_id", "sort"];
 
 const LIMITS = limitsOf("ListingsQuery");
@@ -60,8 +69,8 @@ const LISTS = new Set(BOXES.map(({ name }) => name));
 const valuesOf = ({ options, min, max }) => options ?? Array.from({ length: max - min + 1 }, (_, index) => String(min + index));
 
 /**
- * Returns what an address asks with a parameter: numbers in digits, and of a closed list only what is on it. Anybody can
- * write an address; api/pages/asked.py reads it in the same way.
+ * Returns what an address asks with a parameter: numbers in digits, of a closed list only what is on it, and as an id only
+ * digits. Anybody can write an address; api/pages/asked.py reads it in the same way.
  */
 function meant(name, texts) {
   const { options, min, max } = LIMITS[name] ?? {};
@@ -72,6 +81,7 @@ function meant(name, texts) {
   }
   const text = texts.join(",");
   if (options) return options.includes(text) ? text : "";
+  if (name.endsWith("_id")) return /^[1-9]\d{0,17}$/.test(text) ? text : "";
   const number = min === undefined ? null : readNumber(text, { unit: UNITS[name] });
   return number === null ? text : String(number);
 }
@@ -199,7 +209,8 @@ export class Browse extends View {
 
   /** What is wrong with an address that makes no sense. To ask again would not help. */
   #refused() {
-    const words = this.filters.fault || "Some filters cannot be used. See what is wrong beside them.";
+    const beside = this.filters.problem.beside(FILTERS, OTHERS);
+    const words = beside || "Some filters cannot be used. See what is wrong beside them.";
     return html`<p class="fault" role="alert">${words}</p>`;
   }
 

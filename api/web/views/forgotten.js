@@ -2,6 +2,7 @@
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
+import { whereMailsAre } from "../limits.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { View } from "../view.js";
 
@@ -10,7 +11,8 @@ export class Forgotten extends View {
   form = new Form(this, "forgotten", "ForgottenBody", async (values) => {
     const { valid_seconds: seconds } = await api.post("/api/password/forgotten", values);
     const minutes = Math.round(seconds / 60);
-    return `If there is an account with this address, a mail is on its way. Its link works once, for ${minutes} minutes.`;
+    const when = `Its link works once, for ${minutes} minutes.`;
+    return `If there is an account with this address, a mail is on its way. ${when}${whereMailsAre}`;
   });
 
   template() {

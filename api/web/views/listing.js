@@ -25,6 +25,7 @@ import { PagedList } from "../ui/list.js";
 import { ago, ahead, day, exactly } from "../ui/moment.js";
 import { reportDialog } from "../ui/report_dialog.js";
 import { priceTag } from "../ui/price_tag.js";
+import { Similar } from "../ui/similar.js";
 import { userText } from "../ui/user_text.js";
 import { View } from "../view.js";
 
@@ -47,6 +48,7 @@ export class Listing extends View {
   shared = "";
   #seller = null;
   gallery = new Gallery(this);
+  similar = new Similar(this);
   done = "";
   /** Counts requests and live updates, so that a late answer to an earlier request is recognized and dropped. */
   #turn = 0;
@@ -97,6 +99,7 @@ export class Listing extends View {
   stop() {
     super.stop();
     this.live.stop();
+    this.similar.stop();
   }
 
   get #isOwn() {
@@ -109,6 +112,7 @@ export class Listing extends View {
 
   /** The field may be the one of the listing before, with its text. */
   afterDraw() {
+    this.similar.watch(this.listing);
     const field = document.querySelector("#reply textarea");
     if (!field || this.#hasDraft) return;
     this.#hasDraft = true;
@@ -220,6 +224,7 @@ export class Listing extends View {
           </div>
         </div>
       </article>
+      ${this.similar.template()}
       ${this.reporting.template()} ${this.hiding.template()} ${this.deleting.template()}`;
   }
 
@@ -230,6 +235,7 @@ export class Listing extends View {
     return html`<p class="notice warning" id="hidden-notice">
       This listing is hidden${until}: only its seller and moderators see it.
       ${hidden_reason ? html`Reason: <bdi>${hidden_reason}</bdi>` : nothing}
+      ${this.listing.seller.id === session.user?.id ? html`<a href="/account/sanctions">Object</a>` : nothing}
     </p>`;
   }
 

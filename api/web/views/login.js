@@ -19,6 +19,7 @@ export class Login extends View {
     try {
       session.begin(await api.post("/api/login", { ...values, device_id: readDeviceId() }));
     } catch (error) {
+      this.#objectionToken = error.objectionToken ?? "";
       if (error.type !== "second-factor-needed") throw error;
       this.#askCode();
     }
@@ -26,6 +27,9 @@ export class Login extends View {
 
   /** Whether the account has a second step, so that the form asks for a code too. */
   #needsCode = false;
+
+  /** With it, somebody who is banned can object; "" if the last log-in was not refused for that. */
+  #objectionToken = "";
 
   /** Called again as soon as somebody is logged in. What the server renders has links to here also for those who are. */
   start() {
@@ -74,6 +78,9 @@ export class Login extends View {
             })
           : nothing,
       ])}
+      ${this.#objectionToken
+        ? html`<p><a class="button" href=${`/objection#${this.#objectionToken}`}>Object to this</a></p>`
+        : nothing}
       ${hasPasskeys
         ? html`<p><button type="button" class="button" @click=${() => this.#withPasskey()}>Log in with a passkey</button></p>
             ${this.acts.template()}`

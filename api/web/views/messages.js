@@ -3,6 +3,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
+import { contactsIn } from "../contacts.js";
 import { draftOf, keepDraft } from "../drafts.js";
 import { dayOf, nameOf, timeOfDay } from "../format.js";
 import { isolated } from "../isolate.js";
@@ -41,6 +42,9 @@ export class Messages extends View {
   listing = null;
   #lastListing = null;
   isBlocked = false;
+  /** What is listed: the inbox, the requests that wait, or those that were declined. */
+  #box = "inbox";
+  #declined = null;
   done = "";
   #hasWritten = false;
   /** Titles of other cars that messages are about, by id; null for those that are gone. */
@@ -82,6 +86,9 @@ export class Messages extends View {
 
   start() {
     this.userId = this.params.user_id ?? null;
+    const box = this.query.get("box");
+    if (Object.hasOwn(BOXES, box)) this.#box = box;
+    if (this.#box === "declined") this.#loadDeclined();
     if (!this.userId) return;
     this.thread = inbox.thread(this.userId);
     document.addEventListener("visibilitychange", this.#onShow);
@@ -135,19 +142,51 @@ export class Messages extends View {
   template() {
     return html`<div class="messages ${this.userId ? "has-thread" : ""}">
       <section class="conversations" aria-labelledby="conversations-title">
-        ${this.userId ? html`<h2 id="conversations-title">Messages</h2>` : html`<h1 id="conversations-title">Messages</h1>`}
-        ${this.#conversations()}
+        ${this.userId
+          ? html`<h2 id="conversations-title">${BOXES[this.#box].title}</h2>`
+          : html`<h1 id="conversations-title">${BOXES[this.#box].title}</h1>`}
+        ${this.#boxes()} ${this.#conversations()}
       </section>
       ${this.userId ? this.#thread() : html`<p class="empty choose">Choose a conversation.</p>`}
     </div>`;
   }
 
+  /** Links to what else can be listed. */
+  #boxes() {
+    if (this.#box !== "inbox") {
+      return html`<p class="boxes small-text">
+        <a href="/messages">‹ All messages</a>
+        ${this.#box === "requests" ? html` · <a href="/messages?box=declined">Declined</a>` : html` · <a href="/messages?box=requests">Requests</a>`}
+      </p>`;
+    }
+    const count = inbox.requests.length;
+    return html`<p class="boxes small-text"><a href="/messages?box=requests">Requests${count ? ` (${count})` : ""}</a></p>`;
+  }
+
+  get #listed() {
+    if (this.#box === "declined") return this.#declined;
+    if (!inbox.isLoaded) return null;
+    return this.#box === "requests" ? inbox.requests : inbox.list;
+  }
+
+  async #loadDeclined() {
+    try {
+      const { data } = await api.get("/api/conversations", { query: { request: "declined" }, signal: this.signal });
+      this.#declined = data;
+    } catch (error) {
+      this.done = Problem.of(error).message;
+      this.#declined = [];
+    }
+    this.update();
+  }
+
   #conversations() {
-    if (!inbox.isLoaded) return html`<p class="quiet" role="status">Loading…</p>`;
-    if (!inbox.list.length) return html`<p class="empty">No messages yet. Ask a seller about a car.</p>`;
+    const listed = this.#listed;
+    if (!listed) return html`<p class="quiet" role="status">Loading…</p>`;
+    if (!listed.length) return html`<p class="empty">${BOXES[this.#box].empty}</p>`;
     return html`<ul>
       ${repeat(
-        inbox.list,
+        listed,
         (one) => one.user.id,
         (one) => this.#conversation(one),
       )}
@@ -159,7 +198,7 @@ export class Messages extends View {
     return html`<li>
       <a
         class="conversation"
-        href=${`/messages/${id}`}
+        href=${`/messages/${id}${this.#box === "inbox" ? "" : `?box=${this.#box}`}`}
         aria-current=${id === this.userId ? "true" : nothing}
         data-conversation=${id}
       >
@@ -198,11 +237,11 @@ export class Messages extends View {
     const name = nameOf(this.other);
     return html`<section class="thread" aria-labelledby="thread-title">
       <header class="thread-head">
-        <a class="back" href="/messages" aria-label="All messages">‹</a>
+        <a class="back" href=${this.#box === "inbox" ? "/messages" : `/messages?box=${this.#box}`} aria-label="All messages">‹</a>
         <h1 id="thread-title"><bdi translate="no">${name}</bdi></h1>
         ${menu(`More about ${isolated(name)}`, this.#acts(name))}
       </header>
-      ${this.#car()}
+      ${this.#car()} ${this.#asked(name)}
       ${connection.isLive
         ? nothing
         : html`<p class="notice warning small-text" data-banner=${connection.state}>
@@ -256,6 +295,44 @@ export class Messages extends View {
     this.reporting.open({ title: `What is wrong with ${isolated(name)}?`, choices });
   }
 
+  /** "open" or "declined" if this person is not accepted; null otherwise. */
+  get #request() {
+    return inbox.conversations.get(this.userId)?.request ?? null;
+  }
+
+  /** Says that a stranger asks to write, with what can be done about it. */
+  #asked(name) {
+    const request = this.isBlocked ? null : this.#request;
+    if (!request) return nothing;
+    const decide = (state) => () => this.#decide(state);
+    return html`<div class="notice request small-text" id="request" role="group" aria-label="Request">
+      <p>
+        ${request === "open"
+          ? html`<bdi translate="no">${name}</bdi> is a stranger, and does not ask about a car of yours. They are not told that you
+              have read this. If you answer, you accept.`
+          : html`You have declined <bdi translate="no">${name}</bdi>, who does not know. If you answer, you accept.`}
+      </p>
+      <p class="request-acts">
+        <button class="button small" @click=${decide("accepted")}>Accept</button>
+        ${request === "open" ? html`<button class="button small" @click=${decide("declined")}>Decline</button>` : nothing}
+        <button class="button small" @click=${() => this.#report(name)}>Report</button>
+      </p>
+    </div>`;
+  }
+
+  async #decide(state) {
+    try {
+      await api.put(`/api/conversations/${this.userId}/request`, { state });
+      inbox.decided(this.userId, state);
+      announce(state === "accepted" ? "Accepted." : "Declined.");
+      // The button that was pressed is gone.
+      document.querySelector(".composer textarea")?.focus();
+    } catch (error) {
+      this.done = Problem.of(error).message;
+    }
+    this.update();
+  }
+
   /** The car that the conversation is about, as it is now. */
   get #about() {
     const known = this.listing ? null : inbox.conversations.get(this.userId)?.listing;
@@ -297,6 +374,7 @@ export class Messages extends View {
     ${isOther ? html`<li class="about-car small-text">${this.#aboutCar(message.listing_id)}</li>` : nothing}
     <li class="message ${isMine ? "mine" : ""}" data-message=${message.id}>
       <span class="for-readers">${isMine ? "You" : html`<bdi translate="no">${nameOf(this.other)}</bdi>`}:</span>
+      ${this.#warning(message)}
       <div class="message-line">${isMine && !message.deleted_at ? this.#deleteButton(message) : nothing} ${this.#content(message, isMine)}</div>
       <p class="message-foot quiet small-text ${isTogether && !isLast ? "for-readers" : ""}">
         ${inDay(message.inserted_at)}
@@ -309,7 +387,7 @@ export class Messages extends View {
     if (message.deleted_at) return html`<p class="bubble is-deleted">Message deleted</p>`;
     const from = isMine ? "you" : isolated(nameOf(this.other));
     return html`<div class="message-content">
-      ${picturesOf(message, from, (index) => this.#enlarge(message, from, index))} ${bubble(message)}
+      ${picturesOf(message, from, (index) => this.#enlarge(message, from, index))} ${bubble(message, this.#isStranger)}
     </div>`;
   }
 
@@ -323,6 +401,21 @@ export class Messages extends View {
     const message = this.#enlarged && this.thread.messages.find(({ id }) => id === this.#enlarged.id);
     if (!message?.pictures?.length) return nothing;
     return this.#gallery.large({ title: this.#enlarged.title, pictures: message.pictures, hidden: true });
+  }
+
+  /** Whether the reader has not answered yet, as far as the page has read. Then nothing that the other one writes is a link. */
+  get #isStranger() {
+    return !this.thread.messages.some((one) => one.from === inbox.me) && !inbox.outbox.to(this.userId).length;
+  }
+
+  /** What the reader should know before they follow a stranger away from the site. */
+  #warning(message) {
+    const found = this.#isStranger ? contactsIn(message.message) : [];
+    if (!found.length) return nothing;
+    return html`<p class="notice warning small-text" data-contacts=${found.join(" ")}>
+      This stranger gives you ${listed(found.map((kind) => CONTACTS[kind]))}. Fraud often begins so: write here, and pay nothing before
+      you have seen the car.
+    </p>`;
   }
 
   #deleteButton(message) {
@@ -523,9 +616,23 @@ export class Messages extends View {
   }
 }
 
+const BOXES = {
+  inbox: { title: "Messages", empty: "No messages yet. Ask a seller about a car." },
+  requests: { title: "Requests", empty: "No strangers ask to write to you." },
+  declined: { title: "Declined", empty: "You have declined nobody." },
+};
+
+const CONTACTS = { link: "a link", phone: "a phone number", mail: "a mail address" };
+const listed = (words) => words.join(", ").replace(/, ([^,]*)$/, " and $1");
 /** What a message says, in a list of conversations. */
 const inWords = (message) => html`<bdi>${said(message)}</bdi>`;
-const bubble = ({ message }) => (message ? html`<p class="bubble user-text" dir="auto">${userText(message)}</p>` : nothing);
+
+/** What a stranger writes has no links. */
+function bubble({ message }, isPlain = false) {
+  if (!message) return nothing;
+  return html`<p class="bubble user-text" dir="auto">${isPlain ? message : userText(message)}</p>`;
+}
+
 const shortened = (text) => ([...text].length > 60 ? `${[...text].slice(0, 59).join("")}…` : text);
 /** The first letter of a name, which may begin with other signs. */
 const initial = (user) => (/[\p{L}\p{N}]/u.exec(nameOf(user))?.[0] ?? "?").toUpperCase();

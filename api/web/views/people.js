@@ -3,29 +3,22 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { live } from "../vendor/lit-html/directives/live.js";
 import { api } from "../api.js";
-import { now } from "../clock.js";
 import { isolated } from "../isolate.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
+import { banDialog } from "../ui/ban_dialog.js";
 import { Dialog } from "../ui/dialog.js";
-import { Form, input, select, textarea } from "../ui/form.js";
+import { Form, input, select } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
 import { day, exactly } from "../ui/moment.js";
 import { adminTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
 
-const DAY_MS = 86_400_000;
 const ROLES = [
   ["user", "User"],
   ["moderator", "Moderator"],
   ["admin", "Admin"],
-];
-const TIMES = [
-  ["", "For good"],
-  ["1", "One day"],
-  ["7", "One week"],
-  ["30", "30 days"],
 ];
 
 const roleName = (role) => ({ user: "a user", moderator: "a moderator", admin: "an admin" })[role] ?? "";
@@ -34,21 +27,9 @@ export class People extends View {
   title = "People";
   acts = new Acts(this);
   search = new Form(this, "people", "UsersQuery", () => {});
-  banning = new Dialog(this, "ban", {
-    title: (person) => `Ban ${isolated(person?.name ?? "")}?`,
-    action: "Ban",
-    request: "BanBody",
-    isDanger: true,
-    fields: (form) => [
-      textarea(form, { name: "reason", label: "Reason (they are told)", rows: 2, required: true }),
-      select(form, { name: "days", label: "For how long", options: TIMES }),
-    ],
-    submit: async ({ reason, days }, person) => {
-      const until = days ? { until: new Date(now() + Number(days) * DAY_MS).toISOString() } : {};
-      await api.put(`/api/users/${person.id}/ban`, { reason, ...until });
-      this.acts.words = `${isolated(person.name)} is banned.`;
-      this.people.load();
-    },
+  banning = banDialog(this, (person) => {
+    this.acts.words = `${isolated(person.name)} is banned.`;
+    this.people.load();
   });
 
   giving = new Dialog(this, "role", {
@@ -106,11 +87,11 @@ export class People extends View {
     const isMe = person.id === session.user?.id;
     return html`<li data-person=${person.id}>
       <div class="row-text">
-        <p><strong><bdi translate="no">${person.name}</bdi></strong> <bdi class="quiet" translate="no">${person.email}</bdi></p>
+        <p><a href=${`/moderation/people/${person.id}`}><strong><bdi translate="no">${person.name}</bdi></strong></a> <bdi class="quiet" translate="no">${person.email}</bdi></p>
         <p class="quiet small-text">Number ${person.id}, since ${day(person.created_at)}</p>
         ${person.ban
           ? html`<p class="fault small-text">
-              Banned ${person.ban.until ? html`until ${exactly(person.ban.until)}` : "for good"}: <bdi>${person.ban.reason}</bdi>
+              ${person.ban.suspension ? "Suspended" : "Banned"} ${person.ban.until ? html`until ${exactly(person.ban.until)}` : "for good"}: <bdi>${person.ban.reason}</bdi>
             </p>`
           : nothing}
       </div>

@@ -4,7 +4,6 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { count, nameOf } from "../format.js";
 import { openReports } from "../open_reports.js";
-import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { carInBrief } from "../ui/car_in_brief.js";
 import { hideDialog } from "../ui/hide_dialog.js";
@@ -73,9 +72,7 @@ export class Reports extends View {
       </ul>
       <div class="row-buttons">
         ${first.user_id || first.listing.trashed ? nothing : this.#hideButton(first.listing)}
-        ${session.is("admin")
-          ? html`<a class="button small" href=${`/admin?${new URLSearchParams({ q: nameOf(first.person) })}`}>Find <bdi translate="no">${nameOf(first.person)}</bdi></a>`
-          : nothing}
+        <a class="button small" href=${`/moderation/people/${first.person.id}`}>What was done before</a>
         <button class="button small primary" @click=${() => this.#resolve(reports)}>
           ${reports.length > 1 ? `Resolve all ${reports.length}` : "Resolved"}
         </button>

@@ -4,7 +4,8 @@ const COULD_NOT_BE_SENT = "could not be sent"
 
 /**
  * The message was not stored, and sending it again would not help. `reason` is the server's (`invalid message`,
- * `user not found`, `blocked`, `not confirmed`, `unauthorized`), or `could not be sent` after three tries, or `left`
+ * `user not found`, `blocked`, `not confirmed`, `too many new people`,
+ * `unauthorized`), or `could not be sent` after three tries, or `left`
  * after `leave`. `errors` maps each field to a list of sentences.
  */
 export class SendRefused extends Error {

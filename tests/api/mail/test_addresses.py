@@ -151,7 +151,7 @@ async def test_the_mail_is_sent_again_a_few_times(api: Api, rows: Rows) -> None:
     assert [address for address, _ in await mails(rows)] == [ann.email] * 5
     await confirm(api, await last_token(api, rows))
     await api.call("POST", "/api/me/address/link", 409, who=ann)
-    assert await rows.fetch("SELECT * FROM mail_links") == []
+    assert await rows.fetch("SELECT * FROM mail_links WHERE hash NOT LIKE 'spent %%'") == []
 
 
 async def test_where_nobody_has_to_confirm_everything_goes_on_at_once(make_api: MakeApi, rows: Rows) -> None:
@@ -266,3 +266,43 @@ async def test_a_new_address_and_a_new_password_may_be_chosen_together(api: Api,
     await api.call("PATCH", "/api/me", 200, who=ann, json=body)
     await confirm(api, await last_token(api, rows))
     assert (await profile(api, ann))[0] == "new@example.com"
+
+
+async def test_one_account_sends_few_mails_to_addresses_that_it_may_not_own(api: Api, rows: Rows) -> None:
+    ann = await api.register("Ann")
+    await confirm(api, await last_token(api, rows))
+    change = {"current_password": PASSWORD}
+    for number in range(5):
+        # The links that were used do not count; but they begin no new count either.
+        await api.call("PATCH", "/api/me", 200, who=ann, json=change | {"email": f"own{number}@example.com"})
+        await confirm(api, await last_token(api, rows))
+        await api.call("PATCH", "/api/me", 200, who=ann, json=change | {"email": f"victim{number}@example.com"})
+    problem = await api.call("PATCH", "/api/me", 409, who=ann, json=change | {"email": "victim5@example.com"})
+    assert problem["type"] == "/problems/conflict"
+    assert await profile(api, ann) == ("own4@example.com", True, False, "victim4@example.com")
+    await api.call("POST", "/api/me/address/link", 409, who=ann)
+    assert [address for address, _ in await mails(rows) if "victim" in address] == [
+        f"victim{number}@example.com" for number in range(5)
+    ]
+    await rows.execute("UPDATE mail_links SET expires_at = now()")
+    await api.call("PATCH", "/api/me", 200, who=ann, json=change | {"email": "own2@example.com"})
+
+
+async def test_an_address_that_has_to_be_confirmed_gets_no_more_than_that_takes_and_nothing_that_its_owner_wrote(
+    api: Api, rows: Rows
+) -> None:
+    eve = await api.register("Look at www.evil.example")
+    for number in range(3):
+        change = {"current_password": f"battery number {number}" if number else PASSWORD}
+        await api.call("PATCH", "/api/me", 200, who=eve, json=change | {"password": f"battery number {number + 1}"})
+    await api.login(eve, "battery number 3")
+    await api.call("POST", "/api/password/forgotten", 202, json={"email": eve.email})
+    await services_of(api).mailing.answer_forgotten()
+    found = await rows.fetch("SELECT kind, facts::text FROM outbox ORDER BY id")
+    assert [kind for kind, _ in found] == ["address_confirm", "password_reset"]
+    assert "evil" not in str(found)
+    change = {"current_password": "battery number 3", "email": "another@example.com"}
+    await api.call("PATCH", "/api/me", 200, who=eve, json=change)
+    found = await rows.fetch("SELECT kind, facts::text FROM outbox ORDER BY id")
+    assert [kind for kind, _ in found] == ["address_confirm", "password_reset", "address_confirm"]
+    assert "evil" not in str(found)

@@ -382,6 +382,10 @@ async def test_a_search_that_makes_no_sense_shows_its_errors_beside_the_fields(a
         "doors=abc&doors=0&doors=77",
         "colour=" + ",".join(["pink"] * 60),
         "verbatim=banana",
+        "category_id=sedans",
+        "category_id=1&category_id=2",
+        "seller_id=-3&category_id=0",
+        "seller_id=" + "9" * 19,
         "within=banana",
         "page=2",
         "page=1e9&utm_source=x&hidden=true&vin=5",
@@ -398,6 +402,24 @@ async def test_rubbish_in_an_address_is_left_out(api: Api, ann: Person, category
     seen = await look(api, f"/?make=&{rubbish}")
     assert titles(seen) == ["Any car"]
     assert seen.attribute('link[rel="canonical"]', "href").endswith("/")
+
+
+@pytest.mark.parametrize(
+    ("query", "where", "words"),
+    [
+        ("price_min=9000&price_max=100", "#filters-price_max-error", "Less than the minimum."),
+        ("price_max=cheap", "#filters-price_max-error", "Not a whole number."),
+        ("year_min=-5", "#filters-year_min-error", "At least 0."),
+        ("q=" + "a" * 300, ".results .fault", "Words: Longer than 200 characters."),
+        ("engine_cc_min=big", ".results .fault", "Engine size: Not a whole number."),
+        ("power_kw_max=x&make=" + "a" * 200, "#filters-make-error", "Longer than 100 characters."),
+    ],
+)
+async def test_what_makes_no_sense_in_an_address_is_said_in_words_for_people(
+    api: Api, query: str, where: str, words: str
+) -> None:
+    seen = await look(api, f"/?{query}", 422)
+    assert seen.one(where).text() == words
 
 
 async def test_what_is_on_a_list_counts_also_beside_rubbish(api: Api, ann: Person, category: int) -> None:

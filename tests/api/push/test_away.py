@@ -16,6 +16,7 @@ from tests.api.conftest import Api, Person
 from tests.api.push.conftest import MakeQuick
 from tests.api.push.test_subscriptions import PATH
 from tests.api.rows import Rows
+from tests.support.database import acquaint
 from tests.support.ports import free_port
 from tests.support.push_service import PushService
 from tests.support.waiting import until
@@ -29,6 +30,8 @@ async def told_by(api: Api, who: Person, push_service: PushService, **more: Any)
 
 
 async def write(api: Api, who: Person, to: Person, text: str, **more: Any) -> int:
+    """Send a message to somebody who takes it. Returns its id."""
+    acquaint(api.settings.database_url, who.id, to.id)
     body = {"to": to.id, "message": text, **more}
     return int((await api.call("POST", "/api/messages", 201, who=who, json=body))["id"])
 

@@ -238,10 +238,6 @@ async def test_a_block_asks_first_is_shown_and_can_be_undone(site: Site, open_pa
     )
     page = await open_page(f"/messages/{bob.id}", ann)
     await is_live(page)
-    # An address in a message is a link that gives nothing away; the full stop is no part of it.
-    link = messages(page).get_by_role("link")
-    await expect(link).to_have_text("https://x.example")
-    assert await link.get_attribute("rel") == "nofollow ugc noopener noreferrer"
     await expect(page.locator(".day")).to_have_text(["Today"])
 
     await page.get_by_label("More about Bob").click()
@@ -259,6 +255,26 @@ async def test_a_block_asks_first_is_shown_and_can_be_undone(site: Site, open_pa
     await page.locator("#blocked").get_by_role("button", name="Unblock").click()
     await write(page, "Sorry")
     await expect(messages(page).last).to_have_text("Sorry")
+
+
+async def test_a_stranger_gives_a_warning_instead_of_a_link_until_the_reader_answers(
+    site: Site, open_page: Open
+) -> None:
+    ann, bob = await two_people(site)
+    for text in ("Is it there?", "Pay at https://x.example. Or call 555 010 1234"):
+        await site.rest.call("POST", "/api/messages", 201, who=bob, body={"to": ann.id, "message": text})
+    page = await open_page(f"/messages/{bob.id}", ann)
+    await is_live(page)
+    link, warning = messages(page).get_by_role("link"), page.locator("[data-contacts]")
+    await expect(messages(page)).to_have_count(2)
+    await expect(warning).to_contain_text("This stranger gives you a link and a phone number.")
+    await expect(warning).to_have_count(1)
+    await expect(link).to_have_count(0)
+    await write(page, "Who are you?")
+    # An address in a message is a link that gives nothing away; the full stop is no part of it.
+    await expect(link).to_have_text("https://x.example")
+    assert await link.get_attribute("rel") == "nofollow ugc noopener noreferrer"
+    await expect(warning).to_have_count(0)
 
 
 # Chromium without a screen has no notifications, so this stands for them, and for a tab in the background.

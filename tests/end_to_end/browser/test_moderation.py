@@ -7,6 +7,7 @@ from playwright.async_api import expect
 
 from shared.domain.users import Role
 from tests.end_to_end.browser.conftest import Open, Site
+from tests.support.client import PASSWORD
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -79,6 +80,7 @@ async def test_a_moderator_handles_a_report(site: Site, open_page: Open) -> None
     await expect(badge).to_be_visible()
     before = int(await badge.get_attribute("data-open-reports") or "")
     await group.get_by_role("button", name="Hide").click()
+    await mods.get_by_role("dialog").get_by_label("Reason").fill("Asks for money first")
     await mods.get_by_role("dialog").get_by_role("button", name="Hide").click()
     await expect(group.get_by_text("Hidden", exact=True)).to_be_visible()
     await group.get_by_role("button", name="Show again").click()
@@ -178,3 +180,69 @@ async def test_a_user_cannot_open_the_pages_of_moderators_and_admins(site: Site,
     await expect(page.get_by_role("heading", level=1)).to_have_text("This page is not for your role")
     page = await open_page("/admin")
     await expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
+
+
+async def test_a_warning_is_in_front_of_everything_until_it_is_read(site: Site, open_page: Open) -> None:
+    mod, ann = await site.person("Mona", Role.MODERATOR), await site.person("Ann")
+    page = await open_page("/account", ann)
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Your account")
+    attack = "<img src=x onerror=alert(1)> \u202eevil"
+    mods = await open_page(f"/moderation/people/{ann.id}", mod)
+    await mods.get_by_role("button", name="Warn").click()
+    await mods.get_by_label("Reason").fill(attack)
+    await mods.get_by_role("dialog").get_by_role("button", name="Warn").click()
+    await expect(mods.locator("[data-sanction]")).to_contain_text("not read yet")
+    # It comes by itself, and Escape does not close it.
+    dialog = page.get_by_role("dialog", name="A message from Daveslist")
+    await expect(dialog).to_contain_text("<img src=x", timeout=AT_ONCE_MS)
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_be_visible()
+    again = await open_page("/", ann)
+    await expect(again.get_by_role("dialog", name="A message from Daveslist")).to_be_visible()
+    await dialog.get_by_role("button", name="I have read it").click()
+    await expect(dialog).to_have_count(0)
+    await page.get_by_role("link", name="What moderators did").click()
+    await page.get_by_role("button", name="Object").click()
+    await page.get_by_role("dialog").get_by_label("What is wrong").fill("It was my brother.")
+    await page.get_by_role("dialog").get_by_role("button", name="Object").click()
+    await expect(page.locator("[data-sanction]")).to_contain_text("Nobody has decided")
+
+    # Another moderator decides.
+    other = await open_page("/moderation/objections", await site.person("Max", Role.MODERATOR))
+    row = other.get_by_role("listitem").filter(has_text="It was my brother.")
+    await row.get_by_role("button", name="Decide").click()
+    await other.get_by_label("Decision").select_option("lifted")
+    await other.get_by_label("Answer").fill("You are right.")
+    await other.get_by_role("dialog").get_by_role("button", name="Decide").click()
+    await expect(row).to_have_count(0)
+    await page.reload()
+    await expect(page.locator("[data-sanction]")).to_contain_text("It is lifted.")
+
+
+async def test_who_is_suspended_is_told_why_and_objects_without_being_let_in(site: Site, open_page: Open) -> None:
+    mod, ann = await site.person("Mona", Role.MODERATOR), await site.person("Ann")
+    page, mods = await open_page("/account", ann), await open_page(f"/moderation/people/{ann.id}", mod)
+    await mods.get_by_label("For other moderators").fill("Has a brother.")
+    await mods.get_by_role("button", name="Add the note").click()
+    await expect(mods.locator("[data-note]")).to_contain_text("Has a brother.")
+    await mods.get_by_role("button", name="Suspend").click()
+    await mods.get_by_label("Reason").fill("The same offer to everybody")
+    await mods.get_by_label("For how long").select_option("3")
+    await mods.get_by_role("dialog").get_by_role("button", name="Suspend").click()
+    await expect(mods.get_by_role("button", name="End the suspension")).to_be_visible()
+    await expect(page.get_by_text("The same offer to everybody").first).to_be_visible(timeout=AT_ONCE_MS)
+
+    await page.goto("/login")
+    await page.get_by_label("E-mail address").fill(ann.email)
+    await page.get_by_label("Password", exact=True).fill(PASSWORD)
+    await page.get_by_role("button", name="Log in", exact=True).click()
+    await expect(page.get_by_role("alert")).to_contain_text("The same offer to everybody")
+    await page.get_by_role("link", name="Object to this").click()
+    await page.get_by_label("What is wrong").fill("It was my brother.")
+    await page.get_by_role("button", name="Object").click()
+    await expect(page.get_by_text("A moderator decides about it")).to_be_visible()
+    await mods.reload()
+    await expect(mods.locator("[data-sanction]")).to_contain_text("It was my brother.")
+    await mods.get_by_role("button", name="End the suspension").click()
+    await expect(mods.get_by_role("button", name="Suspend")).to_be_visible()

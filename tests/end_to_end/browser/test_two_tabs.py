@@ -95,3 +95,8 @@ async def test_a_profile_that_was_changed_on_another_device_is_not_changed_unsee
     await page.locator("#profile button").click()
     await expect(page.locator("#profile .done")).to_have_text("Saved.")
     assert (await site.rest.call("GET", "/api/me", 200, who=bob))["name"] == "Bobby"
+    # It was said of what is over as soon as something else is done.
+    async with page.expect_download():
+        await page.get_by_role("button", name="Download your data").click()
+    await expect(page.get_by_text("It is among your downloads.")).to_be_visible()
+    await expect(page.locator("#profile .done")).to_have_text("")

@@ -42,14 +42,14 @@ class Market:
     def __init__(self) -> None:
         self.kinds: dict[int, frozenset[tuple[Role, bool]]] = {}
         self.asked: list[list[int]] = []
-        self.blockers: set[int] = set()
+        self.blocked: dict[int, frozenset[int]] = {}
         self.is_open = asyncio.Event()
         self.is_open.set()
         self.is_away = False
         self.tokens = asyncio.Event()
         self.context = SimpleNamespace(
             audiences=SharedReads(self.audiences, most=500),
-            blockers=SharedReads(self.who_blocked, most=500),
+            blocked=SharedReads(self.whom_they_blocked, most=500),
             admission=SimpleNamespace(admit=self.admit),
             join_budget=None,
         )
@@ -65,8 +65,8 @@ class Market:
             if (kinds := self.kinds.get(listing_id)) is not None
         }
 
-    async def who_blocked(self, user_ids: Sequence[int]) -> dict[int, bool]:
-        return {user_id: True for user_id in user_ids if user_id in self.blockers}
+    async def whom_they_blocked(self, user_ids: Sequence[int]) -> dict[int, frozenset[int]]:
+        return {user_id: self.blocked[user_id] for user_id in user_ids if user_id in self.blocked}
 
     async def admit(self, token: str) -> Actor:
         await self.tokens.wait()
@@ -332,13 +332,44 @@ async def test_moderators_and_users_who_have_blocked_somebody_see_others_and_are
 ) -> None:
     seller, buyer = await viewer_of(node, market, SELLER), await viewer_of(node, market, BUYER)
     seller.take()
-    market.blockers.add(9)
+    market.blocked[9] = frozenset({11})
     hidden = [await viewer_of(node, market, user_id) for user_id in (MODERATOR, 9)]
     assert sorted(node.presence.list("listing:7")) == [str(SELLER), str(BUYER)]
     assert (seller.take(), buyer.take()) == ([], [])
     await viewer_of(node, market, 10)
     for client in (seller, buyer, *hidden):
         assert [frame.payload["joins"].keys() for frame in client.take()] == [{"10"}]
+
+
+async def test_neither_side_of_a_block_sees_that_the_other_one_looks(node: Endpoint, market: Market) -> None:
+    seller, blocked = await viewer_of(node, market, SELLER), await viewer_of(node, market, 11)
+    market.blocked[9] = frozenset({11})
+    blocker = Client(node, actor(9))
+    blocker.says("j1", "join", "listing:7", "phx_join")
+    [_, state] = await blocker.until("presence_state")
+    assert list(state.payload) == [str(SELLER)]
+    seller.take(), blocked.take()
+    # Another device of the blocked person comes and goes, and somebody else comes.
+    device = await viewer_of(node, market, 11)
+    device.says("j1", "leave", "listing:7", "phx_leave")
+    await viewer_of(node, market, 10)
+    assert [frame.payload["joins"].keys() for frame in blocker.take()] == [{"10"}]
+    assert str(9) not in node.presence.list("listing:7")
+
+
+async def test_a_block_and_its_end_are_seen_at_once_by_those_who_look(node: Endpoint, market: Market) -> None:
+    blocker, blocked = await viewer_of(node, market, 9), await viewer_of(node, market, 11)
+    blocker.take()
+    market.blocked[9] = frozenset({11})
+    tell(node, control.BLOCKS_CHANGED, control.blocks_changed(9))
+    [*_, state] = await blocker.until("presence_state")
+    assert state.payload == {}
+    assert [frame.payload["leaves"].keys() for frame in blocked.take()] == [{"9"}]
+    del market.blocked[9]
+    tell(node, control.BLOCKS_CHANGED, control.blocks_changed(9))
+    [*_, state] = await blocker.until("presence_state")
+    assert list(state.payload) == ["11"]
+    assert [frame.payload["joins"].keys() for frame in blocked.take()] == [{"9"}]
 
 
 async def test_a_seller_who_is_a_moderator_is_shown_on_their_own_listing(node: Endpoint, market: Market) -> None:

@@ -47,7 +47,7 @@ class Post:
             settings=Settings(),
             admission=SimpleNamespace(admit=self.admit, is_registered=self.is_registered),
             chats=SimpleNamespace(
-                blocks=SimpleNamespace(is_blocked=self.is_blocked),
+                contacts=SimpleNamespace(are_apart=self.are_apart),
                 messages=SimpleNamespace(
                     mark_read=self.mark_read, may_write=self.may_write, has_warning=self.has_warning
                 ),
@@ -66,9 +66,9 @@ class Post:
         self.fail_if_away()
         return user_id != NOBODY
 
-    async def is_blocked(self, user_id: int, *, by: int) -> bool:
+    async def are_apart(self, one_id: int, other_id: int) -> bool:
         self.fail_if_away()
-        return by == EVE
+        return EVE in (one_id, other_id)
 
     async def may_write(self, from_id: int, to_id: int) -> bool:
         self.fail_if_away()
@@ -97,12 +97,12 @@ class Post:
             )
         return found
 
-    async def mark_read(self, user_id: int, other_id: int, up_to: int) -> int | None:
+    async def mark_read(self, user_id: int, other_id: int, up_to: int) -> tuple[int, bool] | None:
         self.fail_if_away()
         if self.read.get((user_id, other_id), 0) >= up_to:
             return None
         self.read[user_id, other_id] = up_to
-        return up_to
+        return up_to, EVE not in (user_id, other_id)
 
     async def admit(self, token: str) -> Actor:
         self.fail_if_away()
@@ -287,7 +287,9 @@ async def test_who_has_to_confirm_the_address_answers_and_does_not_write_first(n
 # Reading and typing
 
 
-async def test_what_a_blocked_user_reads_is_not_told_to_the_user_who_blocked_them(node: Endpoint) -> None:
+async def test_reading_is_told_only_to_the_readers_devices_if_the_two_are_apart(
+    node: Endpoint,
+) -> None:
     reader, own_device, eve = await chatting(node, ANN), await chatting(node, ANN), await chatting(node, EVE)
     says(reader, READ, {"with": str(EVE), "up_to": 5})
     told = broadcast(READ, {"by": str(ANN), "with": str(EVE), "up_to": 5}, topic=f"private_chat:{ANN}")
@@ -305,7 +307,7 @@ async def test_reading_is_broadcast_once_to_both_users(node: Endpoint) -> None:
     assert (ann.take(), bob.take()) == ([], [answer(bob)])
 
 
-async def test_typing_reaches_the_other_user_unless_they_have_blocked_the_sender(node: Endpoint) -> None:
+async def test_typing_reaches_the_other_user_unless_the_two_are_apart(node: Endpoint) -> None:
     ann, bob, eve = [await chatting(node, user_id) for user_id in (ANN, BOB, EVE)]
     says(ann, TYPING, {"to": str(BOB)})
     says(ann, TYPING, {"to": str(EVE)}, "r2")

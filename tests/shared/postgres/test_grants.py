@@ -157,9 +157,9 @@ def test_no_function_gives_its_caller_the_rights_of_its_owner(session: psycopg2.
 
 
 def test_the_processes_role_may_use_a_table_to_come(database_url: str) -> None:
-    run(as_owner(database_url), "CREATE TABLE notes (id bigint GENERATED ALWAYS AS IDENTITY, text text)")
-    run(database_url, "INSERT INTO notes (text) VALUES ('new'); UPDATE notes SET text = 'newer'")
-    assert run(database_url, "DELETE FROM notes RETURNING id, text") == [(1, "newer")]
+    run(as_owner(database_url), "CREATE TABLE sketches (id bigint GENERATED ALWAYS AS IDENTITY, text text)")
+    run(database_url, "INSERT INTO sketches (text) VALUES ('new'); UPDATE sketches SET text = 'newer'")
+    assert run(database_url, "DELETE FROM sketches RETURNING id, text") == [(1, "newer")]
 
 
 def test_the_trigger_of_the_audit_log_refuses_even_the_owner(database_url: str) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from shared.domain.ids import MAX_ID
-from shared.domain.messages import Conversation, NewMessage
+from shared.domain.messages import Conversation, Decision, NewMessage
 from shared.postgres import Database, Statement
 from shared.postgres.statement import array
 from shared.repositories import conversations as module
+from shared.repositories.contacts import ContactRepository
 from shared.repositories.conversations import RECENT, ConversationRepository
 from shared.repositories.messages import MessageRepository
 from shared.repositories.users import UserRepository
@@ -21,8 +22,11 @@ ME = 1
 
 
 async def write(messages: MessageRepository, *pairs: tuple[int, int]) -> None:
-    """Store a message from the first to the second user of each pair, in this order."""
+    """Store a message from the first to the second user of each pair, in this order, and let all be accepted."""
     await messages.insert_many([NewMessage(from_id, to_id, "x") for from_id, to_id in pairs])
+    contacts = ContactRepository(messages._database)
+    for from_id, to_id in {(one, other) for one, other in pairs if one != other}:
+        await contacts.decide(to_id, from_id, Decision.ACCEPTED)
 
 
 def users_of(found: list[Conversation]) -> list[int]:

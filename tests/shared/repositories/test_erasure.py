@@ -81,6 +81,10 @@ async def left(database: Database, users: UserRepository) -> Left:
     await left.run("INSERT INTO blocks (blocker_id, blocked_id) VALUES (1, 2), (2, 1), (2, 3)")
     await left.run("INSERT INTO messages (from_id, to_id, text) VALUES (1, 2, 'Hello'), (2, 1, 'Hello')")
     await left.run(
+        """INSERT INTO contacts (user_id, other_id, state, seems_accepted)
+           VALUES (1, 2, 'accepted', true), (2, 1, 'open', false), (3, 2, 'declined', false)"""
+    )
+    await left.run(
         """INSERT INTO sessions (id, user_id, expires_at) SELECT 's' || id, id, now() + interval '1 day' FROM users"""
     )
     # Jane and another person have saved searches and favourites, and were told of each other's listings.
@@ -159,6 +163,7 @@ async def test_what_is_personal_is_erased_and_what_belongs_to_others_stays(left:
     assert await left.count("replies", "author_id = 2") == await left.count("reports", "reporter_id = 3") * 2 == 4
     assert await left.fetch("SELECT DISTINCT reason, text FROM reports WHERE reporter_id = 1") == [("spam", None)]
     assert await left.fetch("SELECT blocker_id, blocked_id FROM blocks ORDER BY 2") == [(2, 1), (2, 3)]
+    assert await left.fetch("SELECT user_id FROM contacts ORDER BY 1") == [(2,), (3,)]
     assert await left.count("sessions", "user_id = 1") == 0
     assert await left.count("sessions") == 9
     # Other people's conversations, and what moderators did, stay.

@@ -9,7 +9,15 @@ import psycopg2
 import pytest
 
 from shared.domain.ids import MAX_ID
-from shared.domain.messages import Blocked, InvalidMessage, Message, MessageRefused, NewMessage, UnknownRecipient
+from shared.domain.messages import (
+    Blocked,
+    Blocking,
+    InvalidMessage,
+    Message,
+    MessageRefused,
+    NewMessage,
+    UnknownRecipient,
+)
 from shared.postgres import Database, DatabaseUnavailable, Statement
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.conversations import ConversationRepository
@@ -51,7 +59,7 @@ async def test_a_batch_is_answered_in_order(
         NewMessage(1, 2, "first"),
     ]
     answers = await messages.insert_many(batch)
-    refused = {1: UnknownRecipient, 2: Blocked, 4: InvalidMessage}
+    refused = {1: UnknownRecipient, 2: Blocked, 4: InvalidMessage, 6: Blocking}
     for index, (new, answer) in enumerate(zip(batch, answers, strict=True)):
         if index in refused:
             assert type(answer) is refused[index]
@@ -149,12 +157,15 @@ async def test_marking_read_affects_only_unread_messages_to_the_reader(
             [NewMessage(1, 2, "a"), NewMessage(1, 2, "b"), NewMessage(2, 1, "c"), NewMessage(3, 2, "d")]
         )
     ]
-    assert await messages.mark_read(2, 1, ids[0]) == ids[0]
-    assert [each.unread_count for each in await conversations.latest(2, before_id=MAX_ID, limit=10)] == [1, 1]
+    assert await messages.mark_read(2, 1, ids[0]) == (ids[0], True)
+    assert [each.unread_count for each in await conversations.with_users(2, [1, 3], before_id=MAX_ID, limit=9)] == [
+        1,
+        1,
+    ]
     # A later message must not count as read, so `up_to` is reduced to the last message of the two users.
-    assert await messages.mark_read(2, 1, MAX_ID) == ids[2]
+    assert await messages.mark_read(2, 1, MAX_ID) == (ids[2], True)
     assert await messages.mark_read(1, 3, MAX_ID) is None
-    [d, c] = await conversations.latest(2, before_id=MAX_ID, limit=10)
+    [d, c] = await conversations.with_users(2, [1, 3], before_id=MAX_ID, limit=9)
     assert (d.user_id, d.unread_count) == (3, 1)
     assert (c.user_id, c.unread_count, c.last_message.text) == (1, 0, "c")
 
@@ -179,4 +190,4 @@ async def test_without_the_database_insert_many_raises_database_unavailable(
 async def test_the_users_who_have_blocked_somebody_are_looked_up_together(blocks: BlockRepository) -> None:
     for blocked_id in (2, 3):
         await blocks.block(1, blocked_id)
-    assert await blocks.blockers([1, 2, 3, 99]) == {1: True}
+    assert await blocks.blocked([1, 2, 3, 99]) == {1: frozenset({2, 3})}

@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -87,6 +87,10 @@ class FirefoxTab:
     async def go(self, url: str) -> None:
         await self._session.send("browsingContext.navigate", context=self._context, url=url, wait="complete")
 
+    async def resize(self, width: int, height: int) -> None:
+        viewport = {"width": width, "height": height}
+        await self._session.send("browsingContext.setViewport", context=self._context, viewport=viewport)
+
     async def travel(self, delta: int) -> None:
         await self._session.send("browsingContext.traverseHistory", context=self._context, delta=delta)
 
@@ -128,11 +132,14 @@ class FirefoxTab:
 
 
 @asynccontextmanager
-async def firefox(program: str, directory: Path) -> AsyncIterator[FirefoxTab]:
-    """Run Firefox with a new profile in the directory, which it leaves."""
+async def firefox(
+    program: str, directory: Path, preferences: Mapping[str, object] | None = None
+) -> AsyncIterator[FirefoxTab]:
+    """Run Firefox with a new profile in the directory, which it leaves, and with these preferences of its person."""
     profile = directory / "profile"
     profile.mkdir()
-    lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in PREFERENCES.items()]
+    given = {**PREFERENCES, **(preferences or {})}
+    lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in given.items()]
     (profile / "user.js").write_text("\n".join(lines), encoding="utf-8")
     path = directory / "firefox.log"
     environment = {**base_environment(), "HOME": str(directory), "MOZ_CRASHREPORTER_DISABLE": "1"}
@@ -155,8 +162,9 @@ async def firefox(program: str, directory: Path) -> AsyncIterator[FirefoxTab]:
             await session.send("session.new", capabilities={})
             await session.send("session.subscribe", events=["log.entryAdded"])
             context = (await session.send("browsingContext.create", type="tab"))["context"]
-            await session.send("browsingContext.setViewport", context=context, viewport={"width": 1280, "height": 900})
-            yield FirefoxTab(session, context)
+            tab = FirefoxTab(session, context)
+            await tab.resize(1280, 900)
+            yield tab
             session.reader.cancel()
     finally:
         await child.stop(process, (signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS))

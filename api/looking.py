@@ -1,0 +1,66 @@
+"""Looks for copies: takes new pictures from Postgres, and compares them with the pictures in listings of others.
+
+Every API does this all the time, and each picture is taken by one of them. A step is one transaction: an API that dies
+in it leaves the picture to the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from api.pictures.likeness import is_copy, likeliest
+from shared.logs import log_of
+from shared.postgres import Database, DatabaseUnavailable
+from shared.repositories.findings import FindingRepository
+from shared.settings import Settings
+
+log = log_of(__name__)
+
+
+class Looking:
+    """Each API has one, with a connection of its own, so that requests do not wait for it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._seconds = settings.looking_seconds
+        self._database = Database(replace(settings, database_pool_size=1))
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look in the background."""
+        self._task = asyncio.create_task(self._run(), name="looking for copies")
+
+    async def stop(self) -> None:
+        """Stop at once. Another process takes the picture that was being compared."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._database.close()
+
+    async def step(self) -> bool:
+        """Look for the copies of one picture. Returns whether there was one to look for. Raises DatabaseUnavailable."""
+        async with self._database.transaction() as transaction:
+            findings = FindingRepository(transaction)
+            taken = await findings.take(1)
+            for picture in taken:
+                candidates = await findings.candidates(picture)
+                near = await asyncio.to_thread(likeliest, picture.frequencies, picture.print, candidates)
+                prints = await findings.prints(near)
+                copies = await asyncio.to_thread(_copies, picture.print, prints)
+                await findings.looked(picture, copies)
+            return bool(taken)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                if await self.step():
+                    continue
+            except DatabaseUnavailable as error:
+                log.debug("no copies of pictures looked for", reason=str(error))
+            except Exception:
+                log.exception("no copies of pictures looked for")
+            await asyncio.sleep(self._seconds)
+
+
+def _copies(print: bytes, others: dict[int, bytes]) -> list[int]:
+    return [picture_id for picture_id, other in others.items() if is_copy(print, other)]

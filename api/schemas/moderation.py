@@ -1,0 +1,16 @@
+"""The body with which moderators close a group of their queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from api.schemas.fields import Time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenGroupBody:
+    """`up_to` is `newest_at` of the group, as it was read."""
+
+    up_to: Annotated[datetime, Time]

@@ -1,0 +1,141 @@
+"""`moderation`: tells moderators and admins what waits in their queue, and who of them looks at which group.
+
+A moderator who opens a group claims it. A claim is an entry of presence, so it ends with the channel that made it, and
+with a node that dies. Each channel holds one claim at most. Two who claim at the same moment on two nodes may both be
+told `ok`; shared/events/moderation.py says which of them holds the group, so that all devices agree. A claim forbids
+nothing: closing a group twice does nothing more.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from gateway.channel import Error, HandleResult, InfoResult, JoinResult, Notice, Ok, Stop
+from gateway.channels.authenticated import TOO_MANY_REQUESTS, TRY_AGAIN, AuthenticatedChannel
+from gateway.channels.own_topic import UNAUTHORIZED
+from gateway.context import Context
+from gateway.presence.outlet import PRESENCE_STATE
+from shared.access.actor import Actor
+from shared.access.admission import Refused
+from shared.access.policy import Action, may_ever
+from shared.domain.ids import parse_id
+from shared.domain.moderation import GroupSubject, SubjectKind
+from shared.events import control
+from shared.events.moderation import QUEUE_EVENTS, TAKEN, claim_key
+from shared.postgres import DatabaseUnavailable
+from shared.security_events import SecurityEvent
+
+CLAIM = "claim"
+RELEASE = "release"
+INVALID_CLAIM = Error({"reason": "invalid claim"})
+
+_PRESENT = "present"
+"""The message that the channel sends to itself after its join."""
+
+
+class Moderation(AuthenticatedChannel):
+    """Join: moderators and admins. Pushes: the events of shared/events/moderation.py, and presence.
+
+    `claim` {kind, id, take?} and `release` {} are answered `{}`. A group that somebody else holds is refused with the
+    reason `claimed` and `by`, unless `take` is true: then the other one loses it.
+    """
+
+    intercepts = QUEUE_EVENTS | {TAKEN}
+    tracks_presence = True
+    watches_access = True
+
+    _claimed: str | None = None
+
+    async def join(self, topic: str, params: Any) -> JoinResult:
+        # Subscribe before the look-up: a role that is lost in between would go unnoticed.
+        await self.subscribe()
+        try:
+            actor = await self.context.admission.readmit(self.actor)
+        except Refused:
+            return UNAUTHORIZED
+        except DatabaseUnavailable:
+            return TRY_AGAIN
+        if not _is_staff(actor):
+            self.tell(SecurityEvent.ACCESS_REFUSED, topic=topic)
+            return UNAUTHORIZED
+        self.send_info(_PRESENT)
+        return Ok()
+
+    async def handle_info(self, message: Any) -> InfoResult:
+        if message != _PRESENT:
+            return await super().handle_info(message)
+        self.push(PRESENCE_STATE, self.list_presence())
+        return None
+
+    async def handle_in(self, event: str, payload: Any) -> HandleResult:
+        if event not in (CLAIM, RELEASE):
+            return await super().handle_in(event, payload)
+        budget = self.context.join_budget
+        if budget is not None and not budget.take(self.actor.user_id):
+            self.limited(event)
+            return TOO_MANY_REQUESTS
+        if event == RELEASE:
+            self._release()
+            return Ok()
+        return self._claim(payload if isinstance(payload, dict) else {})
+
+    def _claim(self, payload: dict[str, Any]) -> Ok | Error:
+        subject = _subject(payload)
+        if subject is None or subject == GroupSubject(SubjectKind.PERSON, self.actor.user_id):
+            return INVALID_CLAIM
+        key = claim_key(subject)
+        holder = self._holder(key)
+        if holder is not None and holder["user_id"] != self.actor.user_id:
+            if payload.get("take") is not True:
+                return Error({"reason": "claimed", "by": {"id": holder["user_id"], "name": holder["name"]}})
+            by = {"id": self.actor.user_id, "name": self.actor.name}
+            self.broadcast(TAKEN, {"kind": subject.kind.value, "id": subject.id, "by": by})
+        if key != self._claimed:
+            self._release()
+            meta = {"user_id": self.actor.user_id, "name": self.actor.name, "at": time.time_ns() // 1_000_000}
+            self.track(key, meta)
+            self._claimed = key
+        return Ok()
+
+    def _release(self) -> None:
+        if self._claimed is not None:
+            self.untrack(self._claimed)
+            self._claimed = None
+
+    def _holder(self, key: str) -> dict[str, Any] | None:
+        metas: list[dict[str, Any]] = self.list_presence().get(key, {"metas": []})["metas"]
+        return min(metas, key=lambda meta: (meta["at"], meta["phx_ref"]), default=None)
+
+    async def handle_out(self, event: str, payload: Any) -> InfoResult:
+        if event in QUEUE_EVENTS and payload["person_id"] == self.actor.user_id:
+            return None
+        if event == TAKEN and payload["by"]["id"] != self.actor.user_id:
+            subject = _subject(payload)
+            if subject is not None and claim_key(subject) == self._claimed:
+                self._release()
+        self.push(event, payload)
+        return None
+
+    # Who may stay
+
+    def concerns(self, notice: Notice) -> bool:
+        return notice.event == control.ROLE_CHANGED
+
+    @classmethod
+    async def look(cls, topic: str, context: Context) -> None:
+        """Nothing has to be looked up: the actor has the role that Postgres had when it changed."""
+
+    def judge(self, found: None) -> InfoResult:
+        return None if _is_staff(self.actor) else Stop()
+
+
+def _is_staff(actor: Actor) -> bool:
+    return may_ever(Action.REPORT_READ, actor)
+
+
+def _subject(payload: dict[str, Any]) -> GroupSubject | None:
+    kind, subject_id = payload.get("kind"), parse_id(payload.get("id"))
+    if subject_id is None or not isinstance(kind, str) or kind not in list(SubjectKind):
+        return None
+    return GroupSubject(SubjectKind(kind), subject_id)

@@ -1,0 +1,96 @@
+"""SQL about who may write to whom: requests that people accept or decline, and what follows from them.
+
+messages.py makes the rows of `contacts` when it stores a message, and asks them for each. All changes of rows run under
+the lock of messages, so a message that is sent after a decision was answered is stored by that decision.
+"""
+
+from __future__ import annotations
+
+from shared.domain.messages import Decision, NoConversation
+from shared.domain.users import NoLongerAllowed
+from shared.postgres import Database, Statement, Transaction
+from shared.repositories.bans import is_banned
+from shared.repositories.blocked_pairs import is_blocked
+
+READ_IN_SECRET = "'-infinity'"
+"""The `read_at` of a message that was read while the two were apart: nobody is shown that it was read."""
+
+
+def state(user: str, other: str) -> str:
+    """Returns SQL for the state of `other` in the inbox of `user`; NULL if neither has written since there are any."""
+    return f"(SELECT k.state FROM contacts k WHERE k.user_id = {user} AND k.other_id = {other})"
+
+
+def is_in_inbox(user: str, other: str) -> str:
+    """Returns the condition: what `other` writes to `user` is no request that waits or was declined."""
+    return f"coalesce({state(user, other)} = 'accepted', true)"
+
+
+def are_apart(one: str, other: str) -> str:
+    """Returns the condition: neither may learn what the other does. One has blocked the other, or has not accepted.
+
+    Most that are asked about are settled both ways, which one look-up finds.
+    """
+    return f"""(NOT EXISTS (
+            SELECT FROM contacts c WHERE c.user_id = {other} AND c.other_id = {one}
+            AND c.is_settled AND c.state = 'accepted'
+        ) AND (NOT {is_in_inbox(one, other)} OR NOT {is_in_inbox(other, one)} OR {is_blocked(one, other)}))"""
+
+
+_DECIDE = Statement(
+    "contacts_decide",
+    f"""WITH wrote AS MATERIALIZED (
+            SELECT FROM messages WHERE from_id = $2 AND to_id = $1 AND from_id <> to_id AND held_at IS NULL LIMIT 1
+        ), actor AS MATERIALIZED (
+            SELECT FROM users u WHERE u.id = $1 AND u.deleted_at IS NULL AND NOT {is_banned("u")}
+        ), decided AS (
+            INSERT INTO contacts AS c (user_id, other_id, state, seems_accepted)
+            SELECT $1, $2, $3, true FROM wrote, actor
+            ON CONFLICT (user_id, other_id) DO UPDATE
+            SET state = excluded.state, seems_accepted = c.seems_accepted OR excluded.state = 'accepted',
+                is_settled = false, since = CASE WHEN c.state = excluded.state THEN c.since ELSE excluded.since END
+        ), unsettled AS (
+            UPDATE contacts SET is_settled = false WHERE user_id = $2 AND other_id = $1 AND is_settled
+        )
+        SELECT EXISTS (SELECT FROM wrote), EXISTS (SELECT FROM actor)""",
+    ("bigint", "bigint", "text"),
+    first="SELECT pg_advisory_xact_lock(7239870111)",
+)
+_ARE_APART = Statement("contacts_are_apart", f"SELECT {are_apart('$1', '$2')}", ("bigint", "bigint"))
+_SHOW_READ = Statement(
+    "contacts_show_read",
+    f"""UPDATE messages SET read_at = now()
+        WHERE to_id = $1 AND from_id = $2 AND read_at = {READ_IN_SECRET} AND NOT {are_apart("$1", "$2")}""",
+    ("bigint", "bigint"),
+)
+
+
+class ContactRepository:
+    """Every method raises DatabaseUnavailable while Postgres is away."""
+
+    def __init__(self, database: Database | Transaction) -> None:
+        self._database = database
+
+    async def decide(self, user_id: int, other_id: int, decision: Decision) -> None:
+        """Accept or decline what the other one writes to the user, from now on. A second time changes nothing.
+
+        Raises NoConversation if the other one has never written to the user, or NoLongerAllowed.
+        """
+        row = await self._database.fetch_one(_DECIDE, user_id, other_id, decision.value)
+        assert row is not None
+        if not row[1]:
+            raise NoLongerAllowed
+        if not row[0]:
+            raise NoConversation
+        if decision is Decision.ACCEPTED:
+            await self.show_read(user_id, other_id)
+
+    async def show_read(self, user_id: int, other_id: int) -> None:
+        """Show what the user has read of the other one's messages in secret, if the two are not apart any more."""
+        await self._database.execute(_SHOW_READ, user_id, other_id)
+
+    async def are_apart(self, one_id: int, other_id: int) -> bool:
+        """Whether neither may learn what the other does: one has blocked the other, or a request was not accepted."""
+        row = await self._database.fetch_one(_ARE_APART, one_id, other_id)
+        assert row is not None
+        return bool(row[0])

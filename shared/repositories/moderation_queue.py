@@ -1,0 +1,291 @@
+"""SQL about the moderators' queue: what waits, in groups, the worst first; closing a group; the numbers of the weeks.
+
+Moderators neither see nor close what is about themselves: who is reported never learns who did that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from shared.access.policy import Action
+from shared.domain.moderation import (
+    DEEDS,
+    MAX_DEEDS,
+    MAX_ENTRIES,
+    MAX_WEIGHT_OF_DEEDS,
+    WEEKS,
+    WEIGHTS,
+    Deed,
+    Entry,
+    EntryKind,
+    Group,
+    GroupPosition,
+    GroupSubject,
+    NothingWaits,
+    SubjectKind,
+    Week,
+)
+from shared.domain.reports import ReportedListing, ReportReason
+from shared.postgres import Database, Statement
+from shared.repositories.acting import require
+from shared.repositories.audit import RECORD
+from shared.repositories.listings import PICTURES
+from shared.repositories.visibility import FOR_ANYONE, IN_TRASH, IS_HIDDEN
+
+_WEIGHT = " ".join(f"WHEN '{reason.value}' THEN {weight}" for reason, weight in WEIGHTS.items())
+
+# Another kind of entry is another query here, of all that was open at the time $1, with the same columns: the listing
+# or the person (the other id is 0), who reported it (0 if the program found it), its weight, when it was made, and when
+# it was closed.
+_SOURCES: Mapping[EntryKind, str] = MappingProxyType(
+    {
+        EntryKind.REPORT: f"""SELECT coalesce(r.listing_id, 0) AS listing_id, coalesce(r.user_id, 0) AS user_id,
+                r.reporter_id AS source_id, CASE r.reason {_WEIGHT} ELSE 1 END AS weight, r.created_at,
+                r.resolved_at AS closed_at
+            FROM reports r WHERE r.created_at <= $1 AND (r.resolved_at IS NULL OR r.resolved_at > $1)"""
+    }
+)
+# And here, what is shown of the open ones of a group: the columns of `Entry`.
+_SHOWN: Mapping[EntryKind, str] = MappingProxyType(
+    {
+        EntryKind.REPORT: f"""SELECT '{EntryKind.REPORT.value}' AS kind, r.id, r.created_at, r.reason, r.text, r.quote,
+                r.message_id, r.reply_id, r.reporter_id, u.name AS reporter, l.id AS under_id, l.title
+            FROM reports r JOIN users u ON u.id = r.reporter_id LEFT JOIN replies p ON p.id = r.reply_id
+            LEFT JOIN listings l ON l.id = p.listing_id
+            WHERE r.resolved_at IS NULL
+              AND r.listing_id IS NOT DISTINCT FROM nullif(asked.listing_id, 0)
+              AND r.user_id IS NOT DISTINCT FROM nullif(asked.user_id, 0)
+            ORDER BY r.created_at DESC, r.id DESC LIMIT {MAX_ENTRIES}"""
+    }
+)
+
+_LISTING_DEEDS = ", ".join(f"'{name}'" for name in DEEDS if name.startswith("listing_"))
+_PERSON_DEEDS = ", ".join(f"'{name}'" for name in DEEDS if not name.startswith("listing_"))
+_DONE = f"""SELECT a.id, a.action, a.reason, a.created_at, a.actor_id, NULL::bigint AS listing_id FROM audit a
+        WHERE a.target_type = 'user' AND a.target_id = {{person}} AND a.action IN ({_PERSON_DEEDS})
+    UNION ALL
+    SELECT a.id, a.action, a.reason, a.created_at, a.actor_id, own.id FROM listings own
+        JOIN audit a ON a.target_type = 'listing' AND a.target_id = own.id AND a.action IN ({_LISTING_DEEDS})
+        WHERE own.seller_id = {{person}}"""
+_DEED_WEIGHT = " ".join(f"WHEN '{name}' THEN {weight}" for name, weight in DEEDS.items())
+
+# What waited at the time $1. What was closed later still counts for the weight, so that no group moves between two
+# pages; a group is shown while one of its entries is open.
+_GROUPS = f"""WITH entries AS (
+        SOURCES
+    ), told AS (
+        SELECT listing_id, user_id, source_id, max(weight) AS weight, count(*) FILTER (WHERE closed_at IS NULL) AS open,
+               min(created_at) AS since, max(created_at) FILTER (WHERE closed_at IS NULL) AS newest_at
+        FROM entries GROUP BY 1, 2, 3
+    ), found AS (
+        SELECT listing_id, user_id, sum(weight) AS weight,
+               count(*) FILTER (WHERE source_id > 0 AND open > 0) AS sources,
+               sum(open) AS open, min(since) AS since, max(newest_at) AS newest_at
+        FROM told GROUP BY 1, 2 HAVING sum(open) > 0
+    ), about AS (
+        SELECT f.*, coalesce(nullif(f.user_id, 0), l.seller_id) AS person_id
+        FROM found f LEFT JOIN listings l ON l.id = f.listing_id
+    ), people AS MATERIALIZED (
+        SELECT person.person_id,
+               coalesce(jsonb_object_agg(deed.action, deed.n) FILTER (WHERE deed.n > 0), '{{}}') AS done,
+               least(coalesce(sum(deed.n * CASE deed.action {_DEED_WEIGHT} END), 0), {MAX_WEIGHT_OF_DEEDS}) AS weight
+        FROM (SELECT DISTINCT person_id FROM about) AS person LEFT JOIN LATERAL (
+            SELECT done.action, count(*) AS n FROM ({_DONE.format(person="person.person_id")}) AS done
+            WHERE done.created_at <= $1 GROUP BY 1
+        ) AS deed ON true GROUP BY 1
+    ), weighed AS (
+        SELECT a.*, p.done, (a.weight + p.weight)::bigint AS total FROM about a JOIN people p USING (person_id)
+    )
+    SELECT w.listing_id, w.user_id, w.total, w.sources::bigint, w.open::bigint, w.since, w.newest_at, u.id, u.name,
+           w.done, l.id, l.title, {IN_TRASH}, {IS_HIDDEN}, l.price, l.status,
+           {PICTURES} -> 0 ->> 'thumbnail_url', ({FOR_ANYONE}) IS TRUE
+    FROM weighed w JOIN users u ON u.id = w.person_id
+    LEFT JOIN listings l ON l.id = w.listing_id LEFT JOIN categories c ON c.id = l.category_id
+    LEFT JOIN users s ON s.id = l.seller_id
+    WHERE w.person_id <> $2"""
+_NOW = Statement("moderation_now", "SELECT now()")
+_PAGE = Statement(
+    "moderation_page",
+    _GROUPS.replace("SOURCES", "\n UNION ALL ".join(_SOURCES.values()))
+    + """ AND ($3::bigint IS NULL OR w.total < $3
+               OR (w.total = $3 AND (w.since, w.listing_id, w.user_id) > ($4, $5, $6)))
+        ORDER BY w.total DESC, w.since, w.listing_id, w.user_id LIMIT $7""",
+    ("timestamptz", "bigint", "bigint", "timestamptz", "bigint", "bigint", "integer"),
+)
+_ONE = Statement(
+    "moderation_group",
+    _GROUPS.replace(
+        "SOURCES",
+        "\n UNION ALL ".join(
+            f"SELECT * FROM ({source}) AS one WHERE listing_id = $3 AND user_id = $4" for source in _SOURCES.values()
+        ),
+    ),
+    ("timestamptz", "bigint", "bigint", "bigint"),
+)
+_ENTRIES = Statement(
+    "moderation_entries",
+    f"""SELECT asked.listing_id, asked.user_id, shown.*
+        FROM unnest($1, $2) AS asked (listing_id, user_id) CROSS JOIN LATERAL (
+            SELECT * FROM ({" UNION ALL ".join(f"({shown})" for shown in _SHOWN.values())}) AS every
+            ORDER BY created_at DESC, id DESC LIMIT {MAX_ENTRIES}
+        ) AS shown""",
+    ("bigint[]", "bigint[]"),
+)
+_DEEDS = Statement(
+    "moderation_deeds",
+    f"""SELECT asked.person_id, done.id, done.action, done.reason, done.created_at, u.id, u.name, done.listing_id
+        FROM unnest($1) AS asked (person_id) CROSS JOIN LATERAL (
+            SELECT * FROM ({_DONE.format(person="asked.person_id")}) AS every ORDER BY id DESC LIMIT {MAX_DEEDS}
+        ) AS done JOIN users u ON u.id = done.actor_id ORDER BY done.id DESC""",
+    ("bigint[]",),
+)
+_PERSON_OF_LISTING = Statement("moderation_seller", "SELECT seller_id FROM listings WHERE id = $1", ("bigint",))
+_PERSON = Statement("moderation_person", "SELECT id FROM users WHERE id = $1", ("bigint",))
+# One statement closes the entries of each kind, and records each.
+_CLOSE = (
+    Statement(
+        "moderation_close_reports",
+        f"""WITH closed AS (
+                UPDATE reports r SET resolved_at = now(), resolved_by = $3
+                WHERE r.listing_id IS NOT DISTINCT FROM nullif($1, 0) AND r.user_id IS NOT DISTINCT FROM nullif($2, 0)
+                  AND r.resolved_at IS NULL AND r.created_at <= $4
+                RETURNING r.id, r.listing_id, r.user_id, r.reason
+            ), recorded AS (
+                {RECORD} SELECT $3, 'report_resolve', 'report', id, NULL,
+                    jsonb_strip_nulls(jsonb_build_object('listing_id', listing_id, 'user_id', user_id)) ||
+                    jsonb_build_object('reason', reason)
+                FROM closed ORDER BY id
+            )
+            SELECT '{EntryKind.REPORT.value}', id FROM closed ORDER BY id""",
+        ("bigint", "bigint", "bigint", "timestamptz"),
+    ),
+)
+_NUMBERS = Statement(
+    "moderation_numbers",
+    f"""WITH weeks AS (
+            SELECT since, since + interval '168 hours' AS until FROM (
+                SELECT date_trunc('week', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
+                       - n * interval '168 hours' AS since
+                FROM generate_series(0, {WEEKS - 1}) AS n
+            ) AS every
+        )
+        SELECT w.since, (SELECT count(*) FROM reports r WHERE r.created_at >= w.since AND r.created_at < w.until),
+               closed.count, closed.median,
+               (SELECT coalesce(jsonb_object_agg(reason, n), '{{}}') FROM (
+                    SELECT r.reason, count(*) AS n FROM reports r
+                    WHERE r.created_at >= w.since AND r.created_at < w.until GROUP BY 1) AS reasons)
+        FROM weeks w CROSS JOIN LATERAL (
+            SELECT count(*) AS count, percentile_cont(0.5) WITHIN GROUP (
+                       ORDER BY extract(epoch FROM r.resolved_at - r.created_at)::double precision) AS median
+            FROM reports r WHERE r.resolved_at >= w.since AND r.resolved_at < w.until
+        ) AS closed ORDER BY w.since DESC""",
+)
+
+
+class ModerationQueue:
+    """Every method raises DatabaseUnavailable while Postgres is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, after: GroupPosition | None, limit: int, *, by: int) -> list[tuple[Group, GroupPosition]]:
+        """Returns groups about others than the user `by`, the worst first, each with its position."""
+        if after is None:
+            as_of = await self._now()
+            seen: tuple[int | datetime | None, ...] = (None, None, None, None)
+        else:
+            as_of, seen = after.as_of, (after.weight, after.since, after.listing_id, after.user_id)
+        rows = await self._database.fetch(_PAGE, as_of, by, *seen, limit)
+        groups = await self._groups(rows)
+        return [
+            (group, GroupPosition(as_of, row[2], row[5], row[0], row[1]))
+            for group, row in zip(groups, rows, strict=True)
+        ]
+
+    async def group(self, subject: GroupSubject, *, by: int) -> Group:
+        """Returns one group. Raises NothingWaits if it has nothing open, or is about the user `by`."""
+        rows = await self._database.fetch(_ONE, await self._now(), by, *_ids(subject))
+        if not rows:
+            raise NothingWaits
+        [group] = await self._groups(rows)
+        return group
+
+    async def close(
+        self, subject: GroupSubject, *, up_to: datetime, by: int
+    ) -> tuple[int, list[tuple[EntryKind, int]]]:
+        """Close what came until `up_to`, and is open: what came later, the moderator has not seen.
+
+        Returns the person whom it is about, and the kind and id of each entry that is now closed. Raises NothingWaits
+        if there is no such listing or person, or it is about the user `by`; or NoLongerAllowed.
+        """
+        person_id = await self.person_of(subject, by=by)
+        async with self._database.transaction() as transaction:
+            await require(transaction, by, Action.REPORT_RESOLVE)
+            rows = [row for close in _CLOSE for row in await transaction.fetch(close, *_ids(subject), by, up_to)]
+        return person_id, [(EntryKind(kind), entry_id) for kind, entry_id in rows]
+
+    async def person_of(self, subject: GroupSubject, *, by: int) -> int:
+        """Returns the person whom a group is about. Raises NothingWaits if that is nobody, or the user `by`."""
+        statement = _PERSON_OF_LISTING if subject.kind is SubjectKind.LISTING else _PERSON
+        row = await self._database.fetch_one(statement, subject.id)
+        if row is None or row[0] == by:
+            raise NothingWaits
+        return int(row[0])
+
+    async def numbers(self) -> list[Week]:
+        """Returns the numbers of the last weeks, this one first."""
+        rows = await self._database.fetch(_NUMBERS)
+        return [
+            Week(since, made, resolved, median, {reason: by_reason.get(reason.value, 0) for reason in ReportReason})
+            for since, made, resolved, median, by_reason in rows
+        ]
+
+    async def _now(self) -> datetime:
+        row = await self._database.fetch_one(_NOW)
+        assert row is not None
+        now: datetime = row[0]
+        return now
+
+    async def _groups(self, rows: Sequence[tuple[Any, ...]]) -> list[Group]:
+        """Returns the groups of these rows, with their latest entries and what was done before."""
+        if not rows:
+            return []
+        entries: dict[tuple[int, int], list[Entry]] = {}
+        asked = [row[0] for row in rows], [row[1] for row in rows]
+        for listing_id, user_id, kind, *shown in await self._database.fetch(_ENTRIES, *asked):
+            entries.setdefault((listing_id, user_id), []).append(Entry(EntryKind(kind), *shown))
+        deeds: dict[int, list[Deed]] = {}
+        for person_id, *deed in await self._database.fetch(_DEEDS, sorted({row[7] for row in rows})):
+            deeds.setdefault(person_id, []).append(Deed(*deed))
+        return [_group(row, entries.get((row[0], row[1]), []), deeds.get(row[7], [])) for row in rows]
+
+
+def _group(row: tuple[Any, ...], entries: list[Entry], deeds: list[Deed]) -> Group:
+    listing_id, user_id, weight, sources, size, since, newest_at, person_id, person_name, done, *listing = row
+    if listing_id:
+        subject = GroupSubject(SubjectKind.LISTING, listing_id)
+    else:
+        subject = GroupSubject(SubjectKind.PERSON, user_id)
+    shown = ReportedListing(*listing) if listing_id else None
+    return Group(
+        subject,
+        weight,
+        sources,
+        size,
+        since,
+        newest_at,
+        person_id,
+        person_name,
+        shown,
+        {name: done.get(name, 0) for name in DEEDS},
+        entries,
+        deeds,
+    )
+
+
+def _ids(subject: GroupSubject) -> tuple[int, int]:
+    """Returns the ids of the listing and the person, of which one is 0."""
+    return (subject.id, 0) if subject.kind is SubjectKind.LISTING else (0, subject.id)
