@@ -550,7 +550,8 @@ class Settings:
         for setting in fields(self):
             value = getattr(self, setting.name)
             most = _most(setting.name)
-            if type(value) in (int, float) and not 0 < value <= most:
+            is_off = value == 0 and setting.name in _OFF_BY_ZERO
+            if type(value) in (int, float) and not 0 < value <= most and not is_off:
                 raise InvalidSettings(f"{setting.name.upper()}: must be more than 0 and at most {most:g}, not {value}")
         least, lifetime = self.access_token_seconds, self.refresh_token_seconds
         if lifetime < least:
@@ -616,6 +617,10 @@ def _jwt_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
 def split_secrets(text: str) -> tuple[str, ...]:
     """Returns the secrets between commas or, in a file, on lines of their own. Some of them may be empty."""
     return tuple(re.split(r"\s*[,\n]\s*", text.strip()))
+
+
+_OFF_BY_ZERO = ("new_account_days",)
+"""Limits that 0 takes away."""
 
 
 def _most(name: str) -> float:
