@@ -15,6 +15,7 @@ from shared.repositories.beginnings import remove_old_beginnings
 from shared.repositories.chores import ChoreRepository, Work
 from shared.repositories.erasure import erase_some
 from shared.repositories.mail_links import remove_old_links
+from shared.repositories.message_pictures import remove_left_over
 from shared.repositories.outbox import remove_old_mails
 from shared.repositories.reanalysis import reanalyse_some
 from shared.repositories.repeats import remove_old_keys
@@ -71,6 +72,7 @@ class Chores:
             Chore("what waited and was seen", settings.alert_cleaning_seconds, remove_seen),
             Chore("mails", settings.mail_cleaning_seconds, partial(remove_old_mails, days=settings.failed_mail_days)),
             Chore("links in mails", settings.mail_cleaning_seconds, remove_old_links),
+            Chore("pictures of messages", settings.repeatable_cleaning_seconds, remove_left_over),
             Chore("addresses", settings.erasure_seconds, name_accounts),
             Chore("second factors", settings.erasure_seconds, partial(lock_anew, vault_of(settings))),
             Chore("smaller sizes of pictures", settings.missing_sizes_seconds, missing_sizes),

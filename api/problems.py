@@ -482,6 +482,9 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     messages.NoRequests: _is(NoRequests),
     messages.NoConversation: _is(NotFound),
     messages.MessageNotFound: _is(NotFound),
+    messages.TooManyUnsentPictures: lambda _: Conflict(
+        f"{messages.MAX_UNSENT_PICTURES} pictures wait to be sent. Send them, or delete some."
+    ),
     messages.NotConfirmed: _is(NotConfirmed),
     messages.UnreadWarning: _is(UnreadWarning),
     listings.ListingNotFound: _is(NotFound),

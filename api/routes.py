@@ -22,6 +22,7 @@ from api.handlers import (
     health,
     listings,
     mail,
+    message_pictures,
     messages,
     metrics,
     moderation,
@@ -37,6 +38,7 @@ from api.handlers import (
     sanctions,
     saved_searches,
     second_factor,
+    sellers,
     suggestions,
     trash,
     uploads,
@@ -68,7 +70,16 @@ from api.schemas.users import BanBody, RoleBody, UsersQuery
 from api.schemas.vin import VinQuery
 from shared import private_chat
 from shared.access.policy import Action
-from shared.domain.pictures import ADDRESS, MEDIUM_ADDRESS, PICTURES, THUMBNAIL_ADDRESS
+from shared.domain.pictures import (
+    ADDRESS,
+    MEDIUM_ADDRESS,
+    MESSAGE_PICTURE,
+    MESSAGE_PICTURE_MEDIUM,
+    MESSAGE_PICTURE_THUMBNAIL,
+    MESSAGE_PICTURES,
+    PICTURES,
+    THUMBNAIL_ADDRESS,
+)
 
 PAGE_ROUTES: tuple[Route, ...] = (
     *(Route("GET", path, pages.WITH_CONTENT.get(path, web.page), Action.SERVICE_READ) for path in web.PAGES),
@@ -146,6 +157,7 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/api/me/push", push.end, Action.ACCOUNT_CHANGE),
     # users
     Route("GET", "/api/me/blocks", blocks.find, Action.BLOCK_READ, query=PageQuery),
+    Route("GET", "/api/sellers/{id}", sellers.read, Action.LISTING_READ_PUBLIC),
     Route("GET", "/api/users", users.find, Action.USER_LIST, query=UsersQuery),
     Route("GET", "/api/users/{id}", users.read, Action.USER_READ),
     Route("PUT", "/api/users/{id}/role", users.change_role, Action.ROLE_CHANGE, body=RoleBody),
@@ -339,6 +351,18 @@ ROUTES: tuple[Route, ...] = (
         status=201,
         is_repeatable=True,
     ),
+    Route(
+        "POST",
+        MESSAGE_PICTURES,
+        message_pictures.add,
+        Action.PICTURE_CHANGE,
+        status=201,
+        is_repeatable=True,
+    ),
+    Route("GET", MESSAGE_PICTURE, message_pictures.read, Action.MESSAGE_READ),
+    Route("GET", MESSAGE_PICTURE_MEDIUM, message_pictures.medium, Action.MESSAGE_READ),
+    Route("GET", MESSAGE_PICTURE_THUMBNAIL, message_pictures.thumbnail, Action.MESSAGE_READ),
+    Route("DELETE", MESSAGE_PICTURE, message_pictures.discard, Action.MESSAGE_DELETE),
     Route("DELETE", "/api/messages/{id}", messages.delete, Action.MESSAGE_DELETE),
     Route("GET", "/api/messages", messages.after, Action.MESSAGE_READ, query=MessagesQuery),
     Route("GET", "/api/conversations", conversations.find, Action.CONVERSATION_READ, query=ConversationsQuery),

@@ -53,6 +53,7 @@ from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listings import ListingRepository
 from shared.repositories.mail_choices import MailChoiceRepository
 from shared.repositories.mail_links import MailLinkRepository
+from shared.repositories.message_pictures import MessagePictureRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
 from shared.repositories.moderation_queue import ModerationQueue
@@ -69,6 +70,7 @@ from shared.repositories.returning import Returning
 from shared.repositories.sanctions import SanctionRepository
 from shared.repositories.saved_searches import SavedSearchRepository
 from shared.repositories.second_factors import SecondFactorRepository, vault_of
+from shared.repositories.sellers import SellerRepository
 from shared.repositories.sessions import SessionRepository
 from shared.repositories.shared_reads import SharedReads
 from shared.repositories.sitemap import SitemapRepository
@@ -107,6 +109,7 @@ class Services:
     blocks: BlockRepository
     sessions: SessionRepository
     messages: MessageRepository
+    message_pictures: MessagePictureRepository
     chats: Chats
     conversations: ConversationRepository
     categories: CategoryRepository
@@ -123,6 +126,7 @@ class Services:
     trash: TrashRepository
     replies: ReplyRepository
     reports: ReportRepository
+    sellers: SellerRepository
     findings: FindingRepository
     looking: Looking
     moderation_queue: ModerationQueue
@@ -190,6 +194,7 @@ class Services:
             blocks=chats.blocks,
             sessions=SessionRepository(database),
             messages=chats.messages,
+            message_pictures=MessagePictureRepository(database),
             chats=chats,
             conversations=ConversationRepository(database),
             categories=categories,
@@ -206,6 +211,7 @@ class Services:
             trash=TrashRepository(database, own_days=settings.own_trash_days),
             replies=ReplyRepository(database, has_mail=settings.has_mail),
             reports=ReportRepository(database),
+            sellers=SellerRepository(database),
             findings=FindingRepository(database),
             looking=Looking(settings, realtime),
             moderation_queue=ModerationQueue(database),
@@ -248,6 +254,7 @@ class Services:
             notes=NoteRepository(transaction),
             saved_searches=SavedSearchRepository(transaction, self.saved_searches.words),
             pictures=PictureRepository(transaction),
+            message_pictures=MessagePictureRepository(transaction),
             uploads=UploadRepository(transaction),
             trash=TrashRepository(transaction, own_days=self.settings.own_trash_days),
             outbox=self.outbox.within(transaction),

@@ -14,8 +14,15 @@ from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 from shared.access.actor import Actor
-from shared.domain.declared import Id, Label, OtherUser, Text
-from shared.domain.messages import MAX_CLIENT_REF_LENGTH, MAX_TEXT_LENGTH, NewMessage, NotConfirmed, UnreadWarning
+from shared.domain.declared import Different, Id, Identifier, Label, OtherUser, Text
+from shared.domain.messages import (
+    MAX_CLIENT_REF_LENGTH,
+    MAX_MESSAGE_PICTURES,
+    MAX_TEXT_LENGTH,
+    NewMessage,
+    NotConfirmed,
+    UnreadWarning,
+)
 from shared.events import topics
 from shared.events.messages import SEND, message_payload, told_topics
 from shared.postgres import Database
@@ -81,15 +88,26 @@ class Send(Event):
     NAME = SEND
 
     to: Annotated[int, OtherUser()]
-    message: Annotated[str, Text(MAX_TEXT_LENGTH)]
+    message: Annotated[str, Text(MAX_TEXT_LENGTH, unless="pictures"), "With pictures it may be empty."]
     listing_id: Id | None = None
     client_ref: Annotated[str, Label(MAX_CLIENT_REF_LENGTH)] | None = None
+    pictures: (
+        Annotated[
+            list[int],
+            Different(Identifier(), MAX_MESSAGE_PICTURES),
+            "Ids of pictures that you have uploaded for a message, in their order.",
+        ]
+        | None
+    ) = None
 
     async def happen(self, chats: Chats, user_id: int) -> Outcome:
         new = NewMessage(user_id, self.to, self.message, self.listing_id, self.client_ref)
         # On return the message is committed. A failure from here on loses nothing: clients that miss the broadcast
         # catch up.
-        message = await chats.writer.send(new)
+        if self.pictures:
+            message = await chats.messages.insert_with_pictures(new, self.pictures)
+        else:
+            message = await chats.writer.send(new)
         # A repeated `client_ref` returns the message that was stored first, even if the recipient differs.
         told = message_payload(message)
         answer = {"id": told["id"], "inserted_at": told["inserted_at"]}

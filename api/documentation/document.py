@@ -24,7 +24,7 @@ from api.schemas.derived import answer_schema, input_schema, page_schema
 from api.schemas.fields import Flag, Id, IdOrZero
 from shared.access.policy import Action, needs_login
 from shared.domain.ids import MAX_ID
-from shared.domain.pictures import PICTURES
+from shared.domain.pictures import MESSAGE_PICTURES, PICTURES
 from shared.domain.repeats import MAX_KEY_LENGTH
 from shared.domain.uploads import PARTIAL
 from shared.health import HealthState
@@ -223,7 +223,7 @@ def _responses(route: Route, about: Operation) -> dict[str, Any]:
         responses = {str(route.status): {"description": _summary(route) + ".", "content": content}}
         if about.may_be_empty:
             responses["204"] = {"description": "Done."}
-    if route.path.startswith("/api/pictures/"):
+    if route.method == "GET" and route.path.startswith(("/api/pictures/", "/api/messages/pictures/")):
         responses["304"] = {"description": "The client's copy, named by If-None-Match, is still current."}
     by_status: dict[int, list[type[Problem]]] = {}
     for problem in _problems(route, about):
@@ -299,7 +299,7 @@ def _wrong_input(route: Route) -> dict[str, list[str]]:
 
 
 def _takes_picture(route: Route) -> bool:
-    return route.method == "POST" and route.path == PICTURES
+    return route.method == "POST" and route.path in (PICTURES, MESSAGE_PICTURES)
 
 
 def _takes_part(route: Route) -> bool:

@@ -266,6 +266,11 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             problems=(problems.Blocked, problems.Blocking, problems.NoRequests),
             example={"to": 2, "message": "Hey, how are you?", "client_ref": "my-first-message"},
         ),
+        ("POST", "/api/messages/pictures"): Operation(problems=(problems.Conflict, problems.BadRequest)),
+        **{
+            ("GET", f"/api/messages/pictures/{{id}}{size}"): Operation(files=IMAGES)
+            for size in ("", "/medium", "/thumbnail")
+        },
         ("PUT", "/api/conversations/{user_id}/request"): Operation(example={"state": "accepted"}),
         ("PUT", "/api/conversations/{user_id}/read"): Operation(example={"up_to": 1}),
     }

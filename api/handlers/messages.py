@@ -55,6 +55,7 @@ async def delete(call: Call) -> None:
     if deletion is not None:
         told = topics.told_of_deletion(deletion.from_id, deletion.to_id)
         call.services.realtime.broadcast(told, DELETED, deleted_payload(deletion))
+        call.services.abandoned_files.wake()
 
 
 async def after(call: Call) -> answers.MessagesPage:

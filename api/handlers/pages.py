@@ -15,9 +15,10 @@ import msgspec
 from aiohttp import web
 from marshmallow import ValidationError
 
+from api.answers import encoded
 from api.call import Call
 from api.endpoint import Handler
-from api.handlers import listings
+from api.handlers import listings, sellers
 from api.handlers.web import html_page
 from api.pages import asked, facts, structured, words
 from api.pages.cards import cards_of
@@ -29,6 +30,8 @@ from api.pages.units import Units
 from api.pagination import MAX_LIMIT, decode_cursor, page
 from api.problems import Invalid, NotFound
 from api.schemas import answers
+from shared.domain.ids import parse_id
+from shared.domain.users import UserNotFound
 
 _LONGEST_DESCRIPTION = 200
 _HAS_NO_REPLIES = '"reply_count":0,'
@@ -49,14 +52,27 @@ async def browse(call: Call) -> web.Response:
         search = search.changed()
         found, errors = await _search(call, search)
     if found is not None:
+        seller = await _seller(call, search)
         return html_page(
             settings,
             request,
             "browse.html",
-            partial(_found, search, address, found, categories, units),
-            made_of=(address, found, categories),
+            partial(_found, search, address, found, categories, units, seller),
+            made_of=(address, found, categories, seller),
         )
     return html_page(settings, request, "browse.html", _refused(search, address, errors, categories, units), status=422)
+
+
+async def _seller(call: Call, search: asked.Asked) -> bytes | None:
+    """Returns the facts about the seller whose listings are shown, as visitors get them; None if there are none."""
+    user_id = parse_id(search.values.get("seller_id"))
+    if user_id is None:
+        return None
+    try:
+        seller = await sellers.facts(call.services, user_id)
+    except UserNotFound:
+        return None
+    return encoded(seller) if seller.listing_count else None
 
 
 async def _search(call: Call, search: asked.Asked) -> tuple[bytes | None, dict[str, str]]:
@@ -94,7 +110,12 @@ WITH_CONTENT: Mapping[str, Handler] = {"/": browse, "/listings/{id}": listing}
 
 
 def _found(
-    search: asked.Asked, address: str, found_json: bytes, categories_json: bytes, units: Units
+    search: asked.Asked,
+    address: str,
+    found_json: bytes,
+    categories_json: bytes,
+    units: Units,
+    seller_json: bytes | None,
 ) -> dict[str, Any]:
     found, categories = msgspec.json.decode(found_json), msgspec.json.decode(categories_json)["data"]
     cars, next_cursor = found["data"], found["next_cursor"]
@@ -114,6 +135,10 @@ def _found(
             "from_path": search.changed(q=typed, verbatim="true").path(),
         }
     key = msgspec.json.encode(search.answers_key)
+    answers_json = b'%b:%b,"/api/categories":%b' % (key, found_json, categories_json)
+    if seller_json is not None:
+        values["seller_facts"] = words.seller_facts(msgspec.json.decode(seller_json))
+        answers_json += b',"/api/sellers/{id}":%b' % seller_json
     return values | {
         # A search engine needs each car once, and no list in the middle.
         "is_listed": search.cursor is None,
@@ -122,7 +147,7 @@ def _found(
         # How many a later page begins after is not known.
         "found": words.found(len(cars), next_cursor is not None) if search.cursor is None else "",
         "next_path": search.path(cursor=next_cursor) if next_cursor else None,
-        "answers": embedded(b'{%b:%b,"/api/categories":%b}' % (key, found_json, categories_json)),
+        "answers": embedded(b"{%b}" % answers_json),
     }
 
 
@@ -145,6 +170,7 @@ def _list(search: asked.Asked, address: str, categories: list[dict[str, Any]], u
         "title": f"Cars: {isolated(search.values['q'])}" if "q" in search.values else isolated(heading),
         "heading": heading,
         "seller": None,
+        "seller_facts": (),
         "parts": parts,
         # The filters beside the list; the words are in the header's field.
         "filters": sum(part.name != "q" for part in parts),

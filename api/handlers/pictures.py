@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 
-from aiohttp import BodyPartReader, hdrs, web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import web
 
 from api.answers import Json
 from api.call import Call
-from api.conditional import is_known
 from api.listing_changes import announce, announce_and_read
-from api.pictures.errors import (
-    PictureTooLarge,
-    StorageUnavailable,
-)
-from api.pictures.uploads import read_upload, store_picture, while_it_goes_on
+from api.picture_files import check_form, picture_file, uploaded
+from api.pictures.errors import StorageUnavailable
+from api.pictures.uploads import store_picture
 from api.pictures.workers import Place
-from api.problems import (
-    BadRequest,
-    Invalid,
-    TooLarge,
-    TooSlow,
-    WrongMediaType,
-    name_errors,
-)
 from api.repeats import begin, once
 from api.schemas import answers
 from api.schemas.pictures import PictureOrderBody
@@ -38,22 +25,12 @@ from shared.domain.uploads import CompletedUpload, Upload, UploadNotFound
 from shared.domain.users import NoLongerAllowed
 from shared.postgres import DatabaseUnavailable
 
-FIELD = "picture"
-
 _NOT_ADDED = (
     *(ListingIsFull, PictureNotFound, NoLongerAllowed),
     *(Repeated, KeyReused, KeyInUse),
     *(UploadNotFound, CompletedUpload),
 )
 """After these there is no row of the new picture."""
-
-_FORM_BYTES = 64 * 1024
-"""Bytes that a form may have in addition to the picture."""
-
-# A picture never changes, but its listing may be hidden. For five minutes browsers and shared caches show it without
-# asking, for example when somebody goes back and forth between cars: on a slow line each question takes half a second.
-_FOR_ANYONE = "public, max-age=300"
-_FOR_THIS_USER = "private, no-store"
 
 
 async def add(call: Call) -> answers.Picture:
@@ -65,7 +42,7 @@ async def add(call: Call) -> answers.Picture:
     """
     listing, services = await call.listing(), call.services
     call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
-    _check_form(call)
+    check_form(call)
     await services.rate_limits.picture_of(call.user.user_id)
     # Take a place before reading the body, so that a refused upload costs no memory.
     with services.picture_workers.place(call.user.user_id) as place:
@@ -76,7 +53,7 @@ async def add(call: Call) -> answers.Picture:
 
 async def _add(call: Call, place: Place) -> answers.Picture:
     services = call.services
-    data = await _upload(call)
+    data = await uploaded(call)
     # A browser sends the same form with another boundary each time, so the file alone tells repeats.
     await begin(call, data)
     # The upload may have taken minutes: check again what the user may change. The token was good when it began.
@@ -149,7 +126,7 @@ async def arrange(call: Call) -> Json[answers.Listing]:
 async def read(call: Call) -> web.Response:
     """A picture."""
     picture, is_for_anyone = await _visible(call)
-    return await _file(call, picture.key, picture.content_type, f"picture-{picture.id}", is_for_anyone)
+    return await picture_file(call, picture.key, picture.content_type, f"picture-{picture.id}", is_for_anyone)
 
 
 async def medium(call: Call) -> web.Response:
@@ -157,14 +134,16 @@ async def medium(call: Call) -> web.Response:
     picture, is_for_anyone = await _visible(call)
     if picture.medium_key is None or picture.medium_content_type is None:
         raise PictureNotFound
-    return await _file(call, picture.medium_key, picture.medium_content_type, f"medium-{picture.id}", is_for_anyone)
+    return await picture_file(
+        call, picture.medium_key, picture.medium_content_type, f"medium-{picture.id}", is_for_anyone
+    )
 
 
 async def thumbnail(call: Call) -> web.Response:
     """A picture's thumbnail."""
     picture, is_for_anyone = await _visible(call)
     name = f"thumbnail-{picture.id}"
-    return await _file(call, picture.thumbnail_key, picture.thumbnail_content_type, name, is_for_anyone)
+    return await picture_file(call, picture.thumbnail_key, picture.thumbnail_content_type, name, is_for_anyone)
 
 
 async def _visible(call: Call) -> tuple[Picture, bool]:
@@ -173,74 +152,3 @@ async def _visible(call: Call) -> tuple[Picture, bool]:
     listing = await call.listing(picture.listing_id)
     call.query()
     return picture, listing.is_for_anyone
-
-
-async def _file(call: Call, key: str, content_type: str, name: str, is_for_anyone: bool) -> web.Response:
-    # Each key is written once, so it identifies these bytes.
-    tag, _, extension = key.rpartition("/")[2].partition(".")
-    headers: dict[str, str] = {
-        hdrs.ETAG: f'"{tag}"',
-        hdrs.CACHE_CONTROL: _FOR_ANYONE if is_for_anyone else _FOR_THIS_USER,
-        hdrs.VARY: hdrs.AUTHORIZATION,
-    }
-    if is_known(call.request, headers[hdrs.ETAG]):
-        return web.Response(status=304, headers=headers)
-    data = await call.services.picture_storage.get(key)
-    headers[hdrs.CONTENT_DISPOSITION] = f'inline; filename="{name}.{extension}"'
-    headers[hdrs.CONTENT_TYPE] = content_type
-    # Other sites may embed public pictures: whether a public address exists is no secret.
-    headers["Cross-Origin-Resource-Policy"] = "cross-origin" if is_for_anyone else "same-site"
-    return web.Response(body=data, headers=headers)
-
-
-def _check_form(call: Call) -> None:
-    """Check what is known before the body is read. Raises PictureTooLarge or WrongMediaType."""
-    request, limits = call.request, call.services.settings
-    if request.content_type != "multipart/form-data":
-        raise WrongMediaType(f"Send multipart/form-data with one field, {FIELD!r}.")
-    if (request.content_length or 0) > limits.max_picture_bytes + _FORM_BYTES:
-        raise PictureTooLarge(f"a picture may have at most {limits.max_picture_bytes} bytes")
-
-
-async def _upload(call: Call) -> bytes:
-    """Returns the content of the form's only field.
-
-    Raises PictureTooLarge, Invalid for other or missing fields, BadRequest for a broken form, TooSlow, TooLarge,
-    PicturesBusy.
-    """
-    limits, workers = call.services.settings, call.services.picture_workers
-    try:
-        async with while_it_goes_on(
-            limits.picture_still_seconds, limits.picture_patience_seconds, lambda: not workers.free
-        ) as count:
-            return await _field(call, limits.max_picture_bytes, count)
-    except TimeoutError:
-        raise TooSlow from None
-    except web.HTTPRequestEntityTooLarge:
-        raise TooLarge from None
-    except (ValueError, RuntimeError, AssertionError, HttpProcessingError, web.RequestPayloadError, ConnectionError):
-        # aiohttp raises these for forms that are malformed or incomplete.
-        raise BadRequest("The form cannot be read.") from None
-
-
-async def _field(call: Call, max_bytes: int, count: Callable[[int], None]) -> bytes:
-    form = await call.request.multipart()
-    data: bytes | None = None
-    errors: dict[str, list[str]] = {}
-    while (part := await form.next()) is not None:
-        if not isinstance(part, BodyPartReader) or part.name is None:
-            raise BadRequest("The form has a part without a name, or a nested form.")
-        if part.name != FIELD:
-            errors = name_errors([part.name], "Unknown field.")
-        elif data is not None:
-            errors[FIELD] = ["Given more than once."]
-        else:
-            data = await read_upload(part, max_bytes, count)
-        if errors:
-            break
-    call.query()
-    if data is None and not errors:
-        errors[FIELD] = ["Missing."]
-    if data is None or errors:
-        raise Invalid(errors)
-    return data

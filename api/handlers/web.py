@@ -42,6 +42,7 @@ from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.schemas.users import BanBody, UsersQuery
 from shared.domain.alerts import MAX_COUNTED_OF_A_SEARCH
 from shared.domain.pictures import MAX_PICTURES
+from shared.private_chat import Send
 from shared.settings import Settings
 
 SERVICE_WORKER = "/service_worker.js"
@@ -86,7 +87,7 @@ _INPUTS = (
     *(RegisterBody, LoginBody, ProfileBody, LeaveBody, PasswordBody, CodeBody, ConfirmedBody, PasskeyBody),
     *(ListingBody, ListingsQuery, SearchBody, HideBody, ReplyBody, ReportBody),
     *(ConfirmBody, ForgottenBody, ResetBody),
-    *(CategoryBody, CategoryChangeBody, BanBody, UsersQuery),
+    *(CategoryBody, CategoryChangeBody, BanBody, UsersQuery, Send),
     *(WarningBody, SuspensionBody, ObjectionBody, DecisionBody, NoteBody),
 )
 """The bodies and queries that the page has forms for."""

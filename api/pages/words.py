@@ -55,6 +55,18 @@ def name_of(person: dict[str, str]) -> str:
     return person["name"] or LEFT
 
 
+def seller_facts(seller: Mapping[str, Any]) -> list[str]:
+    """Returns what the page says of a seller: the same words as in api/web/seller_facts.js."""
+    year, month = seller["member_since"].split("-")
+    count, answers = seller["listing_count"], seller["answers"]
+    said = [f"Member since {_MONTHS[int(month) - 1]} {year}", f"{count:,} car{'' if count == 1 else 's'} on Daveslist"]
+    if answers is not None:
+        said.append(f"Answers {answers['within_a_day']}% of first messages within a day")
+    if seller["confirmed_address"]:
+        said.append("Has confirmed an e-mail address")
+    return said
+
+
 def excerpt(text: str, longest: int) -> str:
     """Returns the text in one line, cut after a word if it is longer."""
     line = " ".join(text.split())

@@ -35,7 +35,7 @@ def of_messages(unread: UnreadMessages, *, shows_text: bool) -> News:
     """Returns the news of a conversation."""
     lines = [f"About {isolated(_short(unread.title))}"] if unread.title else []
     if shows_text:
-        lines.append(cut(unread.text))
+        lines.append(cut(unread.text) or "A picture")
     elif unread.count > 1 or not lines:
         lines.append(f"{unread.count} new messages" if unread.count > 1 else "A new message")
     return News(

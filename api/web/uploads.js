@@ -31,7 +31,13 @@ export async function uploadPicture(listingId, file, told) {
     const picture = await inParts(hash(content), listingId, file, told);
     if (picture) return picture;
   }
-  return once(`upload ${content}`, (key) => whole(listingId, file, key, told));
+  return once(`upload ${content}`, (key) => whole(`/api/listings/${listingId}/pictures`, file, key, told));
+}
+
+/** The same for a picture that is no listing's, in one request to this path. */
+export function uploadWhole(path, file, told) {
+  const content = `${session.user?.id} ${path} ${file.name} ${file.size} ${file.lastModified}`;
+  return once(`upload ${content}`, (key) => whole(path, file, key, told));
 }
 
 /** Resolves with the picture; null if the API begins no such upload now. */
@@ -101,10 +107,10 @@ function append(url, file, offset, end, told) {
   return sent("PATCH", url, headers, body, (loaded) => told((offset + loaded * body.size) / file.size));
 }
 
-function whole(listingId, file, key, told) {
+function whole(path, file, key, told) {
   const form = new FormData();
   form.append("picture", file);
-  return sent("POST", `/api/listings/${listingId}/pictures`, { "Idempotency-Key": `"${key}"` }, form, told);
+  return sent("POST", path, { "Idempotency-Key": `"${key}"` }, form, told);
 }
 
 async function sent(method, path, headers, body, told) {

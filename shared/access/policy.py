@@ -3,7 +3,8 @@
 Where the product's description is silent, the grid follows what users of classifieds sites expect:
 
 - Visitors read public listings in public categories with their pictures and replies, and public categories. They see no
-  profiles beyond the seller's name, so that nobody can collect profiles.
+  profiles beyond the seller's name and a few facts about sellers of whom they see a listing, so that nobody can collect
+  profiles.
 - The owner and moderators see a hidden listing. The owner can still edit and delete it, but not unhide it.
 - The owner, moderators and admins see a listing that has ended. Only the owner can renew it.
 - Whoever deletes an own listing finds it in the trash for a while, and can take it back; not one that an admin deleted.

@@ -15,9 +15,10 @@ from typing import Annotated, Any, ClassVar, NotRequired, Union, get_args, get_o
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text that is not blank, of at most `longest` characters."""
+    """Text that is not blank, of at most `longest` characters. It may be blank if the field `unless` has something."""
 
     longest: int
+    unless: str = ""
 
 
 @dataclass(frozen=True, slots=True)

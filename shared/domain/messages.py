@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from shared.domain.users import NewAccountLimited, NoLongerAllowed, UserNotFound
 
 MAX_TEXT_LENGTH = 4000
 MAX_CLIENT_REF_LENGTH = 200
+MAX_MESSAGE_PICTURES = 10
+"""The most pictures of one message."""
+MAX_UNSENT_PICTURES = 20
+"""The most pictures that one person may have uploaded and not sent."""
+UNSENT_PICTURE_HOURS = 24
+"""A picture that was not sent for so long is deleted."""
 
 
 @dataclass(slots=True)
@@ -45,6 +52,8 @@ class Message:
     """When its sender deleted it; it has no text since."""
     is_declined: bool = False
     """True if the recipient had declined the sender when it was sent. Its sender does not know."""
+    pictures: Sequence[Mapping[str, Any]] | None = None
+    """For clients (shared/events/messages.py); None without any."""
     only_for_sender: bool = field(default=False, compare=False)
     """True of a repeat that is refused as a new message would be: it is answered, and not sent to the recipient again.
     """
@@ -119,6 +128,10 @@ class Conversation:
 
 class MessageNotFound(Exception):
     """There is no such message, or the user has nothing to do with it."""
+
+
+class TooManyUnsentPictures(Exception):
+    """The person has MAX_UNSENT_PICTURES pictures that belong to no message yet."""
 
 
 class MessageRefused(Exception):

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
-from shared.domain.declared import Identifier, Label, OtherUser, Text, fields_of
+from shared.domain.declared import Different, Identifier, Label, OtherUser, Text, fields_of
 from shared.domain.ids import parse_id
 from shared.domain.messages import InvalidMessage, UnknownRecipient
-from shared.domain.text import is_storable, text_fault
+from shared.domain.text import is_blank, is_storable, text_fault
 
 Payload = TypeVar("Payload")
 
@@ -30,6 +30,8 @@ class _Field(NamedTuple):
     name: str
     may_be_left_out: bool
     read: Callable[[Any], Any]
+    unless: str
+    """The field with which this one may be blank."""
 
 
 def read(kind: type[Payload], payload: Any) -> Payload:
@@ -43,12 +45,15 @@ def read(kind: type[Payload], payload: Any) -> Payload:
     errors: dict[str, list[str]] = {}
     names_nobody = False
     declaration: Any = kind
-    for key, name, may_be_left_out, read_value in _fields_of(declaration):
+    for key, name, may_be_left_out, read_value, unless in _fields_of(declaration):
         given = payload.get(key)
         if given is not None:
             try:
                 values[name] = read_value(given)
             except _Bad as bad:
+                if unless and payload.get(unless) and isinstance(given, str) and is_blank(given):
+                    values[name] = ""
+                    continue
                 errors[key] = [str(bad)]
                 names_nobody |= isinstance(bad, _Nobody)
         elif not may_be_left_out:
@@ -75,7 +80,13 @@ def users_in(kind: type) -> tuple[str, ...]:
 @cache
 def _fields_of(kind: Any) -> tuple[_Field, ...]:
     return tuple(
-        _Field(_key(field.name), field.name, field.may_be_left_out, _reader(field.name, field.rule))
+        _Field(
+            _key(field.name),
+            field.name,
+            field.may_be_left_out,
+            _reader(field.name, field.rule),
+            field.rule.unless if isinstance(field.rule, Text) else "",
+        )
         for field in fields_of(kind)
     )
 
@@ -94,6 +105,8 @@ def _reader(name: str, rule: object) -> Callable[[Any], Any]:
             return lambda given: _text(given, longest)
         case Label(longest):
             return lambda given: _label(given, longest)
+        case Different(Identifier(), most):
+            return lambda given: _ids(given, most)
     raise TypeError(f"{name}: no rule says what it may hold")
 
 
@@ -109,6 +122,17 @@ def _id(given: Any) -> int:
     if number is None:
         raise _Bad("Not an id.")
     return number
+
+
+def _ids(given: Any, most: int) -> list[int]:
+    if not isinstance(given, list):
+        raise _Bad("Not a list.")
+    if len(given) > most:
+        raise _Bad(f"More than {most}.")
+    ids = [_id(one) for one in given]
+    if len(set(ids)) < len(ids):
+        raise _Bad("Has a value more than once.")
+    return ids
 
 
 def _text(given: Any, longest: int) -> str:

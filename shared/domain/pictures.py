@@ -15,6 +15,12 @@ MEDIUM_ADDRESS = ADDRESS + "/medium"
 THUMBNAIL_ADDRESS = ADDRESS + "/thumbnail"
 """The paths at which the API takes and serves the files."""
 
+MESSAGE_PICTURES = "/api/messages/pictures"
+MESSAGE_PICTURE = MESSAGE_PICTURES + "/{id}"
+MESSAGE_PICTURE_MEDIUM = MESSAGE_PICTURE + "/medium"
+MESSAGE_PICTURE_THUMBNAIL = MESSAGE_PICTURE + "/thumbnail"
+"""The same of pictures of private messages."""
+
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
@@ -89,6 +95,23 @@ class Picture:
     thumbnail_key: str
     thumbnail_content_type: str
     thumbnail_width: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePicture:
+    """A picture for a private message; widths and heights are in pixels."""
+
+    id: int
+    key: str
+    content_type: str
+    width: int
+    height: int
+    medium_key: str
+    medium_content_type: str
+    medium_width: int
+    thumbnail_key: str
+    thumbnail_content_type: str
+    thumbnail_width: int
 
 
 class PictureNotFound(Exception):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
 
 from shared.domain import messages
-from shared.domain.declared import Id, Timestamp
+from shared.domain.declared import Id, Number, Timestamp
+from shared.domain.pictures import MESSAGE_PICTURE, MESSAGE_PICTURE_MEDIUM, MESSAGE_PICTURE_THUMBNAIL
+from shared.domain.pictures import MessagePicture as StoredPicture
 from shared.domain.times import rfc3339, rfc3339_or_none
 from shared.events import topics
 
@@ -16,6 +18,28 @@ REQUEST = "request"
 
 DELETED = "deleted"
 """The event that tells both sides that the sender has deleted a message."""
+
+
+class MessagePictureSize(TypedDict):
+    """A smaller size of a picture: its path on this host, and its width in pixels."""
+
+    url: str
+    width: Number
+
+
+class MessagePicture(TypedDict):
+    """The URLs are paths on this host, for the two sides of the message only; width and height are in pixels.
+
+    `sizes` are the smaller ones that there are, the smallest first; the last of them is not the whole picture.
+    """
+
+    id: Id
+    url: str
+    thumbnail_url: str
+    width: Number
+    height: Number
+    sizes: list[MessagePictureSize]
+
 
 # `from` is a keyword of Python, so this cannot be written as a class.
 Message = TypedDict(
@@ -32,11 +56,13 @@ Message = TypedDict(
         "held": NotRequired[bool],
         "was_id": NotRequired[Id],
         "deleted_at": NotRequired[Timestamp],
+        "pictures": NotRequired[list[MessagePicture]],
     },
 )
 """A message for clients. `from` and `to` are user ids as strings; the other ids are integers.
 
-`request`, `held`, `was_id` and `deleted_at` are there only if they say something: `request` and `held` are always true.
+`request`, `held`, `was_id`, `deleted_at` and `pictures` are there only if they say something: `request` and `held` are
+always true. The text of a message with pictures may be empty.
 """
 
 
@@ -59,7 +85,25 @@ def message_payload(message: messages.Message) -> Message:
         payload["was_id"] = message.was_id
     if message.deleted_at is not None:
         payload["deleted_at"] = rfc3339(message.deleted_at)
+    if message.pictures is not None:
+        payload["pictures"] = [cast("MessagePicture", one) for one in message.pictures]
     return payload
+
+
+def picture_payload(picture: StoredPicture) -> MessagePicture:
+    """Returns the picture as the payload of its message has it."""
+    thumbnail = MESSAGE_PICTURE_THUMBNAIL.format(id=picture.id)
+    return {
+        "id": picture.id,
+        "url": MESSAGE_PICTURE.format(id=picture.id),
+        "thumbnail_url": thumbnail,
+        "width": picture.width,
+        "height": picture.height,
+        "sizes": [
+            {"url": thumbnail, "width": picture.thumbnail_width},
+            {"url": MESSAGE_PICTURE_MEDIUM.format(id=picture.id), "width": picture.medium_width},
+        ],
+    }
 
 
 def told_topics(message: messages.Message) -> list[str]:

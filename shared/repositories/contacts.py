@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from shared.domain.messages import Decision, NoConversation
 from shared.domain.users import NoLongerAllowed
-from shared.postgres import Database, Statement
+from shared.postgres import Database, Statement, Transaction
 from shared.repositories.bans import is_banned
 from shared.repositories.blocked_pairs import is_blocked
 
@@ -68,7 +68,7 @@ _SHOW_READ = Statement(
 class ContactRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database | Transaction) -> None:
         self._database = database
 
     async def decide(self, user_id: int, other_id: int, decision: Decision) -> None:

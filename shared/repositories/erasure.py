@@ -10,6 +10,8 @@ A person's alerts, favourites, saved searches and repeatable requests go too, an
 about the deleted listings. So do the sanctions against the person with their objections, and what moderators noted
 about the person and the listings.
 
+So do the pictures of messages that the person sent.
+
 Messages and replies to other people's listings stay, because they are part of other people's conversations. The audit
 log stays as well: no row of it is ever changed. The row in `users` stays, empty, because all of these refer to it.
 
@@ -73,6 +75,21 @@ _SESSIONS = Statement(
     "erase_sessions",
     "DELETE FROM sessions WHERE id = ANY (ARRAY(SELECT id FROM sessions WHERE user_id = $1 LIMIT $2))",
     ("bigint", "integer"),
+)
+# Messages first: no message names a picture that is gone.
+_PICTURES_OF_MESSAGES = (
+    Statement(
+        "erase_pictures_in_messages",
+        """UPDATE messages SET pictures = NULL WHERE pictures IS NOT NULL AND id = ANY (ARRAY(
+               SELECT message_id FROM message_pictures WHERE owner_id = $1 ORDER BY id LIMIT $2))""",
+        ("bigint", "integer"),
+    ),
+    Statement(
+        "erase_message_pictures",
+        """DELETE FROM message_pictures WHERE id = ANY (ARRAY(
+               SELECT id FROM message_pictures WHERE owner_id = $1 ORDER BY id LIMIT $2))""",
+        ("bigint", "integer"),
+    ),
 )
 _OF_PERSON = (
     Statement(
@@ -154,7 +171,7 @@ async def _erase_part(transaction: Transaction, user_id: int) -> bool:
             return False
     if await transaction.execute(_LISTINGS, user_id, MAX_LISTINGS) == MAX_LISTINGS:
         return False
-    for statement in (*_OF_PERSON, _REPORT_TEXTS, _BLOCKS, _CONTACTS, _SESSIONS):
+    for statement in (*_PICTURES_OF_MESSAGES, *_OF_PERSON, _REPORT_TEXTS, _BLOCKS, _CONTACTS, _SESSIONS):
         if await transaction.execute(statement, user_id, MAX_ROWS) == MAX_ROWS:
             return False
     return True

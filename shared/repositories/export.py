@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from shared.domain.declared import fields_of
 from shared.domain.listings import NewListing
-from shared.domain.pictures import ADDRESS
+from shared.domain.pictures import ADDRESS, MESSAGE_PICTURE
 from shared.postgres import Database, Statement
 from shared.repositories.contacts import READ_IN_SECRET
 from shared.repositories.listings import TIME_FORMAT
@@ -147,6 +147,14 @@ SECTIONS: tuple[Section, ...] = (
             CASE WHEN m.read_at <> {READ_IN_SECRET} THEN to_char(m.read_at, {TIME_FORMAT}) END AS read_at""",
         _MESSAGES,
         "m.id",
+    ),
+    Section(
+        "message_pictures",
+        (("message_pictures", "owner_id"),),
+        f"""p.id, p.message_id, $4 || replace('{MESSAGE_PICTURE}', '{{id}}', p.id::text) AS address,
+            {_times("p", "created_at")}""",
+        "message_pictures p WHERE p.owner_id = $1 AND NOT p.is_of_deleted",
+        "p.id",
     ),
     Section(
         "reports",

@@ -28,16 +28,17 @@ from shared.domain.messages import (
     UnknownRecipient,
 )
 from shared.domain.users import NoLongerAllowed
-from shared.postgres import Database, Statement
+from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import acting
 from shared.repositories.bans import is_banned
 from shared.repositories.contacts import READ_IN_SECRET, are_apart
+from shared.repositories.message_pictures import attach, is_reported, take
 from shared.repositories.visibility import roles_that_see_hidden, visible_to
 
 COLUMNS = f"""m.id, m.from_id, m.to_id, m.text, m.listing_id, m.inserted_at, nullif(m.read_at, {READ_IN_SECRET}),
-    m.is_request, m.held_at IS NOT NULL, m.was_id, m.deleted_at, m.is_declined"""
+    m.is_request, m.held_at IS NOT NULL, m.was_id, m.deleted_at, m.is_declined, m.pictures"""
 """The columns of a Message, from `messages m`."""
-WIDTH = 12
+WIDTH = 13
 """The number of these columns."""
 
 # Every sender is registered, and so may see private listings. The role decides whether they may see hidden ones.
@@ -298,7 +299,7 @@ _DELETE = Statement(
     "messages_delete",
     f"""WITH actor AS MATERIALIZED ({acting("$2", Action.MESSAGE_DELETE)}), gone AS (
            UPDATE messages m
-           SET text = '', deleted_at = clock_timestamp(),
+           SET text = '', pictures = NULL, deleted_at = clock_timestamp(),
                read_at = coalesce(nullif(m.read_at, {READ_IN_SECRET}), clock_timestamp())
            FROM actor WHERE m.id = $1 AND m.from_id = actor.id AND m.deleted_at IS NULL
            RETURNING m.id, m.from_id, m.to_id, m.deleted_at, m.held_at IS NOT NULL AS is_held
@@ -309,6 +310,12 @@ _DELETE = Statement(
        ), forgotten AS (
            DELETE FROM repeatable_requests r USING gone
            WHERE r.user_id = gone.from_id AND starts_with(r.answer, '{{"id":' || gone.id || ',"from":')
+       ), without_pictures AS (
+           DELETE FROM message_pictures p USING gone
+           WHERE p.message_id = gone.id AND NOT {is_reported("gone.id")}
+       ), kept_pictures AS (
+           UPDATE message_pictures p SET is_of_deleted = true FROM gone
+           WHERE p.message_id = gone.id AND {is_reported("gone.id")}
        ), mailed AS (
            UPDATE outbox o SET facts = o.facts || '{{"text": null}}' FROM gone
            WHERE o.user_id = gone.to_id AND o.kind = '{MailKind.MESSAGE.value}' AND o.given_up_at IS NULL
@@ -345,8 +352,32 @@ class CaughtUp(NamedTuple):
 class MessageRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database | Transaction) -> None:
         self._database = database
+
+    async def insert_with_pictures(self, new: NewMessage, picture_ids: Sequence[int]) -> Message:
+        """Store a message and attach pictures that its sender has uploaded, together. It has committed on return.
+
+        A repeat of a `client_ref` returns what was stored first, as it is. Raises MessageRefused.
+        """
+        async with self._database.transaction() as transaction:
+            within = MessageRepository(transaction)
+            # Pictures are locked before the insert takes its turn: a second request that names them waits here.
+            pictures = await take(transaction, new.from_id, picture_ids)
+            if pictures is None:
+                first = (
+                    None
+                    if new.client_ref is None
+                    else (await within._by_client_ref([new])).get((new.from_id, new.client_ref))
+                )
+                if first is None:
+                    raise InvalidMessage({"pictures": ["Not pictures that you have uploaded and not sent yet."]})
+                return first
+            [answer] = await within.insert_many([new])
+            if isinstance(answer, MessageRefused):
+                raise answer
+            shown = await attach(transaction, answer.id, pictures)
+            return answer if shown is None else replace(answer, pictures=shown)
 
     async def insert_many(self, batch: Sequence[NewMessage]) -> list[Message | MessageRefused]:
         """Store the messages that may be stored, with one statement, which has committed on return.

@@ -42,7 +42,7 @@ _EXPECT = Statement(
     "INSERT INTO abandoned_files (key, since) SELECT key, now() + make_interval(secs => $2) FROM unnest($1) AS key",
     ("text[]", "double precision"),
 )
-_ARRIVED = Statement("picture_arrived", "DELETE FROM abandoned_files WHERE key = ANY ($1)", ("text[]",))
+ARRIVED = Statement("picture_arrived", "DELETE FROM abandoned_files WHERE key = ANY ($1)", ("text[]",))
 _COUNT = Statement("picture_count", "SELECT count(*) FROM pictures WHERE listing_id = $1", ("bigint",))
 _ADD = Statement(
     "picture_add",
@@ -121,7 +121,7 @@ class PictureRepository:
             count = await transaction.fetch_one(_COUNT, listing_id)
             if count is None or count[0] >= MAX_PICTURES:
                 raise ListingIsFull
-            if await transaction.execute(_ARRIVED, list(picture.keys)) != len(picture.keys):
+            if await transaction.execute(ARRIVED, list(picture.keys)) != len(picture.keys):
                 raise FilesGivenUp
             row = await transaction.fetch_one(
                 _ADD,
@@ -166,7 +166,7 @@ class PictureRepository:
         picture any more: then nothing has changed.
         """
         async with self._database.transaction() as transaction:
-            if await transaction.execute(_ARRIVED, list(sizes.keys)) != len(sizes.keys):
+            if await transaction.execute(ARRIVED, list(sizes.keys)) != len(sizes.keys):
                 raise FilesGivenUp
             is_there = await transaction.execute(
                 _GIVE_SIZES,
@@ -227,5 +227,5 @@ class PictureRepository:
     async def give_up(self, picture: NewPicture, delete: Callable[[Sequence[str]], Awaitable[None]]) -> None:
         """Delete the files of a new picture whose `add` was refused, and forget their keys."""
         async with self._database.transaction() as transaction:
-            if await transaction.execute(_ARRIVED, list(picture.keys)):
+            if await transaction.execute(ARRIVED, list(picture.keys)):
                 await delete(picture.keys)

@@ -81,6 +81,15 @@ async def person_with_everything(api: Api, rows: Rows) -> tuple[Person, Person]:
         )
         await call("POST", f"/api/listings/{theirs}/replies", 201, who=one, json={"text": f"Reply of {one.id}"})
         await call("POST", "/api/messages", 201, who=one, json={"to": other.id, "message": f"From {one.id}"})
+        await rows.execute(
+            """INSERT INTO message_pictures (owner_id, key, content_type, size, width, height,
+                   medium_key, medium_content_type, medium_size, medium_width,
+                   thumbnail_key, thumbnail_content_type, thumbnail_size, thumbnail_width)
+               SELECT id, 'mk' || id, 'image/jpeg', 1, 1, 1, 'mm' || id, 'image/webp', 1, 1,
+                      'mt' || id, 'image/webp', 1, 1
+               FROM users WHERE id = %s""",
+            one.id,
+        )
         await call("PUT", f"/api/listings/{theirs}/favourite", 204, who=one)
         await call("POST", "/api/searches", 201, who=one, json={"name": f"Search of {one.id}", "query": {"q": "car"}})
         await call(

@@ -107,6 +107,8 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
     "users": [
         ("GET", "/api/me/blocks", None, USERS),
         ("GET", "/api/users", None, ADMINS),
+        ("GET", "/api/sellers/{id=seller}", None, READ),
+        ("GET", "/api/sellers/{id=somebody}", None, NOT_VISITORS),
         ("GET", "/api/users/{id=somebody}", None, USERS),
         ("PUT", "/api/users/{id=somebody}/role", {"role": "moderator"}, ADMINS),
         ("PUT", "/api/users/{id=somebody}/ban", {"reason": "fraud"}, ADMINS),
@@ -312,6 +314,22 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("GET", "/api/pictures/{id=hidden_picture}/medium", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=hidden_picture}/thumbnail", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=trashed_picture}", None, NOBODY),
+        ("POST", "/api/messages/pictures", PICTURE, USERS.replace("200", "201")),
+        # Those of a message are for its two sides, and for moderators if it was reported.
+        *(
+            ("GET", f"/api/messages/pictures/{{id={kind}}}{size}", None, statuses)
+            for kind, statuses in (
+                ("message_picture", OWNS),
+                ("sent_message_picture", OWNS),
+                ("unsent_picture", OWNS),
+                ("held_message_picture", NOBODY.replace("404", "401", 1)),
+                ("reported_message_picture", OWNS.replace("403 404 404", "403 200 200")),
+                ("kept_message_picture", "401 404 404 404 404 403 200 200"),
+            )
+            for size in ("", "/medium", "/thumbnail")
+        ),
+        ("DELETE", "/api/messages/pictures/{id=unsent_picture}", None, OWNS.replace("200", "204")),
+        ("DELETE", "/api/messages/pictures/{id=sent_message_picture}", None, NOBODY.replace("404", "401", 1)),
     ],
 }
 
@@ -372,6 +390,9 @@ class World:
         match kind:
             case "owner":
                 return owner.id
+            case "seller":
+                await self.make("public", owner)
+                return owner.id
             case "somebody":
                 return (await self.people())["user"].id
             case "category":
@@ -404,8 +425,21 @@ class World:
             case "message_to_owner" | "held_message_to_owner" | "message_of_owner":
                 other = (await self.people())["user"]
                 sides = (owner.id, other.id) if kind == "message_of_owner" else (other.id, owner.id)
-                held = {"held_at": "now"} if kind.startswith("held") else {}
-                return await self._insert("messages", from_id=sides[0], to_id=sides[1], text="Pay first.", **held)
+                held_at = "now" if kind.startswith("held") else None
+                columns = {"from_id": sides[0], "to_id": sides[1], "text": "Pay first.", "held_at": held_at}
+                return await self._insert("messages", **columns)
+            case "unsent_picture":
+                return await self._message_picture(owner.id, None)
+            case "sent_message_picture":
+                return await self._message_picture(owner.id, await self.make("message_of_owner", owner))
+            case "message_picture" | "held_message_picture" | "reported_message_picture" | "kept_message_picture":
+                prefix = "held_" if kind.startswith("held") else ""
+                message_id = await self.make(f"{prefix}message_to_owner", owner)
+                [[sender_id]] = await rows.fetch("SELECT from_id FROM messages WHERE id = %s", message_id)
+                if kind.startswith(("reported", "kept")):
+                    report = {"user_id": sender_id, "message_id": message_id, "reporter_id": owner.id, "reason": "spam"}
+                    await self._insert("reports", **report)
+                return await self._message_picture(sender_id, message_id, is_of_deleted=kind.startswith("kept"))
             case "reported":
                 [[listing_id]] = await rows.fetch(
                     "SELECT listing_id FROM reports WHERE id = %s", await self.make("report", owner)
@@ -469,16 +503,26 @@ class World:
         return PLACE.sub(lambda place: str(made[place[2]]), path)
 
     async def _picture(self, listing_id: int) -> int:
-        """A row without files: the API answers 304 from the row, before it looks for a file."""
-        files = {"key": _key(), "content_type": "image/jpeg", "size": 1, "width": 1, "height": 1}
-        thumbnail = {"thumbnail_key": _key(), "thumbnail_content_type": "image/webp", "thumbnail_size": 1}
-        medium = {"medium_key": _key(), "medium_content_type": "image/webp", "medium_size": 1}
-        return await self._insert("pictures", listing_id=listing_id, **files, **thumbnail, **medium)
+        return await self._insert("pictures", listing_id=listing_id, **_files())
+
+    async def _message_picture(self, owner_id: int, message_id: int | None, **more: Any) -> int:
+        widths = {"medium_width": 1, "thumbnail_width": 1}
+        return await self._insert(
+            "message_pictures", owner_id=owner_id, message_id=message_id, **_files(), **widths, **more
+        )
 
     async def _insert(self, table: str, **columns: Any) -> int:
         sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) RETURNING id"
         [[row_id]] = await self._rows.fetch(sql, *columns.values())
         return int(row_id) if isinstance(row_id, int) else 0
+
+
+def _files() -> dict[str, Any]:
+    """A picture without files: the API answers 304 from the row, before it looks for a file."""
+    files = {"key": _key(), "content_type": "image/jpeg", "size": 1, "width": 1, "height": 1}
+    thumbnail = {"thumbnail_key": _key(), "thumbnail_content_type": "image/webp", "thumbnail_size": 1}
+    medium = {"medium_key": _key(), "medium_content_type": "image/webp", "medium_size": 1}
+    return {**files, **thumbnail, **medium}
 
 
 def _key() -> str:
@@ -511,7 +555,7 @@ async def test_each_person_gets_the_status_of_the_table(api: Api, rows: Rows, se
                 "category": await world.make("category", people["owner"]) if body is LISTING else 0,
             }
             options: dict[str, Any] = {"data": form(a_jpeg())} if body is PICTURE else {"json": body_for(body, values)}
-            headers = {**who.headers, "If-None-Match": "*"} if "/api/pictures/" in path else who.headers
+            headers = {**who.headers, "If-None-Match": "*"} if "pictures/" in path else who.headers
             response = await api.client.request(method, concrete, headers=headers, **options)
             found = 200 if response.status == 304 else response.status
             if found != int(status):

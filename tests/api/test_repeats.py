@@ -33,6 +33,8 @@ WARNING = "/api/users/2/warnings"
 NOTES = ("/api/users/2/notes", "/api/listings/2/notes")
 PICTURE = "/api/listings/1/pictures"
 UPLOAD = "/api/listings/1/uploads"
+MESSAGE_PICTURE = "/api/messages/pictures"
+PICTURES = (PICTURE, MESSAGE_PICTURE)
 
 BODIES: dict[str, Callable[[int], Any]] = {
     CATEGORY: lambda number: {"name": f"Vans {number}", "visibility": "public"},
@@ -54,10 +56,11 @@ TABLES = {
     **dict.fromkeys(NOTES, "notes"),
     SEARCH: "saved_searches",
     PICTURE: "pictures",
+    MESSAGE_PICTURE: "message_pictures",
     UPLOAD: "uploads",
 }
 JSON_PATHS = list(BODIES)
-PATHS = [*JSON_PATHS, PICTURE, UPLOAD]
+PATHS = [*JSON_PATHS, *PICTURES, UPLOAD]
 
 
 async def seller_of(api: Api, rows: Rows) -> Person:
@@ -87,7 +90,7 @@ def headers_to(path: str, number: int = 1) -> dict[str, str]:
 
 
 def sent_to(path: str, number: int = 1) -> dict[str, Any]:
-    if path == PICTURE:
+    if path in PICTURES:
         # A new form each time: its boundary differs.
         return {"data": FormData({"picture": io.BytesIO(PIXEL + b"\x00" * number)})}
     return {"json": BODIES[path](number)} if path in BODIES else {}
@@ -163,7 +166,7 @@ async def test_of_many_requests_at_once_one_makes_it_and_the_others_repeat_it_or
         headers = {**ann.headers, "Idempotency-Key": KEY, **headers_to(path)}
         async with api.client.post(path, headers=headers, **sent_to(path)) as response:
             data = await response.read()
-            if response.status == 429 and path == PICTURE:
+            if response.status == 429 and path in PICTURES:
                 return
             if response.status == 409:
                 assert b"/problems/idempotency-key-in-use" in data

@@ -5,6 +5,7 @@
 // other ways: those of missed messages, and after a gap those with unread messages, which another device may have read.
 
 import { isolated } from "../isolate.js";
+import { said } from "../said.js";
 import { Outbox } from "./outbox.js";
 import { Thread } from "./thread.js";
 
@@ -122,9 +123,9 @@ export class Inbox {
     return thread;
   }
 
-  send(to, message, listingId) {
+  send(to, message, listingId, pictures) {
     this.#toldTypingAt = 0;
-    this.outbox.add(to, message, listingId);
+    this.outbox.add(to, message, listingId, pictures);
   }
 
   /** Tells that person, at most every TYPING_TOLD_EVERY_MS, that this user is writing. */
@@ -160,7 +161,7 @@ export class Inbox {
     this.#deleted.set(id, at);
     for (const thread of this.#threads.values()) thread.delete(id, at);
     for (const [userId, one] of this.conversations) {
-      if (one.last_message.id === id) one.last_message = { ...one.last_message, message: "", deleted_at: at };
+      if (one.last_message.id === id) one.last_message = without(one.last_message, at);
       // Nobody has to read it any more.
       if (userId === from && one.unread_count > 0) this.ask(userId);
     }
@@ -257,7 +258,7 @@ export class Inbox {
 
   #received(received, isLive) {
     const at = this.#deleted.get(received.id);
-    const message = at ? { ...received, message: "", deleted_at: at } : received;
+    const message = at ? without(received, at) : received;
     const isMine = message.from === this.#me;
     const other = isMine ? message.to : message.from;
     if (isMine) this.outbox.seen(message);
@@ -274,7 +275,7 @@ export class Inbox {
       if (isMine) conversation.request = null;
       if (!isMine && !message.deleted_at) conversation.unread_count += 1;
       if (!isMine && isNew && isLive && !message.deleted_at && !conversation.request) {
-        this.#announce(`${isolated(conversation.user.name)}: ${message.message}`);
+        this.#announce(`${isolated(conversation.user.name)}: ${said(message)}`);
         this.#notify({ user: conversation.user, message });
       }
       // The conversation is about another car now, which may have made it more than a request.
@@ -289,10 +290,11 @@ export class Inbox {
 
   #sent(one, { id, inserted_at, deleted_at }) {
     const { to, listing_id } = one;
+    const { pictures } = deleted_at ? {} : one;
     // Another tab may have sent it, and it may have been deleted since.
     const isDeleted = deleted_at ? { deleted_at } : {};
     const message = deleted_at ? "" : one.message;
-    this.#received({ id, from: this.#me, to, message, listing_id, inserted_at, read_at: null, ...isDeleted }, true);
+    this.#received({ id, from: this.#me, to, message, listing_id, inserted_at, read_at: null, ...isDeleted, ...(pictures && { pictures }) }, true);
   }
 
   #read(by, other, upTo) {
@@ -321,4 +323,10 @@ export class Inbox {
   #tell() {
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** Returns a message as it is when its sender has deleted it. */
+function without(message, at) {
+  const { pictures: _, ...rest } = message;
+  return { ...rest, message: "", deleted_at: at };
 }

@@ -3,7 +3,7 @@
 
 const STORE = "daveslist.outbox";
 
-/** Returns the messages of this user, [{client_ref, to, message, listing_id}], oldest first. */
+/** Returns the messages of this user, [{client_ref, to, message, listing_id, pictures}], oldest first. */
 export function keptMessages(userId) {
   return read()[userId] ?? [];
 }
@@ -13,7 +13,13 @@ export function keepMessages(userId, messages) {
   const all = read();
   delete all[userId];
   if (messages.length) {
-    all[userId] = messages.map(({ client_ref, to, message, listing_id }) => ({ client_ref, to, message, listing_id }));
+    all[userId] = messages.map(({ client_ref, to, message, listing_id, pictures }) => ({
+      client_ref,
+      to,
+      message,
+      listing_id,
+      pictures,
+    }));
   }
   try {
     sessionStorage.setItem(STORE, JSON.stringify(all));

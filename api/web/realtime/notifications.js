@@ -1,6 +1,7 @@
 // Notifications of the browser about new messages and alerts, while nobody looks at the page. People are asked once, after they
 // have written their first message, and can change their mind in their browser's settings.
 
+import { said } from "../said.js";
 import { navigate } from "../navigation.js";
 import { showByWorker } from "../push.js";
 import { sentenceOf } from "./alerts.js";
@@ -30,7 +31,7 @@ export function refuse() {
 export function notify({ user, message }) {
   return show({
     title: user.name,
-    body: message.message.slice(0, LONGEST),
+    body: said(message).slice(0, LONGEST),
     url: `/messages/${user.id}`,
     tag: `message ${message.id}`,
   });

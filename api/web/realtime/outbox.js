@@ -7,7 +7,7 @@ import { keepMessages, keptMessages } from "./kept_messages.js";
 import { newRef, sendable } from "../../../clients/javascript/private_chat/index.js";
 
 export class Outbox {
-  /** {client_ref, to, message, listing_id, isRefused, reason, id} */
+  /** {client_ref, to, message, listing_id, pictures, isRefused, reason, id} */
   pending = [];
   #chat = null;
   #userId = "";
@@ -43,8 +43,10 @@ export class Outbox {
     return this.#hopeless.has(userId);
   }
 
-  add(to, message, listingId = null) {
+  /** `pictures` are uploaded already, in the form of a message's payload. */
+  add(to, message, listingId = null, pictures = undefined) {
     const one = { to, message, listing_id: listingId, client_ref: newRef() };
+    if (pictures?.length) one.pictures = pictures;
     this.pending.push(one);
     this.#keep();
     this.#send(one);
@@ -89,7 +91,7 @@ export class Outbox {
   async #send(one) {
     let answer;
     try {
-      const payload = sendable(one);
+      const payload = sendable({ ...one, pictures: one.pictures?.map(({ id }) => id) });
       // Keep the text as the server will store it, so that its broadcast is recognized.
       one.message = payload.message;
       const sending = this.#chat.send(payload);
@@ -112,7 +114,8 @@ export class Outbox {
 }
 
 function isSame(one, message) {
-  return one.to === message.to && one.message === message.message;
+  const idsOf = ({ pictures = [] }) => pictures.map(({ id }) => id).join();
+  return one.to === message.to && one.message === message.message && idsOf(one) === idsOf(message);
 }
 
 function explain({ reason, errors }) {

@@ -66,7 +66,7 @@ export class Thread {
   /** Drops the text of a message that its sender has deleted. */
   delete(id, at) {
     const message = this.messages.find((one) => one.id === id);
-    if (message) Object.assign(message, { message: "", deleted_at: at });
+    if (message) Object.assign(message, { message: "", deleted_at: at, pictures: undefined });
   }
 
   /** Notes that `by` has read the messages sent to them, up to the id `upTo`, at the time `at`. */

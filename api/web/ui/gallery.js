@@ -66,6 +66,20 @@ export class Gallery {
     </section>`;
   }
 
+  /** Shows one of the pictures as large as the window; `large` has to be in the page. */
+  openAt(index) {
+    this.shown = index;
+    this.#hasSwiped = false;
+    this.#open({ detail: 0 });
+  }
+
+  /** The pictures as large as the window, if they are shown so. `title` is what they show. */
+  large(listing) {
+    const { pictures } = listing;
+    if (!this.#isLarge || !this.#current(pictures)) return nothing;
+    return html`<div @keydown=${(event) => this.#pressed(event, pictures.length)}>${this.#large(listing)}</div>`;
+  }
+
   #picture(listing, shown) {
     const { pictures, title } = listing;
     const one = pictures[this.shown];

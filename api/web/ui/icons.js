@@ -36,3 +36,9 @@ export const menuIcon = html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="
 export const sendIcon = html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
   <path d="M4 12 20 4l-5 16-4-7z" />
 </svg>`;
+
+export const pictureIcon = html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+  <path d="M4 5h16v14H4z" />
+  <path d="m4 16 5-5 4 4 3-3 4 4" />
+  <circle cx="15.500" cy="9" r="1.500" />
+</svg>`;

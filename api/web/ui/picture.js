@@ -39,7 +39,7 @@ function srcset({ url, width, sizes = [] }) {
 export function picture(listing, one, alt, { shown = "", address = one?.thumbnail_url, isFirst = false } = {}) {
   if (!one) return html`<span class="no-picture">${carIcon}</span>`;
   // The category also decides whether visitors may see the listing.
-  if (session.user && !areCategoriesKnown()) return html`<span class="no-picture"></span>`;
+  if (session.user && !listing.hidden && !areCategoriesKnown()) return html`<span class="no-picture"></span>`;
   const choices = (shown && srcset(one)) || nothing;
   // `src` comes last: what is set before it is known when the address is asked for.
   if (isGuarded(listing)) return html`<guarded-picture srcset=${choices} alt=${alt} src=${address}></guarded-picture>`;

@@ -11,7 +11,8 @@ import { megabytes } from "../format.js";
 import { contained, isolated } from "../isolate.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
-import { isPicture, isTooLarge, shown, smaller } from "../shrink.js";
+import { uploadPatiently } from "../patient_upload.js";
+import { isPicture, isTooLarge, shown } from "../shrink.js";
 import { uploadPicture } from "../uploads.js";
 import { announce } from "./announcer.js";
 import { Dialog } from "./dialog.js";
@@ -20,7 +21,6 @@ import { picture } from "./picture.js";
 
 const AT_ONCE = 2;
 const FORMATS = "JPEG, PNG, WebP, GIF, HEIC or AVIF";
-const BUSY_TRIES = 4;
 
 let lastKey = 0;
 
@@ -371,29 +371,12 @@ export class PictureField {
   }
 
   async #upload(item) {
-    const file = await this.#fitting(item);
     const told = (progress) => {
       item.progress = progress;
       this.view.update();
     };
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await uploadPicture(this.#listing.id, file, told);
-      } catch (error) {
-        // The server has no place for it now, and says when to ask again.
-        if (![429, 503].includes(error.status) || !error.retryAfter || tries === BUSY_TRIES) throw error;
-        await new Promise((resolve) => setTimeout(resolve, error.retryAfter * 1000));
-      }
-    }
-  }
-
-  /** Resolves with the file, or with a smaller one if the server would refuse it. */
-  async #fitting(item) {
     item.image ??= await shown(item.address);
-    if (item.image === null || !isTooLarge(item.file, item.image)) return item.file;
-    const file = await smaller(item.file, item.image);
-    if (file || item.file.size <= limits.picture_bytes) return file ?? item.file;
-    throw new Problem({ status: 413, title: "It is too large, and this browser has no memory to make it smaller." });
+    return uploadPatiently(item.file, item.image, (file) => uploadPicture(this.#listing.id, file, told));
   }
 }
 

@@ -13,6 +13,7 @@ import { navigate } from "../navigation.js";
 import { readNumber } from "../numbers.js";
 import { rememberPlace, rememberedPlace, whereAmI } from "../place.js";
 import { partsOf, searchName } from "../search_name.js";
+import { sellerFacts } from "../seller_facts.js";
 import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { announce } from "../ui/announcer.js";
@@ -95,6 +96,8 @@ export class Browse extends View {
   facets = new Map();
   /** How many cars the server counted in all, {total, isAtLeast}; null while it has not. */
   counted = null;
+  /** What is known of the seller whose cars these are. */
+  sellerFacts = [];
   /** What became of looking for the browser's location. */
   whereabouts = "";
   saving = new Acts(this);
@@ -120,13 +123,14 @@ export class Browse extends View {
       this.#isLikeServers = false;
       this.listings.items = previous.listings.items;
       this.facets = previous.facets;
+      if (this.asked.seller_id === previous.asked.seller_id) this.sellerFacts = previous.sellerFacts;
     }
     this.#countFacets();
     // After a reload, the list is as long as it was.
     const pages = Math.min(history.state?.pages ?? 1, MOST_PAGES);
     this.isRestoring = pages > 1;
     // The heading and the words for what is asked need the categories: without them the place would be another one.
-    Promise.all([this.#load(pages), this.isRestoring && categoriesAsked()]).then(() => {
+    Promise.all([this.#load(pages), this.#askForSeller(), this.isRestoring && categoriesAsked()]).then(() => {
       this.isRestoring = false;
       const [first] = this.listings.items;
       if (first && this.asked.seller_id && !this.asked.q) this.title = `Cars of ${isolated(nameOf(first.seller))}`;
@@ -138,6 +142,13 @@ export class Browse extends View {
 
   get isPending() {
     return this.listings.isPending || this.isRestoring;
+  }
+
+  /** The list is shown without the facts if they cannot be read. */
+  async #askForSeller() {
+    const id = this.asked.seller_id;
+    if (id === undefined) return;
+    this.sellerFacts = await api.get(`/api/sellers/${id}`, { signal: this.signal }).then(sellerFacts, () => []);
   }
 
   /** A cursor that cannot be read, or is one of another search, leads to the beginning of the list. */
@@ -169,6 +180,11 @@ export class Browse extends View {
         <header class="results-head">
           <div>
             <h1>${this.#heading()}</h1>
+            ${this.sellerFacts.length
+              ? html`<ul class="seller-facts quiet">
+                  ${this.sellerFacts.map((fact) => html`<li>${fact}</li>`)}
+                </ul>`
+              : nothing}
             <p class="found quiet">${this.#count()}${this.#isOwn ? html` · ${DELETED}` : nothing}</p>
           </div>
           ${this.#save()} ${this.#sort()}

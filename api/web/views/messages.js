@@ -8,6 +8,7 @@ import { draftOf, keepDraft } from "../drafts.js";
 import { dayOf, nameOf, timeOfDay } from "../format.js";
 import { isolated } from "../isolate.js";
 import { Problem } from "../problem.js";
+import { said } from "../said.js";
 import { connection } from "../realtime/connection.js";
 import { inbox } from "../realtime/my_inbox.js";
 import { allow as allowNotifications, mayOffer as mayOfferNotifications, refuse as refuseNotifications } from "../realtime/notifications.js";
@@ -17,7 +18,9 @@ import { announce } from "../ui/announcer.js";
 import { briefOf, carInBrief } from "../ui/car_in_brief.js";
 import { Dialog } from "../ui/dialog.js";
 import { sendIcon } from "../ui/icons.js";
+import { Gallery } from "../ui/gallery.js";
 import { menu } from "../ui/menu.js";
+import { ChosenPictures, picturesOf } from "../ui/message_pictures.js";
 import { moment, ofMessage } from "../ui/moment.js";
 import { reportDialog } from "../ui/report_dialog.js";
 import { userText } from "../ui/user_text.js";
@@ -69,11 +72,15 @@ export class Messages extends View {
     submit: () => this.#block(true),
   });
 
+  #chosen = new ChosenPictures(this);
+  #gallery = new Gallery(this);
+  /** The message whose pictures are shown large. */
+  #enlarged = null;
   deleting = new Dialog(this, "delete-message", {
     title: () => "Delete this message?",
     action: "Delete",
     isDanger: true,
-    fields: () => html`<p>Its text is gone for both of you, for good. Both see that there was a message.</p>`,
+    fields: () => html`<p>What it says is gone for both of you, for good. Both see that there was a message.</p>`,
     submit: (_, message) => this.#delete(message),
   });
 
@@ -93,6 +100,7 @@ export class Messages extends View {
 
   stop() {
     super.stop();
+    this.#chosen.stop();
     document.removeEventListener("visibilitychange", this.#onShow);
     window.removeEventListener("focus", this.#onShow);
     window.removeEventListener("resize", this.#onResize);
@@ -263,6 +271,7 @@ export class Messages extends View {
         <p class="typing quiet small-text">${inbox.isTyping(this.userId) ? html`<bdi translate="no">${name}</bdi> is typing…` : ""}</p>
       </div>
       ${this.#closed(name) ?? this.#composer(name)} ${this.blocking.template()} ${this.deleting.template()}
+      ${this.#large()}
       ${this.reporting.template()}
     </section>`;
   }
@@ -280,7 +289,7 @@ export class Messages extends View {
     const theirs = this.thread.messages.filter(isTheirs).slice(-MOST_TO_REPORT);
     const choices = [
       ["", "Choose…"],
-      ...theirs.reverse().map((one) => [`/api/messages/${one.id}`, `“${shortened(one.message)}”`]),
+      ...theirs.reverse().map((one) => [`/api/messages/${one.id}`, `“${shortened(said(one))}”`]),
       [`/api/users/${this.userId}`, `All that ${name} does`],
     ];
     this.reporting.open({ title: `What is wrong with ${isolated(name)}?`, choices });
@@ -366,12 +375,32 @@ export class Messages extends View {
     <li class="message ${isMine ? "mine" : ""}" data-message=${message.id}>
       <span class="for-readers">${isMine ? "You" : html`<bdi translate="no">${nameOf(this.other)}</bdi>`}:</span>
       ${this.#warning(message)}
-      <div class="message-line">${isMine && !message.deleted_at ? this.#deleteButton(message) : nothing} ${bubble(message, this.#isStranger)} ${isMine || message.deleted_at ? nothing : this.#reportButton(message)}</div>
+      <div class="message-line">${isMine && !message.deleted_at ? this.#deleteButton(message) : nothing} ${this.#content(message, isMine)} ${isMine || message.deleted_at ? nothing : this.#reportButton(message)}</div>
       <p class="message-foot quiet small-text ${isTogether && !isLast ? "for-readers" : ""}">
         ${inDay(message.inserted_at)}
         ${isLast && message.read_at && !message.deleted_at ? html`<span class="read"> · Read</span>` : nothing}
       </p>
     </li>`;
+  }
+
+  #content(message, isMine) {
+    if (message.deleted_at) return html`<p class="bubble is-deleted">Message deleted</p>`;
+    const from = isMine ? "you" : isolated(nameOf(this.other));
+    return html`<div class="message-content">
+      ${picturesOf(message, from, (index) => this.#enlarge(message, from, index))} ${bubble(message, this.#isStranger)}
+    </div>`;
+  }
+
+  #enlarge(message, from, index) {
+    this.#enlarged = { id: message.id, title: `From ${from}` };
+    this.#gallery.openAt(index);
+  }
+
+  /** The pictures of one message as large as the window; nothing any more if it was deleted meanwhile. */
+  #large() {
+    const message = this.#enlarged && this.thread.messages.find(({ id }) => id === this.#enlarged.id);
+    if (!message?.pictures?.length) return nothing;
+    return this.#gallery.large({ title: this.#enlarged.title, pictures: message.pictures, hidden: true });
   }
 
   /** Whether the reader has not answered yet, as far as the page has read. Then nothing that the other one writes is a link. */
@@ -390,7 +419,7 @@ export class Messages extends View {
   }
 
   #deleteButton(message) {
-    return html`<button class="message-delete" aria-label=${`Delete “${shortened(message.message)}”`} title="Delete" @click=${() => this.deleting.open(message)}>
+    return html`<button class="message-delete" aria-label=${`Delete “${shortened(said(message))}”`} title="Delete" @click=${() => this.deleting.open(message)}>
       <span aria-hidden="true">×</span>
     </button>`;
   }
@@ -440,7 +469,7 @@ export class Messages extends View {
     const isRefused = state === "refused";
     return html`<li class="message mine pending" data-pending=${one.client_ref}>
       <span class="for-readers">You:</span>
-      <p class="bubble user-text" dir="auto">${one.message}</p>
+      ${picturesOf(one, "you")} ${bubble(one)}
       <p class="message-foot small-text ${isRefused ? "fault" : "quiet"}">
         ${isRefused
           ? html`<span role="alert">Not sent: ${one.reason}</span>
@@ -461,11 +490,18 @@ export class Messages extends View {
       event.preventDefault();
       const field = event.currentTarget.elements.message;
       const text = field.value;
-      if (!text.trim()) return;
+      if (this.#chosen.isBusy) {
+        this.done = "Wait until the pictures are uploaded.";
+        this.update();
+        return;
+      }
+      const pictures = this.#chosen.take();
+      if (!text.trim() && !pictures.length) return;
+      this.done = "";
       field.value = "";
       keepDraft(this.#draft, "");
       this.#followsEnd = true;
-      inbox.send(this.userId, text, this.listing?.id ?? null);
+      inbox.send(this.userId, text, this.listing?.id ?? null, pictures);
       this.listing = null;
       this.#hasWritten = true;
       field.focus();
@@ -479,7 +515,9 @@ export class Messages extends View {
     return html`<form class="composer" aria-label="Write a message" @submit=${send}>
       ${this.#offer()}
       <p class="done small-text" role="status">${this.done}</p>
+      ${this.#chosen.template()}
       <div class="composer-row">
+        ${this.#chosen.button()}
         <textarea
           name="message"
           rows="1"
@@ -515,6 +553,7 @@ export class Messages extends View {
     const field = document.querySelector(".composer textarea");
     field.value = [one.message, field.value].filter(Boolean).join("\n");
     keepDraft(this.#draft, field.value);
+    if (one.pictures) this.#chosen.putBack(one.pictures);
     inbox.outbox.discard(one);
     field.focus();
   }
@@ -594,12 +633,12 @@ const BOXES = {
 const CONTACTS = { link: "a link", phone: "a phone number", mail: "a mail address" };
 const listed = (words) => words.join(", ").replace(/, ([^,]*)$/, " and $1");
 /** What a message says, in a list of conversations. */
-const inWords = (message) => (message.deleted_at ? "Message deleted" : html`<bdi>${message.message}</bdi>`);
+const inWords = (message) => html`<bdi>${said(message)}</bdi>`;
 
 /** What a stranger writes has no links. */
-function bubble(message, isPlain) {
-  if (message.deleted_at) return html`<p class="bubble is-deleted">Message deleted</p>`;
-  return html`<p class="bubble user-text" dir="auto">${isPlain ? message.message : userText(message.message)}</p>`;
+function bubble({ message }, isPlain = false) {
+  if (!message) return nothing;
+  return html`<p class="bubble user-text" dir="auto">${isPlain ? message : userText(message)}</p>`;
 }
 
 const shortened = (text) => ([...text].length > 60 ? `${[...text].slice(0, 59).join("")}…` : text);

@@ -91,7 +91,7 @@ export class PrivateChat {
   }
 
   /**
-   * Sends `{to, message, listing_id, client_ref}`; the last two are optional, other keys are dropped, and an unpaired
+   * Sends `{to, message, listing_id, client_ref, pictures}`; the last three are optional, other keys are dropped, and an unpaired
    * surrogate becomes U+FFFD. Resolves with `{id, inserted_at}` when the message is stored, however long the server is
    * away; rejects with SendRefused. Two sends with the same client_ref are one message.
    */

@@ -8,7 +8,7 @@ const MAX_TEXT_LENGTH = 4_000
 const MAX_CLIENT_REF_LENGTH = 200
 
 /**
- * Returns the payload for a message, `{to, message, listing_id, client_ref}`, which every server can read. Throws
+ * Returns the payload for a message, `{to, message, listing_id, client_ref, pictures}`, which every server can read. Throws
  * SendRefused, with the server's own words, if no server accepts the message.
  */
 export function sendable(message) {
@@ -26,6 +26,8 @@ export function sendable(message) {
     payload.listing_id = digits(listingId)
     if (payload.listing_id === null) errors.listing_id = ["Not an id."]
   }
+  // Only if there are any: a server of an earlier version ignores them.
+  if (Array.isArray(message.pictures) && message.pictures.length > 0) payload.pictures = message.pictures
   payload.client_ref = ref ?? newRef()
   const refFault = ref === undefined || ref === null ? null : clientRefFault(ref)
   if (refFault) errors.client_ref = [refFault]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
-from playwright.async_api import Locator, Page, WebSocketRoute, expect
+from playwright.async_api import FilePayload, Locator, Page, WebSocketRoute, expect
 
+from tests.api.test_pictures import a_jpeg
 from tests.end_to_end.browser.conftest import BehindDoor, Open, Site
 from tests.support.client import Person
 from tests.support.database import query
@@ -82,6 +84,41 @@ async def test_a_deleted_message_is_gone_on_both_sides_live_and_after_a_reload(s
     await bobs.reload()
     await expect(messages(bobs)).to_have_text(["Message deleted", "Thank you"])
     await expect(bobs.get_by_text("0171")).to_have_count(0)
+
+
+async def test_pictures_are_sent_seen_by_both_enlarged_and_deleted(site: Site, open_page: Open) -> None:
+    ann, bob = await two_people(site)
+    anns = await open_page(f"/messages/{bob.id}", ann, node=0)
+    bobs = await open_page(f"/messages/{ann.id}", bob, node=1)
+    for page in (anns, bobs):
+        await is_live(page)
+    for name in ("one", "two"):
+        picked: FilePayload = {"name": f"{name}.jpg", "mimeType": "image/jpeg", "buffer": a_jpeg()}
+        await anns.get_by_label("Add pictures", exact=True).set_input_files(picked)
+    await expect(anns.locator(".chosen-picture[aria-busy=false]")).to_have_count(2)
+    await anns.get_by_role("button", name="Remove picture 2").click()
+    await expect(anns.locator(".chosen-picture")).to_have_count(1)
+    await anns.get_by_role("button", name="Send").click()
+    await expect(anns.locator(".chosen-picture")).to_have_count(0)
+
+    for page, name in ((anns, "you"), (bobs, "Ann")):
+        image = page.locator("[data-message] guarded-picture img")
+        await expect(image).to_have_count(1)
+        await expect(image).to_have_attribute("alt", re.compile(f"Picture 1 of 1 from .?{name}"))
+        await expect(image).to_have_js_property("naturalWidth", 96)
+    await expect(anns.locator(".conversation-last")).to_contain_text("You: Picture")
+    await bobs.get_by_role("button", name="Enlarge").click()
+    await expect(bobs.locator("dialog.large img")).to_have_js_property("naturalWidth", 96)
+    await bobs.keyboard.press("Escape")
+    await expect(bobs.locator("dialog.large")).to_have_count(0)
+    await bobs.reload()
+    await expect(bobs.locator("[data-message] guarded-picture img")).to_have_js_property("naturalWidth", 96)
+
+    await anns.get_by_role("button", name="Delete “Picture”").click()
+    await anns.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    for page in (anns, bobs):
+        await expect(messages(page)).to_have_text(["Message deleted"])
+        await expect(page.locator("[data-message] img")).to_have_count(0)
 
 
 async def test_the_chat_uses_long_polling_if_websockets_are_refused(
