@@ -972,6 +972,9 @@ CREATE TABLE IF NOT EXISTS findings (
     decided_at       timestamptz,
     decided_by       bigint REFERENCES users (id)
 );
+-- When moderators who look at the queue were told of it.
+ALTER TABLE findings ADD COLUMN IF NOT EXISTS told_at timestamptz;
+CREATE INDEX IF NOT EXISTS findings_to_tell ON findings (id) WHERE told_at IS NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS findings_of_listings ON findings (listing_id, other_listing_id, kind);
 CREATE INDEX IF NOT EXISTS findings_of_other_listing ON findings (other_listing_id);
 CREATE INDEX IF NOT EXISTS findings_open ON findings (id) WHERE decided_at IS NULL;

@@ -1,5 +1,7 @@
 """Looks for copies: takes new pictures from Postgres, and compares them with the pictures in listings of others.
 
+It also tells the moderators of what was found, by this or by a trigger in schema.sql.
+
 Every API does this all the time, and each picture is taken by one of them. A step is one transaction: an API that dies
 in it leaves the picture to the others.
 """
@@ -10,6 +12,9 @@ import asyncio
 from dataclasses import replace
 
 from api.pictures.likeness import is_copy, likeliest
+from api.realtime import Realtime
+from shared.domain.moderation import GroupSubject, SubjectKind
+from shared.events.moderation import REPORTED
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable
 from shared.repositories.findings import FindingRepository
@@ -17,11 +22,14 @@ from shared.settings import Settings
 
 log = log_of(__name__)
 
+_TOLD_AT_ONCE = 100
+
 
 class Looking:
     """Each API has one, with a connection of its own, so that requests do not wait for it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, realtime: Realtime) -> None:
+        self._realtime = realtime
         self._seconds = settings.looking_seconds
         self._database = Database(replace(settings, database_pool_size=1))
         self._task: asyncio.Task[None] | None = None
@@ -50,10 +58,19 @@ class Looking:
                 await findings.looked(picture, copies)
             return bool(taken)
 
+    async def tell(self) -> int:
+        """Tell the moderators who look at the queue of some new findings. Returns their number."""
+        found = await FindingRepository(self._database).untold(_TOLD_AT_ONCE)
+        for one in found:
+            subject = GroupSubject(SubjectKind.LISTING, one.listing_id)
+            self._realtime.queue_changed(REPORTED, subject, one.seller_id, [one.id])
+        return len(found)
+
     async def _run(self) -> None:
         while True:
             try:
-                if await self.step():
+                is_done = not await self.step()
+                if await self.tell() or not is_done:
                     continue
             except DatabaseUnavailable as error:
                 log.debug("no copies of pictures looked for", reason=str(error))

@@ -207,7 +207,7 @@ class Services:
             replies=ReplyRepository(database, has_mail=settings.has_mail),
             reports=ReportRepository(database),
             findings=FindingRepository(database),
-            looking=Looking(settings),
+            looking=Looking(settings, realtime),
             moderation_queue=ModerationQueue(database),
             sanctions=SanctionRepository(database, has_mail=settings.has_mail),
             notes=NoteRepository(database),

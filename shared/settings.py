@@ -170,7 +170,7 @@ class Settings:
     end_warning_days: int = 7
     """The seller is told this many days before a listing ends. Keep it below `listing_days`."""
     new_account_days: int = 3
-    """An account is new for so many days after it was made (0: none is). Those of moderators and admins never are."""
+    """An account is new for so many days after it was made. Those of moderators and admins never are."""
     new_account_listings: int = 20
     """The most listings that a new account may make within a day, also counting those that it has deleted since."""
     new_account_people: int = 30

@@ -103,8 +103,9 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
         gateway_port=free_port(),
         drain_seconds=0.2,
         shutdown_seconds=10.0,
-        # Everybody in a test is new, and tests/api/test_new_accounts.py is about that.
-        new_account_days=0,
+        # Everybody in a test is new; tests/api/test_new_accounts.py is about what that limits.
+        new_account_listings=100_000,
+        new_account_people=100_000,
     )
 
 

@@ -25,13 +25,13 @@ from shared.domain.pictures import Likeness
 
 SIDE: Final = 32
 """Pixels of a print's side, whatever shape the picture has. A print is these greys, row by row, and coarse colours."""
-_LAID = 20
+_LAID = 16
 """Prints are laid over each other at this side, at which the blur of scaling does not count."""
 _FLATTEST = 6.0
 """A picture whose print differs less from one grey has no likeness: it is a blank wall, and like many others."""
 _MOST_CROPPED = 0.12
 _STEP, _SMALLEST_STEP = 0.03, 0.004
-_MOST_LEFT = 0.102
+_MOST_LEFT = 0.09
 """The most that two prints may differ when one is laid over the other, as a share of their contrast."""
 _TINTS = 4
 """The colours of a print are kept in so many columns and rows: they tell two cars of one model apart."""

@@ -1006,7 +1006,8 @@ def note(note: sanctions.Note) -> Note:
 class QueueEntry:
     """One thing that waits. `by` is who reported it; null if the program found it.
 
-    `quote` is the text of a message or reply; of a reply, `listing_id` and `listing_title` say where it is.
+    `quote` is the text of a message or reply; of a reply, `listing_id` and `listing_title` say where it is. Of what
+    the program found (`same_picture`, `same_vin`) they say which earlier listing, of somebody else, has the same.
     """
 
     kind: EntryKind

@@ -32,6 +32,9 @@ export function prepareScript(name) {
   bringScript(name).catch(() => {});
 }
 
+/** Every engine says in its own words that a script was not loaded. One that was loaded and fails is a fault of the page. */
+const isNotThere = (error) => error instanceof TypeError && /import/i.test(error.message);
+
 async function load(name) {
   for (const pause of [0, ...AGAIN_AFTER_MS]) {
     if (pause) await new Promise((resolve) => setTimeout(resolve, pause));
@@ -39,8 +42,7 @@ async function load(name) {
       here.set(name, await SCRIPTS[name]());
       return;
     } catch (error) {
-      // A script that was loaded and fails is a fault of the page.
-      if (!(error instanceof TypeError)) throw error;
+      if (!isNotThere(error)) throw error;
     }
   }
   // Somebody who is offline is told so. A server that answers, and has no such script, has another version.

@@ -49,7 +49,8 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
 
     def with_role(self, role: Role) -> Actor:
         """Returns the same user with another role."""
-        return structs.replace(self, role=role, lacks_second_factor=False)
+        new_until = self.new_until if role is Role.USER else 0
+        return structs.replace(self, role=role, lacks_second_factor=False, new_until=new_until)
 
     def with_warning(self, has_warning: bool) -> Actor:
         """Returns the same user with or without a warning to read."""

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from shared.domain.findings import FindingKind
 from shared.domain.reports import ReportedListing, ReportReason
 
 MAX_ENTRIES = 20
@@ -36,6 +37,9 @@ WEIGHTS: Mapping[ReportReason, int] = MappingProxyType(
 )
 """How grave each reason is."""
 
+FINDING_WEIGHTS: Mapping[FindingKind, int] = MappingProxyType({FindingKind.SAME_PICTURE: 3, FindingKind.SAME_VIN: 3})
+"""How grave it is what the program has found."""
+
 DEEDS: Mapping[str, int] = MappingProxyType({"warn": 1, "listing_hide": 2, "suspend": 3, "ban": 4})
 """What moderators do to people and their listings, by its name in the audit log, and how much it weighs."""
 
@@ -51,6 +55,8 @@ class EntryKind(StrEnum):
     """What is in a group. shared/repositories/moderation_queue.py says where each kind is stored."""
 
     REPORT = "report"
+    SAME_PICTURE = "same_picture"
+    SAME_VIN = "same_vin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,7 @@ class Entry:
     """Who reported it; None if the program found it."""
     by_name: str | None
     listing_id: int | None
-    """Of a reply, the listing that it is under."""
+    """Of a reply, the listing that it is under; of a finding, the earlier listing of somebody else."""
     listing_title: str | None
 
 

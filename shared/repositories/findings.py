@@ -70,11 +70,12 @@ _SELECT = f"""SELECT f.id, f.kind, f.created_at, f.decided_at, f.decided_by, fou
     CROSS JOIN LATERAL ({_SIDE} f.other_listing_id) AS earlier ({_NAMES})"""
 _OPEN = Statement(
     "finding_open",
-    f"""{_SELECT} WHERE f.decided_at IS NULL AND f.id < $1 AND NOT found.is_trashed AND NOT earlier.is_trashed
+    f"""{_SELECT} WHERE f.decided_at IS NULL AND f.id < $1 AND f.user_id <> $3
+          AND NOT found.is_trashed AND NOT earlier.is_trashed
         ORDER BY f.id DESC LIMIT $2""",
-    ("bigint", "integer"),
+    ("bigint", "integer", "bigint"),
 )
-_BY_ID = Statement("finding_by_id", f"{_SELECT} WHERE f.id = $1", ("bigint",))
+_BY_ID = Statement("finding_by_id", f"{_SELECT} WHERE f.id = $1 AND f.user_id <> $2", ("bigint", "bigint"))
 _DECIDE = Statement(
     "finding_decide",
     "UPDATE findings SET decided_at = now(), decided_by = $2 WHERE id = $1 AND decided_at IS NULL RETURNING user_id",
@@ -86,6 +87,23 @@ _REOPEN = Statement(
        WHERE id = $1 AND decided_at IS NOT NULL RETURNING user_id""",
     ("bigint",),
 )
+
+
+_TELL = Statement(
+    "finding_tell",
+    """UPDATE findings SET told_at = now() WHERE id = ANY (ARRAY(
+           SELECT id FROM findings WHERE told_at IS NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+       )) RETURNING id, listing_id, user_id""",
+    ("integer",),
+)
+
+
+class NewFinding(NamedTuple):
+    """A finding of which nobody was told, about the listing and its seller."""
+
+    id: int
+    listing_id: int
+    seller_id: int
 
 
 class TakenPicture(NamedTuple):
@@ -123,13 +141,20 @@ class FindingRepository:
         await self._database.execute(_LOOKED, picture.id)
         return await self._database.execute(_ADD, picture.id, list(copies)) if copies else 0
 
-    async def open(self, *, before_id: int, limit: int) -> list[Finding]:
-        """Returns the open findings of which neither listing is in the trash, latest first."""
-        return [_finding(row) for row in await self._database.fetch(_OPEN, before_id, limit)]
+    async def untold(self, limit: int) -> list[NewFinding]:
+        """Returns findings of which nobody was told, and notes that moderators are."""
+        return [NewFinding(*row) for row in await self._database.fetch(_TELL, limit)]
 
-    async def by_id(self, finding_id: int) -> Finding:
-        """Returns the finding. Raises FindingNotFound."""
-        row = await self._database.fetch_one(_BY_ID, finding_id)
+    async def open(self, *, before_id: int, limit: int, by: int) -> list[Finding]:
+        """Returns the open findings of which neither listing is in the trash, latest first.
+
+        Those about the user `by` are left out: moderators neither see nor decide what is about themselves.
+        """
+        return [_finding(row) for row in await self._database.fetch(_OPEN, before_id, limit, by)]
+
+    async def by_id(self, finding_id: int, *, by: int) -> Finding:
+        """Returns the finding. Raises FindingNotFound, also if it is about the user `by`."""
+        row = await self._database.fetch_one(_BY_ID, finding_id, by)
         if row is None:
             raise FindingNotFound
         return _finding(row)

@@ -13,6 +13,7 @@ from typing import Any
 from shared.access.policy import Action
 from shared.domain.moderation import (
     DEEDS,
+    FINDING_WEIGHTS,
     MAX_DEEDS,
     MAX_ENTRIES,
     MAX_WEIGHT_OF_DEEDS,
@@ -45,7 +46,14 @@ _SOURCES: Mapping[EntryKind, str] = MappingProxyType(
         EntryKind.REPORT: f"""SELECT coalesce(r.listing_id, 0) AS listing_id, coalesce(r.user_id, 0) AS user_id,
                 r.reporter_id AS source_id, CASE r.reason {_WEIGHT} ELSE 1 END AS weight, r.created_at,
                 r.resolved_at AS closed_at
-            FROM reports r WHERE r.created_at <= $1 AND (r.resolved_at IS NULL OR r.resolved_at > $1)"""
+            FROM reports r WHERE r.created_at <= $1 AND (r.resolved_at IS NULL OR r.resolved_at > $1)""",
+        **{
+            EntryKind(kind.value): f"""SELECT f.listing_id, 0::bigint AS user_id, 0::bigint AS source_id,
+                {weight} AS weight, f.created_at, f.decided_at AS closed_at
+            FROM findings f WHERE f.kind = '{kind.value}' AND f.created_at <= $1
+              AND (f.decided_at IS NULL OR f.decided_at > $1)"""
+            for kind, weight in FINDING_WEIGHTS.items()
+        },
     }
 )
 # And here, what is shown of the open ones of a group: the columns of `Entry`.
@@ -58,7 +66,15 @@ _SHOWN: Mapping[EntryKind, str] = MappingProxyType(
             WHERE r.resolved_at IS NULL
               AND r.listing_id IS NOT DISTINCT FROM nullif(asked.listing_id, 0)
               AND r.user_id IS NOT DISTINCT FROM nullif(asked.user_id, 0)
-            ORDER BY r.created_at DESC, r.id DESC LIMIT {MAX_ENTRIES}"""
+            ORDER BY r.created_at DESC, r.id DESC LIMIT {MAX_ENTRIES}""",
+        **{
+            EntryKind(kind.value): f"""SELECT f.kind, f.id, f.created_at, f.kind AS reason, NULL::text, NULL::text,
+                NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, l.id AS under_id, l.title
+            FROM findings f JOIN listings l ON l.id = f.other_listing_id
+            WHERE f.kind = '{kind.value}' AND f.decided_at IS NULL AND f.listing_id = nullif(asked.listing_id, 0)
+            ORDER BY f.created_at DESC, f.id DESC LIMIT {MAX_ENTRIES}"""
+            for kind in FINDING_WEIGHTS
+        },
     }
 )
 
@@ -160,6 +176,19 @@ _CLOSE = (
                 FROM closed ORDER BY id
             )
             SELECT '{EntryKind.REPORT.value}', id FROM closed ORDER BY id""",
+        ("bigint", "bigint", "bigint", "timestamptz"),
+    ),
+    Statement(
+        "moderation_close_findings",
+        f"""WITH closed AS (
+                UPDATE findings f SET decided_at = now(), decided_by = $3
+                WHERE f.listing_id = nullif($1, 0) AND $2 = 0 AND f.decided_at IS NULL AND f.created_at <= $4
+                RETURNING f.id, f.kind, f.user_id
+            ), recorded AS (
+                {RECORD} SELECT $3, 'finding_resolve', 'finding', id, NULL, jsonb_build_object('user_id', user_id)
+                FROM closed ORDER BY id
+            )
+            SELECT kind, id FROM closed ORDER BY id""",
         ("bigint", "bigint", "bigint", "timestamptz"),
     ),
 )

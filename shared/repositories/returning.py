@@ -1,7 +1,8 @@
 """SQL about people who leave and come back with the same confirmed address: who has blocked them stays rid of them.
 
 When a blocked person leaves, their blocks get a keyed hash of the address. An account that proves to have the address
-takes them over, and the hash is gone. An address that was never confirmed may be somebody else's, so it is not kept.
+takes them over, and the hash is gone. An address that had to be confirmed and was not may be somebody else's, so it is
+not kept. Where no address has to be confirmed, all count.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ class Returning:
 
     async def leaves(self, transaction: Transaction, user: User) -> None:
         """Note by whom the user, who leaves, is blocked."""
-        if user.is_confirmed:
+        if user.is_confirmed or not user.must_confirm:
             await transaction.execute(_KEEP, user.id, self._hashes.all_of(account_of(user.email))[0])
 
     async def has_address(self, transaction: Transaction, user: User) -> None:
-        """Let the user, whose address is confirmed, be blocked as whoever had the account with this address before."""
+        """Let the user, whose address counts now, be blocked as whoever had the account with this address before."""
         await transaction.execute(_TAKE_OVER, user.id, self._hashes.all_of(account_of(user.email)))

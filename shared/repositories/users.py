@@ -236,7 +236,7 @@ class UserRepository:
             user = _user(row)
             if link is not None:
                 await self._send_link(transaction, user, user.email, link)
-            else:
+            if not must_confirm:
                 await self._has_address(transaction, user)
             return user
 
@@ -374,7 +374,7 @@ class UserRepository:
         # Otherwise one account could send mails to any number of people.
         if link is not None and not await self._send_link(transaction, changed, new, link, most=most):
             raise TooManyLinks
-        if link is None and not must_confirm:
+        if not must_confirm:
             await self._has_address(transaction, changed)
         await self._tell_old_address(transaction, changed, old, new, is_done=not must_confirm)
         return changed

@@ -10,7 +10,8 @@ from PIL import Image
 
 from api.services import SERVICES
 from shared.domain.users import Role
-from tests.api.conftest import Api, MakeApi, Person
+from shared.events.topics import MODERATION
+from tests.api.conftest import Api, Broadcasts, MakeApi, Person
 from tests.api.pictures.samples import encoded
 from tests.api.pictures.test_likeness import cropped, photo
 from tests.api.rows import Rows
@@ -154,6 +155,46 @@ async def test_what_was_dealt_with_is_in_no_list_and_can_be_opened_again(api: Ap
     # Nothing is found in a listing that is gone.
     await rows.execute("UPDATE listings SET trashed_at = now() WHERE seller_id = %s", bob.id)
     assert await findings(api, moderator) == []
+
+
+async def test_findings_wait_in_the_queue_and_are_closed_with_their_group(
+    api: Api, rows: Rows, broadcasts: Broadcasts
+) -> None:
+    ann, bob, moderator = await api.register(), await api.register(), await api.register(role=Role.MODERATOR)
+    category_id = await rows.category()
+    first, second = [await listing(api, one, category_id, vin=VIN) for one in (ann, bob)]
+    for at, one in ((first, ann), (second, bob)):
+        await upload(api, at, one, data=jpeg(photo(1)))
+    await look(api)
+    assert await api.client.app[SERVICES].looking.tell() == 2
+    assert await api.client.app[SERVICES].looking.tell() == 0
+    told = [payload for topic, _, payload in broadcasts.seen if topic == MODERATION]
+    assert [(one["kind"], one["id"], one["person_id"]) for one in told] == [("listing", second, bob.id)] * 2
+    [group] = await api.every_page("/api/moderation/queue", who=moderator)
+    assert (group["kind"], group["id"], group["person"]["id"]) == ("listing", second, bob.id)
+    assert (group["weight"], group["reporters"], group["size"]) == (3, 0, 2)
+    entries = [(one["kind"], one["listing_id"], one["by"]) for one in group["entries"]]
+    assert sorted(entries) == [("same_picture", first, None), ("same_vin", first, None)]
+    path = f"/api/moderation/queue/listings/{second}"
+    assert await api.call("GET", path, 200, who=moderator) == group
+    closed = await api.call("PUT", f"{path}/resolved", 200, who=moderator, json={"up_to": group["newest_at"]})
+    assert closed == {"report_ids": []}
+    assert await findings(api, moderator) == []
+    await api.call("GET", path, 404, who=moderator)
+    acts = await rows.fetch("SELECT action, actor_id FROM audit WHERE target_type = 'finding'")
+    assert acts == [("finding_resolve", moderator.id)] * 2
+
+
+async def test_moderators_neither_see_nor_decide_what_was_found_about_themselves(api: Api, rows: Rows) -> None:
+    ann, mona, other = [await api.register(role=role) for role in (Role.USER, Role.MODERATOR, Role.MODERATOR)]
+    category_id = await rows.category()
+    for one in (ann, mona):
+        await listing(api, one, category_id, vin=VIN)
+    assert await findings(api, mona) == []
+    [found] = await api.every_page("/api/findings", who=other)
+    for method in ("PUT", "DELETE"):
+        await api.call(method, f"/api/findings/{found['id']}/resolved", 404, who=mona)
+    assert len(await findings(api, other)) == 1
 
 
 async def test_a_finding_goes_with_its_listings(api: Api, rows: Rows) -> None:

@@ -92,6 +92,7 @@ async def test_whoever_has_a_socket_on_another_node_is_told_only_when_it_has_lef
     ):
         await anns.join(ann.topic)
         assert (await bobs.join(f"{topic}:{joined}"))["status"] == "ok"
+        acquaint(world.settings.database_url, ann.id, bob.id)
         await anns.push(ann.topic, "send", {"to": str(bob.id), "message": "Bob?"})
         for number in range(2):
             # Whoever is away is told; what waits for Bob was looked at before.

@@ -46,6 +46,8 @@ async def test_a_message_reaches_the_other_node_and_the_database(daveslist: Dave
             "listing_id": None,
             "inserted_at": incoming["inserted_at"],
             "read_at": None,
+            # Bob has never written to Ann.
+            "request": True,
         }
         await bobs.push(bob.topic, "send", {"to": ann.id, "message": "It is."})
         assert (await anns.event("send"))["message"] == "It is."

@@ -9,7 +9,8 @@ export class Acts {
 
   constructor(view) {
     this.view = view;
-    view.addSpeaker(this);
+    // What is drawn beside all views has no others to hush.
+    view.addSpeaker?.(this);
   }
 
   hush() {
@@ -18,7 +19,7 @@ export class Acts {
 
   /** Does the work, then shows `words`, or the reason of the failure. */
   async do(work, words) {
-    this.view.hushOthers(this);
+    this.view.hushOthers?.(this);
     try {
       await work();
       this.words = words;

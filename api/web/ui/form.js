@@ -37,7 +37,8 @@ export class Form {
       this.hush();
       this.view.update();
     };
-    view.addSpeaker(this);
+    // What is drawn beside all views has no others to hush.
+    view.addSpeaker?.(this);
   }
 
   hush() {
@@ -80,7 +81,7 @@ export class Form {
     const element = event.currentTarget;
     this.isBusy = true;
     this.hush();
-    this.view.hushOthers(this);
+    this.view.hushOthers?.(this);
     this.view.update();
     try {
       this.done = (await this.submit(this.withNumbers(valuesOf(element)), element)) ?? "";

@@ -268,6 +268,19 @@ async def test_a_new_address_and_a_new_password_may_be_chosen_together(api: Api,
     assert (await profile(api, ann))[0] == "new@example.com"
 
 
+async def test_a_block_is_taken_over_when_the_address_is_confirmed_and_not_before(api: Api, rows: Rows) -> None:
+    ann, bob = await api.register("Ann"), await api.register("Bob")
+    await confirm(api, await last_token(api, rows))
+    await api.call("PUT", f"/api/users/{bob.id}/block", 200, who=ann)
+    await api.call("DELETE", "/api/me", 204, who=bob, json={"current_password": PASSWORD})
+    body = {"email": bob.email, "password": PASSWORD, "name": "Bob again"}
+    again = await api.call("POST", "/api/register", 201, json=body)
+    blocked = "SELECT blocked_id FROM blocks WHERE address_hash IS NULL"
+    assert await rows.fetch(blocked) == []
+    await confirm(api, await last_token(api, rows))
+    assert await rows.fetch(blocked) == [(again["user"]["id"],)]
+
+
 async def test_one_account_sends_few_mails_to_addresses_that_it_may_not_own(api: Api, rows: Rows) -> None:
     ann = await api.register("Ann")
     await confirm(api, await last_token(api, rows))

@@ -17,6 +17,8 @@ class Rest {
   asked = [];
   /** Conversations that were answered. */
   rows = 0;
+  /** By the other user's id: "open" or "declined". */
+  requests = {};
   isAway = false;
 
   /** Store a message without broadcasting it. */
@@ -35,11 +37,12 @@ class Rest {
     return JSON.parse(answer);
   }
 
-  #answer(path, { after_id: afterId, limit, cursor, sort, user_ids: userIds }) {
+  #answer(path, { after_id: afterId, limit, cursor, sort, user_ids: userIds, request = null }) {
     if (path === "/api/conversations") {
       const all = this.#conversations();
       if (sort === "user") all.sort((a, b) => a.user.id - b.user.id);
-      const found = all.filter(({ user }) => !userIds || userIds.split(",").includes(String(user.id)));
+      const isAsked = (one) => (userIds ? userIds.split(",").includes(String(one.user.id)) : one.request === request);
+      const found = all.filter(isAsked);
       const begin = Number(cursor ?? 0);
       const data = found.slice(begin, begin + limit);
       this.rows += data.length;
@@ -56,7 +59,8 @@ class Rest {
       const other = message.from === ME ? message.to : message.from;
       const unread = (found.get(other)?.unread_count ?? 0) + (message.to === ME && !message.read_at ? 1 : 0);
       found.delete(other);
-      found.set(other, { user: { id: Number(other), name: NAMES[other] }, last_message: message, unread_count: unread });
+      const user = { id: Number(other), name: NAMES[other] };
+      found.set(other, { user, last_message: message, unread_count: unread, request: this.requests[other] ?? null });
     }
     return [...found.values()].reverse();
   }
@@ -150,7 +154,31 @@ test("a broadcast message becomes the last one, is unread, is announced, and end
   assert.ok(inbox.isTyping(ANN));
   socket.hears("send", rest.store(2, ANN, ME, "Hello"));
   assert.deepEqual([texts(), inbox.unread, inbox.isTyping(ANN)], [[["Ann", "Hello", 2]], 2, false]);
-  assert.deepEqual([announced, reads()], [["Ann: Hello"], 3]);
+  assert.deepEqual([announced, reads()], [["Ann: Hello"], 4]);
+});
+
+test("a request is apart, and is neither counted nor announced, until it is accepted or answered", async () => {
+  rest.requests[ANN] = "open";
+  rest.requests[BOB] = "declined";
+  rest.store(1, ANN, ME);
+  rest.store(2, BOB, ME);
+  await open();
+  const asked = () => inbox.requests.map((one) => one.user.name);
+  socket.hears("send", { ...rest.store(3, ANN, ME, "Watches"), request: true });
+  await settled();
+  assert.deepEqual([texts(), inbox.unread, asked(), announced], [[], 0, ["Ann"], []]);
+  // Another device declines, and accepts after all.
+  socket.hears("request", { with: ANN, state: "declined" });
+  assert.deepEqual([texts(), asked()], [[], []]);
+  rest.requests = {};
+  socket.hears("request", { with: ANN, state: "accepted" });
+  await settled();
+  assert.deepEqual([texts(), inbox.unread, asked()], [[["Ann", "Watches", 2]], 2, []]);
+  // An answer accepts.
+  socket.hears("send", rest.store(4, ME, BOB, "Yes"));
+  await settled();
+  assert.deepEqual(texts()[0], ["Bob", "Yes", 1]);
+  assert.deepEqual(announced, []);
 });
 
 test("typing ends after a while without a new event", async () => {
@@ -315,7 +343,7 @@ test("a dealer with 2,000 conversations reads them once, and after a gap what ma
   const dealt = Array.from({ length: 2_000 }, (_, number) => String(10 + number));
   dealt.forEach((other, number) => (rest.store(number + 1, other, ME).read_at = number < 1_990 ? "then" : null));
   await open();
-  assert.deepEqual([inbox.list.length, inbox.unread, reads(), rest.rows], [2_000, 10, 22, 2_011]);
+  assert.deepEqual([inbox.list.length, inbox.unread, reads(), rest.rows], [2_000, 10, 23, 2_011]);
   const messages = [rest.store(2_001, dealt[5], ME, "An offer"), rest.store(2_002, ME, ANN, "A question")];
   for (let gap = 1; gap <= 3; gap += 1) {
     rest.rows = 0;

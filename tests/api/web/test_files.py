@@ -113,7 +113,7 @@ async def test_the_document_contains_the_limits_of_all_forms(make_api: MakeApi) 
     assert (limits["picture_pixels"], limits["picture_side"]) == (60_000_000, 2048)
     assert limits["erase_after_days"] == 12
     assert limits["forms"]["ReplyBody"] == {"text": {"maxlength": 255}}
-    named = re.compile(r'new Form\(this, "[^"]+", "(\w+)"|request: "(\w+)"|limitsOf\("(\w+)"\)')
+    named = re.compile(r'new Form\(this, "[^"]+", "(\w+)"|request: "([A-Z]\w+)"|limitsOf\("(\w+)"\)')
     forms = {"".join(names) for path in own(".js") for names in named.findall(path.read_text(encoding="utf-8"))}
     assert forms - {""} <= set(limits["forms"])
     assert len(forms) > 10

@@ -56,11 +56,25 @@ class Site:
     roles: dict[int, Role] = field(default_factory=dict)
 
     async def person(self, name: str, role: Role = Role.USER) -> Person:
-        """Register a new user."""
-        person = await self.rest.register(name)
+        """Register a new user, whom everybody knows already: nobody's message is a request."""
+        person = await self.stranger(name)
+        query(
+            self.settings.database_url,
+            """INSERT INTO contacts (user_id, other_id, state, seems_accepted)
+               SELECT user_id, other_id, 'accepted', true FROM users u
+               CROSS JOIN LATERAL (VALUES (u.id, %s), (%s, u.id)) AS pair (user_id, other_id)
+               WHERE u.id <> %s ON CONFLICT DO NOTHING""",
+            *[person.id] * 3,
+        )
         if role is not Role.USER:
             await self.users.set_role(person.id, role, by=None)
         self.roles[person.id] = role
+        return person
+
+    async def stranger(self, name: str) -> Person:
+        """Register a new user, who has to ask before writing to others."""
+        person = await self.rest.register(name)
+        self.roles[person.id] = Role.USER
         return person
 
     async def category(self, name: str, moderator: Person, visibility: str = "public") -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from shared.domain.users import Role
 from tests.end_to_end.browser.chromium import FLAGS, find_chromium
-from tests.end_to_end.browser.conftest import Open, Site
+from tests.end_to_end.browser.conftest import Open, Site, logged_in
+from tests.end_to_end.browser.engines.firefox import find_firefox, firefox
 from tests.support.database import query
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -143,6 +145,63 @@ async def test_with_large_letters_nothing_is_cut_off_or_covered(
                 found = [*await page.evaluate(CUT), *await page.evaluate(COVERED)]
                 faults += [f"{path} at {width}: {fault}" for fault in found]
             await page.context.close()
+    assert not faults, "\n".join(faults)
+
+
+READERS_OWN = {
+    "font.minimum-size.x-western": 20,
+    # A zoom of the text alone, to twice its size, as the person's desktop asks for it.
+    "browser.display.os-zoom-behavior": 2,
+    "ui.textScaleFactor": 200,
+    "browser.display.document_color_use": 2,
+    "browser.display.foreground_color": "#ffff00",
+    "browser.display.background_color": "#000000",
+    "browser.display.use_document_fonts": 0,
+}
+"""What people set in Firefox who need large letters, their own colours and their own fonts."""
+
+LOADED = """async () => {
+    const isThere = () => {
+        const main = document.querySelector("#announcer") && document.querySelector("main");
+        return main && main.querySelector("h1") && !main.textContent.includes("Loading…");
+    };
+    while (!isThere()) await new Promise(requestAnimationFrame);
+}"""
+
+
+@pytest.mark.skipif(find_firefox() is None, reason="no Firefox on this machine")
+@pytest.mark.timeout(480)
+async def test_with_firefoxs_settings_for_people_who_see_badly_nothing_is_cut_off_or_covered(
+    site: Site, tmp_path: Path
+) -> None:
+    ann, bob = await site.person("Ann", Role.ADMIN), await site.person("Bob", Role.ADMIN)
+    category = await site.category("Vans", ann)
+    facts = {"price": 9000, "year": 2011, "location": "San Antonio, TX"}
+    listing = await site.listing(ann, category, "A Mercedes-Benz van", **facts)
+    await site.rest.call("POST", "/api/messages", 201, who=ann, body={"to": bob.id, "message": "Hello"})
+    await site.rest.call("PUT", f"/api/listings/{listing}/favourite", 204, who=bob)
+    views = (f"/?category_id={category}", f"/listings/{listing}", "/listings/new", f"/messages/{ann.id}", "/account")
+    url = site.apis[0].url
+    [entry] = logged_in(bob, Role.ADMIN, url)["origins"][0]["localStorage"]
+    faults: list[str] = []
+    async with firefox(find_firefox() or "", tmp_path, READERS_OWN) as tab:
+        await tab.go(f"{url}/nowhere")
+        await tab.run("(name, value) => localStorage.setItem(name, value)", entry["name"], entry["value"])
+        for width in (320, 1280):
+            await tab.resize(width, 900)
+            for path in (*views, "/favourites", "/admin", "/moderation/categories"):
+                await tab.go(url + path)
+                await tab.run(LOADED)
+                found = [*await tab.run(CUT), *await tab.run(COVERED)]
+                faults += [f"{path} at {width}: {fault}" for fault in found]
+        seen = await tab.run(
+            """() => {
+                const { color, fontSize } = getComputedStyle(document.body);
+                return [color, fontSize];
+            }"""
+        )
+        # These are really the person's own.
+        assert seen == ["rgb(255, 255, 0)", "32px"]
     assert not faults, "\n".join(faults)
 
 

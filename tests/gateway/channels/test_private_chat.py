@@ -16,7 +16,8 @@ from gateway.channels.rate_limit import UserBuckets
 from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
 from shared.access.admission import BadToken
-from shared.domain.messages import Blocked, Message, NewMessage
+from shared.domain.messages import Blocked, Message, NewMessage, TooManyNewPeople
+from shared.domain.users import Role
 from shared.events.messages import SEND
 from shared.postgres import DatabaseUnavailable
 from shared.private_chat import EVENTS, Read, Typing
@@ -39,6 +40,7 @@ class Post:
         self.stored: list[Message] = []
         self.read: dict[tuple[int, int], int] = {}
         self.is_away = False
+        self.is_limited = False
         self.has_warning_to_read = False
         self.asked_for: list[tuple[int, int]] = []
         self.deleted: tuple[Sequence[int], bool] = ((), False)
@@ -51,6 +53,7 @@ class Post:
                 messages=SimpleNamespace(
                     mark_read=self.mark_read, may_write=self.may_write, has_warning=self.has_warning
                 ),
+                beginnings=SimpleNamespace(begin=self.begin),
                 writer=SimpleNamespace(send=self.send),
             ),
             budgets=None,
@@ -77,6 +80,10 @@ class Post:
     async def has_warning(self, user_id: int) -> bool:
         self.fail_if_away()
         return self.has_warning_to_read
+
+    async def begin(self, user_id: int, other_id: int) -> None:
+        if self.is_limited:
+            raise TooManyNewPeople(NOW, 60)
 
     async def send(self, new: NewMessage) -> Message:
         self.fail_if_away()
@@ -282,6 +289,23 @@ async def test_who_has_to_confirm_the_address_answers_and_does_not_write_first(n
     ann.take()
     says(ann, SEND, {"to": str(BOB), "message": "Hello"})
     assert ann.events() == [SEND, "r1"]
+
+
+async def test_a_new_account_that_has_written_to_enough_people_is_told_when_it_may_again(
+    node: Endpoint, post: Post
+) -> None:
+    ann = Client(node, msgspec.structs.replace(actor(ANN), new_until=2**40))
+    await ann.joins(f"private_chat:{ANN}")
+    says(ann, SEND, {"to": str(BOB), "message": "Hi"})
+    assert ann.events() == [SEND, "r1"]
+    post.is_limited = True
+    says(ann, SEND, {"to": str(BOB), "message": "Hi"})
+    again = {"reason": "too many new people", "again_at": "2026-01-02T03:04:05.000000Z"}
+    assert ann.take() == [answer(ann, again, "error")]
+    # A moderator has no such limit.
+    assert actor(ANN).with_role(Role.MODERATOR).new_until == 0
+    assert msgspec.structs.replace(actor(ANN), new_until=9).with_role(Role.MODERATOR).new_until == 0
+    assert msgspec.structs.replace(actor(ANN), new_until=9).with_role(Role.USER).new_until == 9
 
 
 # Reading and typing
