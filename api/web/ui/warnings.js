@@ -9,8 +9,6 @@ import { session } from "../session.js";
 const AGAIN_MS = 5_000;
 
 class Warnings {
-  // It stands on every page, apart from what a view says.
-  #acts = new Acts({ update, addSpeaker() {}, hushOthers() {} });
   /** The warnings that are not read yet; null until they are known. */
   #unread = null;
   /** The person whose warnings these are. */
