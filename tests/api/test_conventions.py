@@ -55,6 +55,8 @@ ONE_OF_EVERYTHING = """
         WHERE from_id = 2;
     INSERT INTO listings (id, seller_id, category_id, title, content) VALUES (3, 2, 1, 'A third car', 'Reported');
     INSERT INTO reports (id, listing_id, reporter_id, reason) VALUES (2, 3, 1, 'spam');
+    INSERT INTO notes (user_id, author_id, text) VALUES (2, 1, 'Careful');
+    INSERT INTO sanctions (kind, user_id, reason, objection, objected_at) VALUES ('warning', 2, 'Spam', 'No', now());
 """
 
 
