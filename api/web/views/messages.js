@@ -419,7 +419,7 @@ export class Messages extends View {
   }
 
   #deleteButton(message) {
-    return html`<button class="message-delete" aria-label=${`Delete “${shortened(said(message))}”`} title="Delete" @click=${() => this.deleting.open(message)}>
+    return html`<button class="message-delete" aria-label=${`Delete “${isolated(shortened(said(message)))}”`} title="Delete" @click=${() => this.deleting.open(message)}>
       <span aria-hidden="true">×</span>
     </button>`;
   }
@@ -427,7 +427,7 @@ export class Messages extends View {
   #reportButton(message) {
     const title = `What is wrong with “${isolated(shortened(message.message))}”?`;
     const open = () => this.reporting.open({ title, path: `/api/messages/${message.id}` });
-    return html`<button class="message-delete" aria-label=${`Tell moderators of “${shortened(message.message)}”`} title="Report" @click=${open}>
+    return html`<button class="message-delete" aria-label=${`Tell moderators of “${isolated(shortened(message.message))}”`} title="Report" @click=${open}>
       <span aria-hidden="true">⚑</span>
     </button>`;
   }

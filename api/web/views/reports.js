@@ -214,7 +214,7 @@ export class Reports extends View {
           ({ action, reason, by, created_at: at }) =>
             html`<li>
               ${DEEDS[action]?.[0] ?? action}, <bdi translate="no">${nameOf(by)}</bdi>, ${ago(at)}${reason
-                ? html`: <span class="user-text" dir="auto">${reason}</span>`
+                ? html`: <bdi class="user-text">${reason}</bdi>`
                 : nothing}
             </li>`,
         )}

@@ -56,7 +56,8 @@ async def test_markup_in_peoples_text_stays_text(site: Site, open_page: Open) ->
     await page.goto("/moderation")
     await is_text(page, "[data-report] > .user-text")
     # The title of the listing, and the name of its seller.
-    await is_text(page, ".report-group a", 2)
+    await is_text(page, ".report-group a")
+    await is_text(page, ".done-before > summary")
     await page.goto("/moderation/hidden")
     await is_text(page, ".row-text > .user-text")
     await page.goto(f"/moderation/people/{ann.id}")
@@ -75,8 +76,9 @@ async def test_markup_in_peoples_text_stays_text(site: Site, open_page: Open) ->
     await is_text(page, ".bubble")
     await is_text(page, ".conversation-last")
     await page.goto("/admin/audit")
-    # The names of the category and of the hidden listing, and the reason.
-    await is_text(page, "td", 3)
+    # The names of the category and of the hidden listing, and the reason; the warned person's name and the reason; the
+    # name of the person of the note.
+    await is_text(page, "td", 6)
     await page.goto(f"/?q={ATTACK}")
     await expect(page.get_by_role("combobox", name="Search cars")).to_have_value(ATTACK)
     assert await page.evaluate("window.hacked === undefined")
