@@ -33,14 +33,14 @@ async def server(directory: Path) -> AsyncIterator[EmbeddedPostgres]:
 
 def write(server: EmbeddedPostgres, text: str) -> None:
     with closing(psycopg2.connect(server.url(role=postgres.OWNER))) as connection, connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE IF NOT EXISTS notes (text text)")
-        cursor.execute("INSERT INTO notes VALUES (%s)", (text,))
+        cursor.execute("CREATE TABLE IF NOT EXISTS sketches (text text)")
+        cursor.execute("INSERT INTO sketches VALUES (%s)", (text,))
         connection.commit()
 
 
 def read(server: EmbeddedPostgres) -> list[str]:
     with closing(psycopg2.connect(server.url(role=postgres.OWNER))) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT text FROM notes")
+        cursor.execute("SELECT text FROM sketches")
         return [text for (text,) in cursor.fetchall()]
 
 

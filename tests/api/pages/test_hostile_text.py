@@ -58,7 +58,7 @@ def pages(text: str) -> dict[str, bytes]:
     browse = {
         "title": text, "description": text, "feed": search.path(base="/feed.atom"), "asked": search,
         "path": search.path(), "offered": (("", "All"), (2, text)), "errors": NoErrors(make=text), "fault": text,
-        "heading": text, "seller": text, "parts": parts_of(search, text, UNITS), "filters": 2,
+        "heading": text, "seller": text, "seller_facts": (text,), "parts": parts_of(search, text, UNITS), "filters": 2,
         "without_seller": "/", "found": "1 car", "login": "/login",
         "cards": cards_of(msgspec.json.encode({"data": [listing]}), UNITS), "picture": listing["pictures"][0],
         "next_path": None,
