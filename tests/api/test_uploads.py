@@ -24,7 +24,7 @@ from tests.support.proxy import Proxy
 
 # What follows the end of a JPEG is no part of the picture.
 FILE = a_jpeg() + bytes(1_000_000)
-UNREAD = 200_000
+UNREAD = 550_000
 """The most bytes that are lost with a connection."""
 SMALL = a_jpeg() + bytes(3 * LEAST_APPENDED)
 

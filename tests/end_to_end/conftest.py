@@ -39,6 +39,9 @@ def settings_on(servers: Servers, data: Path) -> Iterator[Settings]:
             drain_seconds=0.2,
             shutdown_seconds=10.0,
             rate_limits=False,
+            # Everybody is new here.
+            new_account_listings=100_000,
+            new_account_people=100_000,
         )
 
 

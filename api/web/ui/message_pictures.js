@@ -3,6 +3,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
+import { isolated } from "../isolate.js";
 import { limitsOf } from "../limits.js";
 import { uploadPatiently } from "../patient_upload.js";
 import { Problem } from "../problem.js";
@@ -108,7 +109,7 @@ export class ChosenPictures {
   }
 
   async #add(file) {
-    const item = { key: (lastKey += 1), name: file.name, address: URL.createObjectURL(file), progress: 0 };
+    const item = { key: (lastKey += 1), name: isolated(file.name), address: URL.createObjectURL(file), progress: 0 };
     this.#items.push(item);
     this.view.update();
     try {
@@ -121,11 +122,11 @@ export class ChosenPictures {
       item.stored = await uploadPatiently(file, image, (fitting) => uploadWhole(PATH, fitting, told));
       // It was removed meanwhile.
       if (!this.#items.includes(item)) return this.#discard(item);
-      announce(`${file.name} is uploaded.`);
+      announce(`${isolated(file.name)} is uploaded.`);
     } catch (error) {
       const problem = Problem.of(error);
       this.#drop(item);
-      this.#refused = `${file.name}: ${problem.of("picture") || problem.message}`;
+      this.#refused = `${isolated(file.name)}: ${problem.of("picture") || problem.message}`;
     }
     this.view.update();
   }

@@ -4,6 +4,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
+import { isolated } from "../isolate.js";
 import { count, nameOf } from "../format.js";
 import { openReports } from "../open_reports.js";
 import { Problem } from "../problem.js";
@@ -161,7 +162,7 @@ export class Reports extends View {
   #group(group) {
     const { kind, id, entries, size, listing } = group;
     const holder = this.queue.holder(group);
-    return html`<li class="report-group" data-group=${`${kind === "person" ? "user" : kind} ${id}`} data-key=${keyOf(group)} tabindex="-1" aria-label=${`${kind === "person" ? nameOf(group.person) : listing.title}: ${count(size, "report", "reports")}`}>
+    return html`<li class="report-group" data-group=${`${kind === "person" ? "user" : kind} ${id}`} data-key=${keyOf(group)} tabindex="-1" aria-label=${`${isolated(kind === "person" ? nameOf(group.person) : listing.title)}: ${count(size, "report", "reports")}`}>
       ${kind === "person" ? this.#person(group) : this.#car(listing)} ${this.#before(group)}
       <ul class="reports">
         ${entries.map((entry) => this.#entry(entry))}
