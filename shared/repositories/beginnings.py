@@ -6,10 +6,16 @@ time, also by several processes, do not pass the limit together. A message that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from shared.domain.messages import TooManyNewPeople
 from shared.postgres import Database, Statement, Transaction
+from shared.repositories.shared_reads import SharedReads
 
 MAX_REMOVED = 1000
+_MOST_AT_ONCE = 100
+"""The most pairs that are entered one after the other, before those that came meanwhile."""
 _MOST_KNOWN = 100_000
 """The most pairs of people that a process remembers."""
 
@@ -52,6 +58,8 @@ class BeginningRepository:
         self._most = most
         self._days = days
         self._known: set[tuple[int, int]] = set()
+        # A burst of messages to one person asks once, and many people's take one connection, not one each.
+        self._refusals = SharedReads(self._enter, most=_MOST_AT_ONCE)
 
     async def begin(self, user_id: int, other_id: int) -> None:
         """Enter that the user, whose account is new, writes to this one.
@@ -62,15 +70,24 @@ class BeginningRepository:
         pair = (user_id, other_id)
         if pair in self._known:
             return
-        async with self._database.transaction() as transaction:
-            await transaction.fetch_one(_TAKE_TURN, user_id)
-            # A statement of its own, so that it sees what the one before has entered.
-            row = await transaction.fetch_one(_BEGIN, user_id, other_id, self._most, self._days)
+        row = await self._refusals.get(pair)
         if row is not None:
             raise TooManyNewPeople(*row)
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known.add(pair)
+
+    async def _enter(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], tuple[Any, ...]]:
+        """Enter the pairs; returns what TooManyNewPeople says of those that may not be entered."""
+        refused: dict[tuple[int, int], tuple[Any, ...]] = {}
+        for user_id, other_id in pairs:
+            async with self._database.transaction() as transaction:
+                await transaction.fetch_one(_TAKE_TURN, user_id)
+                # A statement of its own, so that it sees what the one before has entered.
+                row = await transaction.fetch_one(_BEGIN, user_id, other_id, self._most, self._days)
+            if row is not None:
+                refused[user_id, other_id] = row
+        return refused
 
 
 async def remove_old_beginnings(transaction: Transaction) -> bool:

@@ -99,7 +99,9 @@ class Stage:
     async def nodes(self) -> AsyncIterator[Nodes]:
         """Start nodes on the servers' core. They are stopped with the block."""
         processes = Processes(
-            Settings(jwt_secrets=(SECRET,), rate_limits=False, drain_seconds=0.1), self.directory, nursery=None
+            Settings(jwt_secrets=(SECRET,), rate_limits=False, new_account_days=0, drain_seconds=0.1),
+            self.directory,
+            nursery=None,
         )
         try:
             yield Nodes(self, processes)
