@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
 from aiohttp import BodyPartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from api.call import Call
 from api.conditional import is_known
-from api.pictures.errors import PictureTooLarge
-from api.pictures.uploads import read_upload, while_it_goes_on
+from api.pictures.errors import PictureTooLarge, StorageUnavailable
+from api.pictures.uploads import read_upload, store_picture, while_it_goes_on
+from api.pictures.workers import Place
 from api.problems import BadRequest, Invalid, TooLarge, TooSlow, WrongMediaType, name_errors
+from shared.domain.pictures import NewPicture
+from shared.postgres import DatabaseUnavailable
 
 FIELD = "picture"
 
@@ -41,6 +45,26 @@ async def picture_file(call: Call, key: str, content_type: str, name: str, is_fo
     # Other sites may embed public pictures: whether a public address exists is no secret.
     headers["Cross-Origin-Resource-Policy"] = "cross-origin" if is_for_anyone else "same-site"
     return web.Response(body=data, headers=headers)
+
+
+@asynccontextmanager
+async def stored_picture(
+    call: Call, data: bytes, place: Place, not_added: tuple[type[Exception], ...]
+) -> AsyncIterator[NewPicture]:
+    """Process a whole file and store it; the caller adds the row of the picture that this yields.
+
+    After one of the exceptions `not_added` there is no row, so the files are deleted. Raises what `store_picture` does.
+    """
+    services = call.services
+    pictures, storage, grace = services.pictures, services.picture_storage, services.settings.picture_grace_seconds
+    stored = await store_picture(data, place, storage, lambda keys: pictures.expect(keys, grace))
+    try:
+        yield stored
+    except not_added:
+        # If deleting them fails here, they are deleted when their grace time is over.
+        with suppress(StorageUnavailable, DatabaseUnavailable):
+            await pictures.give_up(stored, storage.delete)
+        raise
 
 
 def check_form(call: Call) -> None:

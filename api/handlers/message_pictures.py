@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from aiohttp import web
 
 from api.call import Call
-from api.picture_files import check_form, picture_file, uploaded
-from api.pictures.errors import StorageUnavailable
-from api.pictures.uploads import store_picture
+from api.picture_files import check_form, picture_file, stored_picture, uploaded
 from api.repeats import begin, once
 from shared.access.policy import Action, may
 from shared.domain.messages import TooManyUnsentPictures
@@ -18,7 +14,9 @@ from shared.domain.repeats import KeyInUse, KeyReused, Repeated
 from shared.domain.users import NoLongerAllowed
 from shared.events.messages import MessagePicture as Shown
 from shared.events.messages import picture_payload
-from shared.postgres import DatabaseUnavailable
+
+_NOT_ADDED = (TooManyUnsentPictures, FilesGivenUp, NoLongerAllowed, Repeated, KeyReused, KeyInUse)
+"""After these there is no row of the new picture."""
 
 
 async def add(call: Call) -> Shown:
@@ -35,17 +33,9 @@ async def add(call: Call) -> Shown:
         await begin(call, data)
         # The upload may have taken minutes. The token was good when it began.
         call.actor = await services.admission.readmit(call.user)
-        pictures, storage, grace = services.pictures, services.picture_storage, services.settings.picture_grace_seconds
-        stored = await store_picture(data, place, storage, lambda keys: pictures.expect(keys, grace))
-        try:
-            async with once(call) as within:
-                added = await within.services.message_pictures.add(stored, by=call.user.user_id)
-                return await within.keep(picture_payload(added))
-        except (TooManyUnsentPictures, FilesGivenUp, NoLongerAllowed, Repeated, KeyReused, KeyInUse):
-            # No row names these files. If deleting them fails here, they are deleted when their grace time is over.
-            with suppress(StorageUnavailable, DatabaseUnavailable):
-                await pictures.give_up(stored, storage.delete)
-            raise
+        async with stored_picture(call, data, place, _NOT_ADDED) as stored, once(call) as within:
+            added = await within.services.message_pictures.add(stored, by=call.user.user_id)
+            return await within.keep(picture_payload(added))
 
 
 async def discard(call: Call) -> None:

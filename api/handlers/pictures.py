@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from aiohttp import web
 
 from api.answers import Json
 from api.call import Call
 from api.listing_changes import announce, announce_and_read
-from api.picture_files import check_form, picture_file, uploaded
-from api.pictures.errors import StorageUnavailable
-from api.pictures.uploads import store_picture
+from api.picture_files import check_form, picture_file, stored_picture, uploaded
 from api.pictures.workers import Place
 from api.repeats import begin, once
 from api.schemas import answers
@@ -23,7 +19,6 @@ from shared.domain.pictures import ListingIsFull, Picture, PictureNotFound
 from shared.domain.repeats import KeyInUse, KeyReused, Repeated
 from shared.domain.uploads import CompletedUpload, Upload, UploadNotFound
 from shared.domain.users import NoLongerAllowed
-from shared.postgres import DatabaseUnavailable
 
 _NOT_ADDED = (
     *(ListingIsFull, PictureNotFound, NoLongerAllowed),
@@ -68,27 +63,20 @@ async def store_and_add(
 ) -> answers.Picture:
     """Make a picture of a whole file, and finish the upload in whose parts it arrived, if there is one.
 
-    Raises what `store_picture`, `once`, `PictureRepository.add` and `UploadRepository.hold` raise.
+    Raises what `stored_picture`, `once`, `PictureRepository.add` and `UploadRepository.hold` raise.
     """
-    services = call.services
-    pictures, storage, grace = services.pictures, services.picture_storage, services.settings.picture_grace_seconds
-    stored = await store_picture(data, place, storage, lambda keys: pictures.expect(keys, grace))
-    try:
+    services, by = call.services, call.user.user_id
+    async with stored_picture(call, data, place, _NOT_ADDED) as stored:
         if upload is None:
             async with once(call) as within:
-                added = await within.services.pictures.add(listing_id, stored, by=call.user.user_id, owner_id=owner_id)
+                added = await within.services.pictures.add(listing_id, stored, by=by, owner_id=owner_id)
                 return await within.keep(answers.picture(added))
         async with services.database.transaction() as transaction:
             inside = services.within(transaction)
             await inside.uploads.hold(upload, owner_id=owner_id)
-            added = await inside.pictures.add(listing_id, stored, by=call.user.user_id, owner_id=owner_id)
+            added = await inside.pictures.add(listing_id, stored, by=by, owner_id=owner_id)
             await inside.uploads.finish(upload.id, added.id)
             return answers.picture(added)
-    except _NOT_ADDED:
-        # No row names these files. If deleting them fails here, they are deleted when their grace time is over.
-        with suppress(StorageUnavailable, DatabaseUnavailable):
-            await pictures.give_up(stored, storage.delete)
-        raise
 
 
 async def delete(call: Call) -> None:

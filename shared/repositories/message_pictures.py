@@ -20,7 +20,7 @@ from shared.events.messages import picture_payload
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import require
 from shared.repositories.audit import record
-from shared.repositories.pictures import ARRIVED
+from shared.repositories.pictures import ARRIVED, STORED, STORED_TYPES, stored
 
 _COLUMNS = """p.id, p.key, p.content_type, p.width, p.height, p.medium_key, p.medium_content_type, p.medium_width,
     p.thumbnail_key, p.thumbnail_content_type, p.thumbnail_width"""
@@ -37,11 +37,9 @@ _COUNT = Statement(
 )
 _ADD = Statement(
     "message_picture_add",
-    f"""INSERT INTO message_pictures AS p (owner_id, key, content_type, size, width, height,
-            medium_key, medium_content_type, medium_size, medium_width,
-            thumbnail_key, thumbnail_content_type, thumbnail_size, thumbnail_width)
+    f"""INSERT INTO message_pictures AS p (owner_id, {", ".join(STORED)})
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING {_COLUMNS}""",
-    ("bigint", *("text", "text", "bigint", "integer", "integer"), *("text", "text", "bigint", "integer") * 2),
+    ("bigint", *STORED_TYPES),
 )
 # One that is about to be deleted for its age is not taken.
 _TAKE = Statement(
@@ -129,23 +127,7 @@ class MessagePictureRepository:
                 raise TooManyUnsentPictures
             if await transaction.execute(ARRIVED, list(picture.keys)) != len(picture.keys):
                 raise FilesGivenUp
-            row = await transaction.fetch_one(
-                _ADD,
-                by,
-                picture.key,
-                picture.content_type,
-                picture.size,
-                picture.width,
-                picture.height,
-                picture.medium_key,
-                picture.medium_content_type,
-                picture.medium_size,
-                picture.medium_width,
-                picture.thumbnail_key,
-                picture.thumbnail_content_type,
-                picture.thumbnail_size,
-                picture.thumbnail_width,
-            )
+            row = await transaction.fetch_one(_ADD, by, *stored(picture))
             assert row is not None
             return MessagePicture(*row)
 

@@ -10,6 +10,7 @@ to a COMMIT arrives.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from operator import attrgetter
 
 from shared.access.policy import Action
 from shared.domain.pictures import (
@@ -44,13 +45,19 @@ _EXPECT = Statement(
 )
 ARRIVED = Statement("picture_arrived", "DELETE FROM abandoned_files WHERE key = ANY ($1)", ("text[]",))
 _COUNT = Statement("picture_count", "SELECT count(*) FROM pictures WHERE listing_id = $1", ("bigint",))
+STORED = (
+    *("key", "content_type", "size", "width", "height"),
+    *("medium_key", "medium_content_type", "medium_size", "medium_width"),
+    *("thumbnail_key", "thumbnail_content_type", "thumbnail_size", "thumbnail_width"),
+)
+"""The columns of a NewPicture, in `pictures` and in `message_pictures`; its fields have the same names."""
+STORED_TYPES = (*("text", "text", "bigint", "integer", "integer"), *("text", "text", "bigint", "integer") * 2)
+stored = attrgetter(*STORED)
 _ADD = Statement(
     "picture_add",
-    f"""INSERT INTO pictures (listing_id, key, content_type, size, width, height,
-                              medium_key, medium_content_type, medium_size, medium_width,
-                              thumbnail_key, thumbnail_content_type, thumbnail_size, thumbnail_width)
+    f"""INSERT INTO pictures (listing_id, {", ".join(STORED)})
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING {_COLUMNS}""",
-    ("bigint", *("text", "text", "bigint", "integer", "integer"), *("text", "text", "bigint", "integer") * 2),
+    ("bigint", *STORED_TYPES),
 )
 _KEEP_LIKENESS = Statement(
     "picture_keep_likeness",
@@ -123,23 +130,7 @@ class PictureRepository:
                 raise ListingIsFull
             if await transaction.execute(ARRIVED, list(picture.keys)) != len(picture.keys):
                 raise FilesGivenUp
-            row = await transaction.fetch_one(
-                _ADD,
-                listing_id,
-                picture.key,
-                picture.content_type,
-                picture.size,
-                picture.width,
-                picture.height,
-                picture.medium_key,
-                picture.medium_content_type,
-                picture.medium_size,
-                picture.medium_width,
-                picture.thumbnail_key,
-                picture.thumbnail_content_type,
-                picture.thumbnail_size,
-                picture.thumbnail_width,
-            )
+            row = await transaction.fetch_one(_ADD, listing_id, *stored(picture))
             assert row is not None
             if picture.likeness is not None:
                 await transaction.execute(_KEEP_LIKENESS, row[0], *stored_likeness(picture.likeness))
