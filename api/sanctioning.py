@@ -1,10 +1,16 @@
-"""Tells somebody what was done to them, and the gateways what that changes. Call it after the commit."""
+"""Tells somebody what was done to them, and the gateways what that changes: the mail in the transaction of the act, the
+rest after its commit."""
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from api.listing_changes import announce
 from api.services import Services
+from shared.domain.mails import MailKind
 from shared.domain.sanctions import Outcome, Sanction, SanctionKind
+from shared.domain.times import rfc3339_or_none
+from shared.domain.users import User
 from shared.events import topics
 from shared.events.moderation import DECIDED, SANCTIONED
 from shared.events.sanctions import OBJECTION, SANCTION, objection_payload, sanction_payload
@@ -21,6 +27,23 @@ def tell(services: Services, sanction: Sanction | None) -> None:
     realtime.sanction_changed(SANCTIONED, sanction)
     if sanction.kind is SanctionKind.WARNING:
         realtime.standing_changed(sanction.user_id)
+
+
+async def mail_ban(
+    within: Services, user: User, reason: str | None, until: datetime | None, *, is_suspension: bool
+) -> Sanction:
+    """Mail the user about the ban or the suspension that this transaction has entered. Returns it."""
+    ban = await within.sanctions.latest(user.id, *BANS)
+    assert ban is not None
+    facts = {
+        "name": user.name,
+        "reason": reason,
+        "until": rfc3339_or_none(until),
+        "is_suspension": is_suspension,
+        "sanction_id": ban.id,
+    }
+    await within.outbox.add(MailKind.BANNED, user.id, facts)
+    return ban
 
 
 def ban_began(services: Services, user_id: int, sanction: Sanction | None) -> None:

@@ -15,11 +15,8 @@ from api.schemas.pages import PageQuery
 from api.schemas.sanctions import DecisionBody, ObjectionBody, SuspensionBody, WarningBody
 from shared.access.policy import Action
 from shared.domain.ids import MAX_ID
-from shared.domain.mails import MailKind
 from shared.domain.sanctions import OwnSanction, SanctionKind
-from shared.domain.times import rfc3339
 from shared.events.moderation import OBJECTED
-from shared.repositories.sanctions import BANS
 
 
 async def warn(call: Call) -> answers.Sanction:
@@ -47,16 +44,7 @@ async def suspend(call: Call) -> answers.Sanction:
     async with services.database.transaction() as transaction:
         within = services.within(transaction)
         user = await within.users.suspend(user_id, until=until, reason=body.reason, by=call.user.user_id)
-        suspension = await within.sanctions.latest(user_id, *BANS)
-        assert suspension is not None
-        facts = {
-            "name": user.name,
-            "reason": body.reason,
-            "until": rfc3339(until),
-            "is_suspension": True,
-            "sanction_id": suspension.id,
-        }
-        await within.outbox.add(MailKind.BANNED, user_id, facts)
+        suspension = await sanctioning.mail_ban(within, user, body.reason, until, is_suspension=True)
     sanctioning.ban_began(services, user_id, suspension)
     return answers.sanction(suspension)
 

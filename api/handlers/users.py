@@ -11,9 +11,6 @@ from api.pagination import decode_cursor, page
 from api.problems import Conflict, Invalid
 from api.schemas import answers
 from api.schemas.users import BanBody, RoleBody, UsersQuery
-from shared.domain.mails import MailKind
-from shared.domain.times import rfc3339_or_none
-from shared.repositories.sanctions import BANS
 from shared.security_events import SecurityEvent
 
 
@@ -63,16 +60,7 @@ async def ban(call: Call) -> answers.FullProfile:
     async with services.database.transaction() as transaction:
         within = services.within(transaction)
         user = await within.users.ban(user_id, until=body.until, reason=body.reason, by=call.user.user_id)
-        ban = await within.sanctions.latest(user_id, *BANS)
-        assert ban is not None
-        facts = {
-            "name": user.name,
-            "reason": body.reason,
-            "until": rfc3339_or_none(body.until),
-            "is_suspension": False,
-            "sanction_id": ban.id,
-        }
-        await within.outbox.add(MailKind.BANNED, user_id, facts)
+        ban = await sanctioning.mail_ban(within, user, body.reason, body.until, is_suspension=False)
     sanctioning.ban_began(services, user_id, ban)
     return answers.full_profile(user)
 
