@@ -13,7 +13,11 @@ def query(database_url: str, sql: str, *parameters: Any) -> list[Any]:
     """Run one statement, in which `%s` stands for each parameter, and commit. Returns its rows, if it has any."""
     with closing(psycopg2.connect(database_url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(sql, parameters or None)
-        rows: list[Any] = cursor.fetchall() if cursor.description else []
+        if not cursor.description:
+            # psycopg2 has no rows for rows without columns, which `SELECT FROM` gives.
+            is_select = (cursor.statusmessage or "").startswith("SELECT")
+            return [()] * cursor.rowcount if is_select else []
+        rows: list[Any] = cursor.fetchall()
         return rows
 
 
