@@ -81,6 +81,8 @@ async def hear_of_a_car(someone: Someone, site: Site, seller: Person, category: 
     await someone.go(f"/?q={word}")
     # Before the modules take over, the page is that of a visitor.
     await someone.sees(".connection[data-state=live]")
+    # A visitor has a link of this name, which leads to the log-in and back.
+    await someone.sees("main button", "Save this search")
     await someone.press("Save this search")
     await someone.sees("main", "You will be told of each new car like these.")
     await site.listing(seller, category, f"{word} number 3")
