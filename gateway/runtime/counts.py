@@ -107,4 +107,5 @@ class Counts:
     @property
     def collectors(self) -> tuple[Collector, ...]:
         """All metrics except the integers, for a registry."""
-        return (self.disconnects, self.forged, self.refused, self.channel_crashes, self.closes, self.joins, self.handled)
+        counters = (self.disconnects, self.forged, self.refused, self.channel_crashes, self.closes)
+        return (*counters, self.joins, self.handled)
