@@ -31,7 +31,7 @@ def table() -> str:
 
 
 def _condition(rule: dict[str, Any]) -> str:
-    condition = "`" + rule["expr"].replace("|", "\\|") + "`"
+    condition: str = "`" + rule["expr"].replace("|", "\\|") + "`"
     if "for" in rule:
         number, unit = int(rule["for"][:-1]), UNITS[rule["for"][-1]]
         condition += f" for {number} {unit}{'' if number == 1 else 's'}"
