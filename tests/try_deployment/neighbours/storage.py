@@ -7,11 +7,15 @@ JSON.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from pathlib import Path
 from urllib.parse import quote
 from urllib.request import Request, urlopen
+
+# The bucket is in the path of an address and not in its host. moto reads this when it is imported.
+os.environ["S3_IGNORE_SUBDOMAIN_BUCKETNAME"] = "true"
 
 from moto.server import ThreadedMotoServer
 
@@ -34,7 +38,9 @@ def serve(bucket: str, prefix: str) -> None:
 
 
 def _put(url: str, data: bytes) -> None:
-    urlopen(Request(url, data=data, method="PUT"), timeout=PATIENCE_SECONDS).close()
+    # Otherwise urllib calls the bytes a form, and the server tries to read it.
+    headers = {"Content-Type": "application/octet-stream"}
+    urlopen(Request(url, data=data, headers=headers, method="PUT"), timeout=PATIENCE_SECONDS).close()
 
 
 if __name__ == "__main__":
