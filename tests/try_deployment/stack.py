@@ -18,6 +18,12 @@ from tests.try_deployment.engine import CommandFailed, Engine, NoEngine
 
 CHECKOUT = Path(__file__).parents[2]
 _OF_MAIL = ("MAIL_FROM", "CONFIRM_ADDRESSES", "VAPID_CONTACT")
+_READ = frozenset(
+    {"ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "PICTURES_URL", "SITE_URL", "TLS_PORT", *_OF_MAIL}
+)
+"""The variables that the Compose files read, and that do not begin with AWS_."""
+FURTHER = ("compose.mail.yaml", "compose.s3.yaml", "compose.tls.yaml")
+"""The Compose files that an operator may add to compose.yaml."""
 SECRETS = ("jwt_secrets", "postgres_password", "redis_password")
 """The names of the files in the folder `secrets`."""
 HEALTHY_SECONDS = 90.0
@@ -35,26 +41,25 @@ Network = IPv4Network | IPv6Network
 
 
 def environment_of_an_operator(environ: Mapping[str, str], project: str) -> dict[str, str]:
-    """This environment without the variables that compose.yaml reads, so that only the walk's own settings count."""
-    read = ("ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "PICTURES_URL", "SITE_URL", *_OF_MAIL)
+    """This environment without what the Compose files read, so that only the walk's own settings count."""
     kept = {
         name: value
         for name, value in environ.items()
-        if name not in read and not name.startswith(("COMPOSE_", "AWS_", "BUILDKIT_PROGRESS"))
+        if name not in _READ and not name.startswith(("COMPOSE_", "AWS_", "BUILDKIT_PROGRESS"))
     }
     # Port 0 means any free port. The walk's visitors come from inside.
-    return {**kept, "COMPOSE_PROJECT_NAME": project, "COMPOSE_ANSI": "never", "PORT": "0"}
+    return {**kept, "COMPOSE_PROJECT_NAME": project, "COMPOSE_ANSI": "never", "PORT": "0", "TLS_PORT": "0"}
 
 
 def copy_of_the_deployment(directory: Path) -> None:
-    """Copy the files that compose.yaml and the Dockerfile name. The walk changes some of them, as an operator does."""
+    """Copy what the Compose files and the Dockerfile name. The walk changes some of it, as an operator does."""
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
     taken = [
         line.removeprefix("!")
         for line in (CHECKOUT / ".dockerignore").read_text(encoding="utf-8").splitlines()
         if line.startswith("!")
     ]
-    for name in (*taken, "compose.yaml", "Dockerfile", ".dockerignore", "deploy"):
+    for name in (*taken, "compose.yaml", *FURTHER, "Dockerfile", ".dockerignore", "deploy"):
         there = directory / name
         there.parent.mkdir(parents=True, exist_ok=True)
         if (CHECKOUT / name).is_dir():
