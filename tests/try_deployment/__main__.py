@@ -20,7 +20,7 @@ from tests.try_deployment.stack import (
     environment_of_an_operator,
     scratch_folder,
 )
-from tests.try_deployment.steps import ending, faults, outside, replacing, starting, visiting
+from tests.try_deployment.steps import ending, faults, outside, replacing, starting, upgrading, visiting
 from tests.try_deployment.walk import Report, Step, Walk
 
 SERVICES = ("gateway-1", "gateway-2", "api-1", "api-2", "redis", "postgres", "nginx")
@@ -56,8 +56,12 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("stop and start", ending.stops_and_starts_in_order),
     ("logs bounded", ending.logs_are_bounded),
     ("logs", ending.logs_have_no_secret),
+    ("release before", upgrading.release_before_comes_up),
+    ("upgrade", upgrading.is_upgraded),
+    ("gone back", upgrading.is_gone_back_from),
+    ("upgrade again", upgrading.is_upgraded),
 )
-NEEDED = frozenset({"up", "restored in place", "restored from nothing", "stop and start"})
+NEEDED = frozenset({"up", "restored in place", "restored from nothing", "stop and start", "release before"})
 """The walk ends if one of these steps fails: the later ones need their results."""
 
 

@@ -7,9 +7,11 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,41 @@ def copy_of_the_deployment(directory: Path) -> None:
             shutil.copytree(CHECKOUT / name, there, ignore=ignored)
         else:
             shutil.copy2(CHECKOUT / name, there)
+
+
+def release_before() -> str:
+    """The commit of the release before this version."""
+    return (CHECKOUT / "tests" / "rolling" / "release_before.txt").read_text(encoding="utf-8").split()[0]
+
+
+def release_before_is_here() -> bool:
+    """False in a checkout without its history."""
+    done = subprocess.run(
+        ["git", "cat-file", "-e", f"{release_before()}^{{commit}}"], cwd=CHECKOUT, capture_output=True, check=False
+    )
+    return done.returncode == 0
+
+
+def copy_of_the_release_before(directory: Path) -> None:
+    """Copy the same files as the release before has them."""
+    done = subprocess.run(["git", "archive", release_before()], cwd=CHECKOUT, capture_output=True, check=True)
+    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
+        ignored = archive.extractfile(".dockerignore")
+        assert ignored is not None
+        taken = [line[1:] for line in ignored.read().decode().splitlines() if line.startswith("!")]
+        names = (*taken, "Dockerfile", ".dockerignore", "deploy")
+        for member in archive.getmembers():
+            is_compose = member.name.startswith("compose") and member.name.endswith(".yaml")
+            if is_compose or any(member.name == name or member.name.startswith(f"{name}/") for name in names):
+                archive.extract(member, directory, filter="data")
+
+
+def remove_the_deployment(directory: Path) -> None:
+    """Remove all files of a version. The secrets and what the walk has written itself stay."""
+    kept = {"secrets", "containers.log", "visitors.log", "visitors.env"}
+    for path in directory.iterdir():
+        if path.name not in kept:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def is_lasting(container: dict[str, Any]) -> bool:
@@ -250,6 +287,7 @@ class Stack:
         self._stop_following()
         for words in (
             ("rm", "--force", "--volumes", f"{self.project}-visitors"),
+            ("rmi", "--force", f"{self.project}-people:now"),
             ("compose", "down", "--volumes", "--remove-orphans", "--timeout", "5"),
         ):
             self.engine.run(*words, check=False)

@@ -37,8 +37,8 @@ class Walk:
         assert self._visitors is not None, "there are no visitors"
         return self._visitors
 
-    def visitors_come(self) -> None:
-        self._visitors = Visitors(self.stack, self.words).__enter__()
+    def visitors_come(self, image: str | None = None) -> None:
+        self._visitors = Visitors(self.stack, self.words, image).__enter__()
 
     def visitors_leave(self) -> None:
         if self._visitors is not None:
