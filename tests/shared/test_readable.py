@@ -113,7 +113,7 @@ def configured() -> Iterator[Callable[..., None]]:
     before = root.handlers[:], root.level, sys.stderr
 
     def configure(stream: object, **settings: str) -> None:
-        sys.stderr = stream  # type: ignore[assignment]
+        sys.stderr = stream
         configure_logs(Settings(**settings), "api")  # type: ignore[arg-type]
 
     yield configure
