@@ -20,6 +20,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from shared.domain.times import rfc3339
+from shared.faults import FAULTS
 from shared.log_limits import LineLimit
 from shared.redaction import redacted, redacted_field
 from shared.settings import Settings
@@ -180,6 +181,7 @@ def configure_logs(settings: Settings) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
     handler.addFilter(redact_bad_requests)
+    handler.addFilter(FAULTS.note)
     handler.addFilter(LineLimit(settings))
     root = logging.getLogger()
     root.handlers[:] = [handler]
