@@ -56,6 +56,10 @@ class Settings:
     """In any form that libpq reads, also Unix sockets; required in production."""
     database_password: str = _secret()
     """The password for `database_url`, unless that has one."""
+    database_pooler: str = ""
+    """`on`: between the process and Postgres is a pooler that lends a session for one transaction, as PgBouncer does in
+    transaction mode. `off`: there is none, or it lends a session for as long as the connection. Empty: the process
+    notices it."""
     redis_url: str = _secret()
     """In any form that redis-py reads; `redis+cluster://` for a Redis Cluster; required in production."""
     redis_password: str = _secret()
@@ -545,8 +549,9 @@ class Settings:
                 raise InvalidSettings(f"SMTP_URL: {error}") from None
             if not self.site_url:
                 raise InvalidSettings("SITE_URL: required with SMTP_URL, because mails have links to the page")
-        if self.confirm_addresses not in ("", "on", "off"):
-            raise InvalidSettings(f"CONFIRM_ADDRESSES: must be on or off, not {self.confirm_addresses!r}")
+        for name in ("confirm_addresses", "database_pooler"):
+            if (value := getattr(self, name)) not in ("", "on", "off"):
+                raise InvalidSettings(f"{name.upper()}: must be on or off, not {value!r}")
         if self.confirm_addresses == "on" and not self.has_mail:
             raise InvalidSettings("SMTP_URL: required with CONFIRM_ADDRESSES=on")
         if self.mail_from and not is_mailbox(self.mail_from):
