@@ -23,6 +23,7 @@ from gateway.presence.wire import pack_entry
 from shared.access.seal import TAG_BYTES
 from shared.settings import Settings
 from tests.support.ports import free_port
+from tests.support.sentinels import SentinelServers
 from tests.support.servers import run
 
 pytestmark = pytest.mark.servers
@@ -58,13 +59,18 @@ async def start_cluster(server: EmbeddedRedis) -> None:
                 await asyncio.sleep(0.01)
 
 
-@pytest.fixture(params=["memory", "redis", "cluster"])
+@pytest.fixture(params=["memory", "redis", "sentinel", "cluster"])
 def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Asks for the servers here, because a running loop cannot start them."""
     if request.param == "memory":
         yield "memory"
     elif request.param == "redis":
         yield request.getfixturevalue("redis_url")
+    elif request.param == "sentinel":
+        sentinels: SentinelServers = request.getfixturevalue("sentinels")
+        yield sentinels.url
+        with closing(redis.Redis.from_url(sentinels.servers[0].url)) as client:
+            client.flushall()
     else:
         server: EmbeddedRedis = request.getfixturevalue("cluster")
         yield server.url.replace("redis://", "redis+cluster://").removesuffix("/0")
