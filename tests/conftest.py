@@ -17,6 +17,7 @@ from tests.support.ports import free_port
 from tests.support.process_guard import ProcessGuard
 from tests.support.processes import NURSERY, Processes
 from tests.support.secret import JWT_SECRET
+from tests.support.sentinels import SentinelServers, running_sentinels
 from tests.support.servers import Servers, running_servers, stopped_postgres
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests whose fixtures need servers, because `make test-fast` leaves them out; and order the tests."""
     for item in items:
-        if {"servers", "s3_endpoint"} & set(getattr(item, "fixturenames", ())):
+        if {"servers", "sentinels", "s3_endpoint"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)
     items[:] = in_order(items)
 
@@ -67,6 +68,13 @@ def pytest_xdist_auto_num_workers() -> int | None:
 def servers() -> Iterator[Servers]:
     """A real Postgres and a real Redis. Each worker has its own."""
     with running_servers() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def sentinels() -> Iterator[SentinelServers]:
+    """A Redis with a replica, and three sentinels. A test may stop sentinels for a while; nothing fails over here."""
+    with running_sentinels() as running:
         yield running
 
 
