@@ -16,7 +16,7 @@ from typing import Any
 
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from shared.redis_sentinels import Address, Sentinels
 
@@ -89,8 +89,8 @@ class MasterConnection(AbstractConnection):
         try:
             return await super().read_response(*args, **options)
         except ResponseError as error:
-            # Also in the error of a script.
-            if "READONLY" not in str(error):
+            # Redis before 7 names a script's error in its text only.
+            if not isinstance(error, ReadOnlyError) and "READONLY" not in str(error):
                 raise
             await self.disconnect(nowait=True)
             raise NotMaster("the server has become a replica") from None
