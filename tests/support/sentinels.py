@@ -109,7 +109,7 @@ class SentinelServers:
         async with asyncio.timeout(START_SECONDS):
             for server in self.servers:
                 await server.start()
-            await self._until(self._is_replicating)
+            await self.until_replicating(1)
             await asyncio.gather(*(sentinel.start() for sentinel in self.sentinels))
             for sentinel in self.sentinels:
                 await self._until(partial(sentinel.knows_all, len(self.sentinels)))
@@ -131,6 +131,15 @@ class SentinelServers:
 
         await self._until(is_named)
 
+    async def until_replicating(self, number: int) -> None:
+        """Wait until this server has all that the master has."""
+
+        async def is_replicating() -> bool:
+            async with Redis.from_url(self.servers[number].url) as client:
+                return bool((await client.info("replication")).get("master_link_status") == "up")
+
+        await self._until(is_replicating)
+
     async def _fails_over(self) -> bool:
         try:
             await self.sentinels[0].command("SENTINEL", "FAILOVER", SERVICE)
@@ -140,10 +149,6 @@ class SentinelServers:
                 return False
             raise
         return True
-
-    async def _is_replicating(self) -> bool:
-        async with Redis.from_url(self.servers[1].url) as client:
-            return bool((await client.info("replication"))["master_link_status"] == "up")
 
     @staticmethod
     async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
