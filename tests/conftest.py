@@ -72,10 +72,16 @@ def servers() -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="session")
-def sentinels() -> Iterator[SentinelServers]:
-    """A Redis with a replica, and three sentinels. A test may stop sentinels for a while; nothing fails over here."""
+def shared_sentinels() -> Iterator[SentinelServers]:
     with running_sentinels() as running:
         yield running
+
+
+@pytest.fixture
+def sentinels(shared_sentinels: SentinelServers) -> Iterator[SentinelServers]:
+    """An empty Redis with a replica, and three sentinels. A test may stop sentinels for a while; nothing fails over."""
+    yield shared_sentinels
+    shared_sentinels.empty()
 
 
 @pytest.fixture(scope="session")

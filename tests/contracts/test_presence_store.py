@@ -23,7 +23,6 @@ from gateway.presence.wire import pack_entry
 from shared.access.seal import TAG_BYTES
 from shared.settings import Settings
 from tests.support.ports import free_port
-from tests.support.sentinels import SentinelServers
 from tests.support.servers import run
 
 pytestmark = pytest.mark.servers
@@ -67,10 +66,7 @@ def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
     elif request.param == "redis":
         yield request.getfixturevalue("redis_url")
     elif request.param == "sentinel":
-        sentinels: SentinelServers = request.getfixturevalue("sentinels")
-        yield sentinels.url
-        with closing(redis.Redis.from_url(sentinels.servers[0].url)) as client:
-            client.flushall()
+        yield request.getfixturevalue("sentinels").url
     else:
         server: EmbeddedRedis = request.getfixturevalue("cluster")
         yield server.url.replace("redis://", "redis+cluster://").removesuffix("/0")

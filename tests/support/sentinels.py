@@ -7,11 +7,12 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
@@ -117,6 +118,11 @@ class SentinelServers:
     async def stop(self) -> None:
         await asyncio.gather(*(sentinel.stop() for sentinel in self.sentinels))
         await asyncio.gather(*(server.stop() for server in self.servers))
+
+    def empty(self) -> None:
+        """Remove everything in Redis; the first server must be the master."""
+        with closing(SyncRedis.from_url(self.servers[0].url)) as client:
+            client.flushall()
 
     async def fail_over(self) -> None:
         """Ask a sentinel for a failover while the master is well. Returns when it is under way."""
