@@ -30,6 +30,9 @@ def main() -> int:
     configure_logs(settings, f"gateway:{settings.gateway_port}")
     try:
         uvloop.run(serve(settings))
+    except InvalidSettings as error:
+        print(f"python -m gateway: {error}", file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"python -m gateway: {error}", file=sys.stderr)
         return 1

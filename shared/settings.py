@@ -61,9 +61,12 @@ class Settings:
     transaction mode. `off`: there is none, or it lends a session for as long as the connection. Empty: the process
     notices it."""
     redis_url: str = _secret()
-    """In any form that redis-py reads; `redis+cluster://` for a Redis Cluster; required in production."""
+    """In any form that redis-py reads; `redis+cluster://` for a Redis Cluster; `redis+sentinel://host:port,host:port/service`
+    for sentinels; required in production."""
     redis_password: str = _secret()
     """The password for `redis_url`, unless that has one."""
+    redis_sentinel_password: str = _secret()
+    """The password of the sentinels in `redis_url`, unless that has one, as `sentinel_password`."""
     jwt_secrets: tuple[str, ...] = _secret(default=())
     """The keys of tokens and of messages between processes, with commas between them, each of at least 32 random bytes.
     The first one signs; what any of them signed is accepted. A single key may be given as JWT_SECRET instead. Required
