@@ -64,9 +64,16 @@ class Listener:
 
 
 async def listen(
-    server: web.Server, websockets: WebSockets, host: str, port: int, *, max_connections: int, head_seconds: float
+    server: web.Server,
+    websockets: WebSockets,
+    host: str,
+    port: int,
+    *,
+    max_connections: int,
+    head_seconds: float,
+    sockets: list[socket.socket] | None = None,
 ) -> Listener:
-    """Serve until the returned listener is closed. Raises OSError if it cannot listen."""
+    """Serve until the returned listener is closed, on the address or on the sockets. Raises OSError if it cannot."""
     limit = min(max_connections, _descriptors() - RESERVED_DESCRIPTORS)
     hall = Hall(server, websockets, head_seconds)
 
@@ -75,9 +82,11 @@ async def listen(
 
     factory: Callable[[], asyncio.Protocol] = connected
     loop = asyncio.get_running_loop()
-    first = await loop.create_server(factory, host, port, backlog=BACKLOG)
-    servers = [first]
-    for listening in first.sockets:
+    if sockets is None:
+        servers = [await loop.create_server(factory, host, port, backlog=BACKLOG)]
+    else:
+        servers = [await loop.create_server(factory, sock=each, backlog=BACKLOG) for each in sockets]
+    for listening in [each for first in tuple(servers) for each in first.sockets]:
         for _ in range(ACCEPTED_AT_ONCE - 1):
             again = socket.socket(fileno=os.dup(listening.fileno()))
             servers.append(await loop.create_server(factory, sock=again, backlog=BACKLOG))

@@ -58,6 +58,16 @@ class Health:
 
     async def ready(self, _: web.Request) -> web.Response:
         """503 while Postgres or the broker is away, or the process is stopping; `reasons` says which."""
+        reasons = await self._reasons()
+        if reasons:
+            return _answer(HealthState(status=Status.UNAVAILABLE, reasons=reasons), 503)
+        return _answer(HealthState(status=Status.OK))
+
+    async def is_ready(self) -> bool:
+        """Whether `ready` would answer 200."""
+        return not await self._reasons()
+
+    async def _reasons(self) -> dict[str, str]:
         reasons: dict[str, str] = {}
         details: dict[str, str] = {}
         try:
@@ -70,9 +80,7 @@ class Health:
         if self._is_stopping():
             reasons["process"] = "stopping"
         self._tell_change(reasons | details)
-        if reasons:
-            return _answer(HealthState(status=Status.UNAVAILABLE, reasons=reasons), 503)
-        return _answer(HealthState(status=Status.OK))
+        return reasons
 
     def _tell_change(self, reasons: Mapping[str, str]) -> None:
         missing = frozenset(reasons)
