@@ -94,7 +94,7 @@ def _run(options: argparse.Namespace) -> int:
         settings = settings_to_start_with(is_owner=options.is_owner)
     except InvalidSettings as error:
         return _fail(str(error), 2)
-    configure_logs(settings)
+    configure_logs(settings, "api" if worker is None else f"api {worker.number}")
     try:
         if options.command == SERVE:
             uvloop.run(serve(settings, worker))

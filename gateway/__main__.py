@@ -61,7 +61,7 @@ def _serve(link: int | None) -> int:
     if link is not None and (worker := assigned(link)) is None:
         return 0
     settings = settings_to_start_with()
-    configure_logs(settings)
+    configure_logs(settings, f"gateway:{settings.gateway_port}{'' if worker is None else f' {worker.number}'}")
     uvloop.run(serve(settings, worker))
     return 0
 

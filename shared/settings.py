@@ -21,6 +21,7 @@ from shared.access.smtp_server import SmtpServer, is_mailbox
 _MAY_BE_0 = frozenset({"new_account_days"})
 """Settings that 0 switches off."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LOG_FORMATS = ("", "json", "text")
 _MOST_SECONDS = 2_000_000.0
 """About three weeks: close to the longest time that Postgres and timers accept in milliseconds."""
 _MOST_TOKEN_SECONDS = 10 * 365 * 24 * 3600
@@ -75,6 +76,11 @@ class Settings:
     """Networks of proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are trusted."""
     log_level: str = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
+    log_format: str = ""
+    """`json` for JSON lines, `text` for short lines that a person reads. Empty: `text` where standard error is a
+    terminal, else `json`."""
+    no_color: str = ""
+    """With any value, lines for people have no colours. They have none where standard error is no terminal."""
     log_lines_per_second: float = 20.0
     """Log lines about one event that a process writes, per second in the long run. Further lines are left out; the next
     line about the event has their number in `left_out`."""
@@ -524,6 +530,8 @@ class Settings:
                 raise InvalidSettings(f"{name.upper()}: required in production")
         if self.log_level.upper() not in LOG_LEVELS:
             raise InvalidSettings(f"LOG_LEVEL: must be one of {', '.join(LOG_LEVELS)}, not {self.log_level!r}")
+        if self.log_format not in LOG_FORMATS:
+            raise InvalidSettings(f"LOG_FORMAT: must be json or text, not {self.log_format!r}")
         if not re.fullmatch("[A-Z]{3}", self.currency):
             raise InvalidSettings(f"CURRENCY: must be three capital letters, like EUR, not {self.currency!r}")
         if self.distance_unit not in ("mi", "km"):

@@ -365,7 +365,7 @@ def run(*command: str, name: str, host: str, port: int, workers: int, shutdown_s
 
 def serve_by_several(module: str, settings: Settings, workers: int) -> int:
     """Serve the API or the gateway by this many processes. Returns the exit status. Raises OSError."""
-    configure_logs(settings)
+    configure_logs(settings, f"{module} workers")
     return run(
         module,
         name=module.upper(),
