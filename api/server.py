@@ -15,7 +15,7 @@ from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 from shared.postgres.schema import is_schema_applied
 from shared.pubsub import broker_for
-from shared.refusals import refusing
+from shared.refusals import have_all_asked, refusing
 from shared.serving import serve_until, stop_signal
 from shared.settings import Settings
 from shared.workers.worker import Worker
@@ -54,10 +54,10 @@ async def serve(settings: Settings, worker: Worker | None = None) -> None:
     async def listen(server: web.Server) -> _Listeners:
         loop, handlers = asyncio.get_running_loop(), refusing(server, refuse)
         if worker is None:
-            return _Listeners(
-                [await loop.create_server(handlers, settings.api_host, settings.api_port, backlog=BACKLOG)]
-            )
-        return _Listeners([await loop.create_server(handlers, sock=each, backlog=BACKLOG) for each in worker.sockets])
+            servers = [await loop.create_server(handlers, settings.api_host, settings.api_port, backlog=BACKLOG)]
+        else:
+            servers = [await loop.create_server(handlers, sock=each, backlog=BACKLOG) for each in worker.sockets]
+        return _Listeners(server, servers)
 
     async def leave() -> None:
         app[STOPPING].set()
@@ -82,13 +82,18 @@ async def serve(settings: Settings, worker: Worker | None = None) -> None:
 class _Listeners:
     """What accepts connections, on each address."""
 
-    def __init__(self, servers: list[asyncio.Server]) -> None:
+    def __init__(self, server: web.Server, servers: list[asyncio.Server]) -> None:
+        self._server = server
         self._servers = servers
 
     def close(self) -> None:
         """Accept no more connections."""
         for server in self._servers:
             server.close()
+
+    def is_settled(self) -> bool:
+        """Whether a request has arrived on each connection."""
+        return have_all_asked(self._server)
 
 
 async def _until_schema_is_applied(settings: Settings) -> None:

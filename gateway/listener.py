@@ -16,6 +16,7 @@ from aiohttp import web
 
 from gateway.transports.door import Door, Hall
 from gateway.transports.websockets import WebSockets
+from shared.refusals import have_all_asked
 
 BACKLOG = 4096
 """Connections that may wait in the kernel: the clients of a dead node all come at once."""
@@ -61,6 +62,10 @@ class Listener:
         """Accept no more connections. Those that there are stay."""
         for server in self._servers:
             server.close()
+
+    def is_settled(self) -> bool:
+        """Whether the first request of each connection has arrived, and it is decided who goes on with it."""
+        return self._hall.doors == 0 and have_all_asked(self._hall.server)
 
 
 async def listen(

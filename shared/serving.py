@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -28,12 +28,22 @@ class Listener(Protocol):
         """Accept no more connections."""
 
 
+@runtime_checkable
+class Settling(Protocol):
+    """A listener that knows of the connections that it has accepted."""
+
+    def is_settled(self) -> bool:
+        """Whether the first request of each connection has arrived."""
+
+
 Listen = Callable[[web.Server], Awaitable[Listener]]
 """Listens, and gives each connection to a handler of the server."""
 Leave = Callable[[], Awaitable[None]]
 
 
 READY_POLL_SECONDS = 0.05
+SETTLE_SECONDS = 5.0
+"""How long a replaced worker waits for the first requests on the connections that it accepted last."""
 
 
 def stop_signal(worker: Worker | None = None) -> asyncio.Event:
@@ -120,8 +130,9 @@ async def serve_until(
             telling = asyncio.create_task(_tell_when_ready(worker, is_ready))
         await stop.wait()
         if worker is not None and worker.is_replaced:
-            # Those that wait in the socket are for the successor.
+            # Those that wait in the socket are for the successor. Whoever was accepted just now is still served.
             listener.close()
+            await _settled(listener)
         await leave()
         listener.close()
         if requests is not None:
@@ -134,6 +145,16 @@ async def serve_until(
         if listener is not None:
             listener.close()
         await runner.cleanup()
+
+
+async def _settled(listener: Listener) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SETTLE_SECONDS):
+            looks = 0
+            # A request that has just arrived is given to its handler in the turns of the loop that follow.
+            while looks < 2:
+                await asyncio.sleep(READY_POLL_SECONDS)
+                looks = 0 if isinstance(listener, Settling) and not listener.is_settled() else looks + 1
 
 
 async def _tell_when_ready(worker: Worker, is_ready: Callable[[], Awaitable[bool]]) -> None:
