@@ -26,6 +26,7 @@ from shared.access.admission import Admission, Admit
 from shared.access.tokens import Tokens
 from shared.health import Health
 from shared.membership import Membership
+from shared.metrics import Metrics
 from shared.postgres import Database
 from shared.private_chat import EVENTS, Chats
 from shared.pubsub import broker_for
@@ -38,6 +39,8 @@ from shared.settings import Settings
 
 ENDPOINT = web.AppKey("endpoint", Endpoint)
 WEBSOCKETS = web.AppKey("websockets", WebSockets)
+HEALTH = web.AppKey("health", Health)
+METRICS = web.AppKey("metrics", Metrics)
 
 MOST_SHARED = 500
 """The most listings or users that one statement looks up."""
@@ -133,8 +136,8 @@ async def create_app(settings: Settings) -> web.Application:
     app[ENDPOINT] = endpoint
     app.cleanup_ctx.append(lifetime)
     add_socket(app, endpoint, admission.admit)
-    health = Health(database, endpoint.broker, lambda: endpoint.is_draining)
-    metrics = gateway_metrics(endpoint, database, chats.writer, catch_up)
+    health = app[HEALTH] = Health(database, endpoint.broker, lambda: endpoint.is_draining)
+    metrics = app[METRICS] = gateway_metrics(endpoint, database, chats.writer, catch_up)
     app.router.add_get("/metrics", metrics.handle)
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)

@@ -28,6 +28,8 @@ _MOST_TOKEN_SECONDS = 10 * 365 * 24 * 3600
 _MOST_DAYS = 100 * 365
 _MOST_BYTES = 2**62
 _MOST = 2**31 - 1
+_MOST_WORKERS = 128
+"""Beyond any machine; each worker has connections to Postgres of its own."""
 
 
 _SECRET = "secret"
@@ -109,10 +111,14 @@ class Settings:
     """The address on which the API listens; `0.0.0.0` means all addresses."""
     api_port: int = 4001
     """The port on which the API listens."""
+    api_workers: int = 1
+    """Processes of `python -m api` that share its port, each a node of its own; `--workers` overrides it."""
     gateway_host: str = "127.0.0.1"
     """The address on which the gateway listens."""
     gateway_port: int = 4000
     """The port on which the gateway listens; the second gateway of `make run` takes this port plus two."""
+    gateway_workers: int = 1
+    """Processes of `python -m gateway` that share its port, each a node of its own; `--workers` overrides it."""
     gateway_url: str = ""
     """The gateway's address for browsers, such as `https://chat.example.com`. Empty: in development the page's own host
     with `gateway_port`; in production the page's own address, whose `/socket` the load balancer sends to gateways."""
@@ -643,6 +649,8 @@ def _most(name: str) -> float:
         return _MOST_SECONDS
     if name.endswith("_days"):
         return _MOST_DAYS
+    if name in ("api_workers", "gateway_workers"):
+        return _MOST_WORKERS
     return _MOST_BYTES if name.endswith("_bytes") else _MOST
 
 
