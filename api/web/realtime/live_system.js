@@ -1,11 +1,11 @@
 // Follows what runs by the channel `system`: the processes, what each gateway has to do, where a person is connected.
 
+import { LiveChannel } from "./live_channel.js";
+
 /** A gateway that has not reported for so long is shown no more. */
 const FORGOTTEN_MS = 10_000;
 
 export class LiveSystem {
-  #channel = null;
-  #forget = () => {};
   #gateways = new Map();
   #devices = new Map();
   #asked = null;
@@ -13,20 +13,16 @@ export class LiveSystem {
 
   /** `connection` is as in live.js. `changed()` is called when anything here has changed. */
   constructor({ connection, changed }) {
-    this.connection = connection;
     this.changed = changed;
+    this.live = new LiveChannel(connection, "system", (channel, joining) => this.#joined(channel, joining));
   }
 
   start() {
-    if (this.connection.isKept) this.#join();
-    this.#forget = this.connection.onOpen(() => this.#channel || this.#join());
+    this.live.start();
   }
 
   stop() {
-    this.#forget();
-    const channel = this.#channel;
-    this.#channel = null;
-    if (channel && this.connection.isKept) channel.leave();
+    this.live.stop();
   }
 
   /** The last report of each gateway that reports. */
@@ -44,12 +40,10 @@ export class LiveSystem {
   ask(userId) {
     this.#asked = userId;
     this.#devices.clear();
-    if (userId !== null) this.#channel?.push("devices", { user_id: userId });
+    if (userId !== null) this.live.channel?.push("devices", { user_id: userId });
   }
 
-  #join() {
-    const { channel, joining } = this.connection.join("system");
-    this.#channel = channel;
+  #joined(channel, joining) {
     joining.receive("ok", () => this.ask(this.#asked));
     channel.on("nodes", ({ nodes }) => {
       this.nodes = nodes;

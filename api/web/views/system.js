@@ -13,7 +13,7 @@ import { ago } from "../ui/moment.js";
 import { adminTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
 
-const MOST = 10;
+const SHOWN = 10;
 const WAYS = { websocket: "WebSocket", longpoll: "long polling" };
 
 export class System extends View {
@@ -95,7 +95,7 @@ export class System extends View {
     for (const { topic, members: here } of gateways.flatMap((one) => one.topics)) {
       members.set(topic, (members.get(topic) ?? 0) + here);
     }
-    const largest = [...members].sort((one, other) => other[1] - one[1]).slice(0, MOST);
+    const largest = [...members].sort((one, other) => other[1] - one[1]).slice(0, SHOWN);
     return html`<h2>Topics with most members</h2>
       ${list(
         largest.map(
@@ -110,7 +110,7 @@ export class System extends View {
     return html`<h2>Slow readers</h2>
       ${list(
         slowest
-          .slice(0, MOST)
+          .slice(0, SHOWN)
           .map(
             (one) =>
               html`<li>
