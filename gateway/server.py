@@ -11,6 +11,7 @@ from gateway.runtime.garbage import look_for_garbage_rarely
 from shared.logs import log_of
 from shared.serving import serve_until, stop_signal
 from shared.settings import Settings
+from shared.start import check_services
 from shared.workers.worker import Worker
 
 log = log_of(__name__)
@@ -19,9 +20,10 @@ log = log_of(__name__)
 async def serve(settings: Settings, worker: Worker | None = None) -> None:
     """Serve until SIGTERM or SIGINT. Then close the sockets in batches and finish current replies, by a deadline.
 
-    `worker` says what this process serves as one of several. Raises OSError if it cannot listen.
+    `worker` says what this process serves as one of several. Raises InvalidSettings, or OSError if it cannot listen.
     """
     stop = stop_signal(worker)
+    await check_services(settings)
     app = await create_app(settings)
     look_for_garbage_rarely()
 

@@ -58,10 +58,17 @@ class Settings:
     """In any form that libpq reads, also Unix sockets; required in production."""
     database_password: str = _secret()
     """The password for `database_url`, unless that has one."""
+    database_pooler: str = ""
+    """`on`: between the process and Postgres is a pooler that lends a session for one transaction, as PgBouncer does in
+    transaction mode. `off`: there is none, or it lends a session for as long as the connection. Empty: the process
+    notices it."""
     redis_url: str = _secret()
-    """In any form that redis-py reads; `redis+cluster://` for a Redis Cluster; required in production."""
+    """In any form that redis-py reads; `redis+cluster://` for a Redis Cluster; `redis+sentinel://host:port,host:port/service`
+    for sentinels; required in production."""
     redis_password: str = _secret()
     """The password for `redis_url`, unless that has one."""
+    redis_sentinel_password: str = _secret()
+    """The password of the sentinels in `redis_url`, unless that has one, as `sentinel_password`."""
     jwt_secrets: tuple[str, ...] = _secret(default=())
     """The keys of tokens and of messages between processes, with commas between them, each of at least 32 random bytes.
     The first one signs; what any of them signed is accepted. A single key may be given as JWT_SECRET instead. Required
@@ -551,8 +558,9 @@ class Settings:
                 raise InvalidSettings(f"SMTP_URL: {error}") from None
             if not self.site_url:
                 raise InvalidSettings("SITE_URL: required with SMTP_URL, because mails have links to the page")
-        if self.confirm_addresses not in ("", "on", "off"):
-            raise InvalidSettings(f"CONFIRM_ADDRESSES: must be on or off, not {self.confirm_addresses!r}")
+        for name in ("confirm_addresses", "database_pooler"):
+            if (value := getattr(self, name)) not in ("", "on", "off"):
+                raise InvalidSettings(f"{name.upper()}: must be on or off, not {value!r}")
         if self.confirm_addresses == "on" and not self.has_mail:
             raise InvalidSettings("SMTP_URL: required with CONFIRM_ADDRESSES=on")
         if self.mail_from and not is_mailbox(self.mail_from):
