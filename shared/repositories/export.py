@@ -56,7 +56,7 @@ _PICTURES = f"""(SELECT coalesce(json_agg({_ADDRESS} ORDER BY p.position, p.id),
         FROM pictures p WHERE p.listing_id = l.id) AS pictures"""
 _MESSAGES = """(SELECT * FROM (
         (SELECT * FROM messages WHERE from_id = $1 AND id > $2 ORDER BY id LIMIT $3) UNION
-        (SELECT * FROM messages WHERE to_id = $1 AND id > $2 ORDER BY id LIMIT $3)
+        (SELECT * FROM messages WHERE to_id = $1 AND id > $2 AND held_at IS NULL ORDER BY id LIMIT $3)
     ) AS both_ways) AS m WHERE true"""
 
 SECTIONS: tuple[Section, ...] = (
