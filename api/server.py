@@ -10,6 +10,7 @@ from api.app import create_app
 from api.handlers.health import STOPPING
 from api.refused import refuse
 from api.services import new_node_id
+from shared import tracing
 from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 from shared.postgres.schema import is_schema_applied
@@ -37,6 +38,14 @@ async def serve(settings: Settings) -> None:
     """
     # Do this before any waiting, so that the operator sees a wrong setting at once.
     node_id = new_node_id()
+    tracing.start(settings, "api", node_id)
+    try:
+        await _serve(settings, node_id)
+    finally:
+        tracing.stop()
+
+
+async def _serve(settings: Settings, node_id: str) -> None:
     app = create_app(settings, broker_for(settings, node_id), node_id)
     stop = stop_signal()
     waiting = asyncio.create_task(_until_schema_is_applied(settings))

@@ -7,7 +7,9 @@ from functools import partial
 
 from gateway.app import ENDPOINT, WEBSOCKETS, create_app
 from gateway.listener import listen
+from gateway.runtime.endpoint import new_node_id
 from gateway.runtime.garbage import look_for_garbage_rarely
+from shared import tracing
 from shared.logs import log_of
 from shared.serving import serve_until, stop_signal
 from shared.settings import Settings
@@ -20,8 +22,17 @@ async def serve(settings: Settings) -> None:
 
     Raises OSError if it cannot listen.
     """
+    node_id = new_node_id()
+    tracing.start(settings, "gateway", node_id)
+    try:
+        await _serve(settings, node_id)
+    finally:
+        tracing.stop()
+
+
+async def _serve(settings: Settings, node_id: str) -> None:
     stop = stop_signal()
-    app = await create_app(settings)
+    app = await create_app(settings, node_id)
     look_for_garbage_rarely()
 
     async def drain() -> None:

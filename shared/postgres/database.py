@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from shared import tracing
+from shared.postgres import traced
 from shared.postgres.address import parsed, resolved
 from shared.postgres.connection import Connection
 from shared.postgres.errors import DatabaseUnavailable
@@ -59,6 +61,7 @@ class Database:
         parsed(settings.database_url)
         self._url = settings.database_url
         self._timeout = settings.database_timeout_seconds
+        self._connection = traced.Connection if tracing.active() else Connection
         self._pool = Pool(self._open, settings.database_pool_size, self._timeout)
 
     @classmethod
@@ -132,4 +135,4 @@ class Database:
                 dsn = await resolved(self._url, self._timeout)
         except TimeoutError as error:
             raise DatabaseUnavailable("the host's name could not be looked up in time") from error
-        return await Connection.open(dsn, self._timeout)
+        return await self._connection.open(dsn, self._timeout)
