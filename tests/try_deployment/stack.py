@@ -24,7 +24,7 @@ _READ = frozenset(
     {"ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "PICTURES_URL", "SITE_URL", "TLS_PORT", *_OF_MAIL}
 )
 """The variables that the Compose files read, and that do not begin with AWS_."""
-FURTHER = ("compose.mail.yaml", "compose.s3.yaml", "compose.tls.yaml")
+FURTHER = ("compose.mail.yaml", "compose.s3.yaml", "compose.sentinel.yaml", "compose.tls.yaml")
 """The Compose files that an operator may add to compose.yaml."""
 SECRETS = ("jwt_secrets", "postgres_password", "redis_password")
 """The names of the files in the folder `secrets`."""
