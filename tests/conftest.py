@@ -13,6 +13,7 @@ from tests.support.attack_figures import attack_figures
 from tests.support.examples import load_profile
 from tests.support.left_out import left_out
 from tests.support.order import in_order
+from tests.support.pgbouncer import PgBouncer, pgbouncer_of
 from tests.support.ports import free_port
 from tests.support.process_guard import ProcessGuard
 from tests.support.processes import NURSERY, Processes
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--nothing-left-out", action="store_true", help="fail where a test was skipped")
+    parser.addoption("--behind-pgbouncer", action="store_true", help="reach each test's database through PgBouncer")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -91,11 +93,21 @@ def fresh_postgres() -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="session")
+def pgbouncer(servers: Servers, request: pytest.FixtureRequest) -> Iterator[PgBouncer | None]:
+    """A PgBouncer before the worker's Postgres if the command line asks for it, else None."""
+    if request.config.getoption("--behind-pgbouncer"):
+        with pgbouncer_of(servers) as pooler:
+            yield pooler
+    else:
+        yield None
+
+
 @pytest.fixture
-def database_url(servers: Servers) -> Iterator[str]:
+def database_url(servers: Servers, pgbouncer: PgBouncer | None) -> Iterator[str]:
     """A new database with the schema and without rows. Each test has its own."""
     with servers.database() as url:
-        yield url
+        yield pgbouncer.url(url) if pgbouncer else url
 
 
 @pytest.fixture
