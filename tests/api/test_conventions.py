@@ -52,7 +52,7 @@ ONE_OF_EVERYTHING = """
         VALUES (1, 1, 'two', 'image/webp', 1, 1, 1, 'two-medium', 'image/webp', 1, 1, 'two-small', 'image/webp', 1, 1);
     INSERT INTO findings (kind, user_id, listing_id, other_listing_id) VALUES ('same_vin', 2, 1, 2);
     INSERT INTO messages (from_id, to_id, text, held_at) VALUES (2, 1, 'Watches', now());
-    INSERT INTO holds (id, user_id) VALUES (1, 2);
+    INSERT INTO holds (user_id) VALUES (2);
     INSERT INTO held_messages (message_id, hold_id, from_id, to_id)
         SELECT id, 1, 2, 1 FROM messages WHERE held_at IS NOT NULL;
     INSERT INTO reports (id, user_id, message_id, reporter_id, reason) SELECT 1, 2, id, 1, 'spam' FROM messages
