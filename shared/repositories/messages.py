@@ -130,7 +130,7 @@ _MUST_COMPARE = """(NOT is_answered AND refusal IS NULL AND CASE
     END)"""
 _TYPES = ("bigint[]", "bigint[]", "text[]", "bigint[]", "text[]", "boolean")
 # The lock of the trigger, taken already here: the statement then sees the blocks of those who had it before.
-_TURN = "SELECT pg_advisory_xact_lock(7239870111)"
+TURN = "SELECT pg_advisory_xact_lock(7239870111)"
 _STORED = "INSERT INTO messages (from_id, to_id, text, listing_id, client_ref, is_request, is_declined"
 _ONCE = "ON CONFLICT (from_id, client_ref) WHERE client_ref IS NOT NULL DO NOTHING"
 # Stores a batch of which all messages are settled, as those of people who know each other are; nothing of any other.
@@ -157,7 +157,7 @@ _INSERT_SETTLED = Statement(
        UNION ALL SELECT n, NULL, NULL, NULL, NULL, NULL, NULL, refusal FROM given WHERE refusal IS NOT NULL
        ORDER BY 1""",
     _TYPES,
-    first=_TURN,
+    first=TURN,
 )
 NOTED = f"""sides AS (
            SELECT user_id, other_id, bool_or(wrote) AS wrote, bool_or(opened) AS opened,
@@ -259,7 +259,7 @@ def _insert(name: str, hold: str) -> Statement:
             "integer",
             "double precision",
         ),
-        first=_TURN,
+        first=TURN,
     )
 
 

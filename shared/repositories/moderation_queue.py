@@ -14,6 +14,7 @@ from shared.access.policy import Action
 from shared.domain.moderation import (
     DEEDS,
     FINDING_WEIGHTS,
+    HOLD_WEIGHT,
     MAX_DEEDS,
     MAX_ENTRIES,
     MAX_WEIGHT_OF_DEEDS,
@@ -33,7 +34,9 @@ from shared.domain.reports import ReportedListing, ReportReason
 from shared.postgres import Database, Statement
 from shared.repositories.acting import require
 from shared.repositories.audit import RECORD
+from shared.repositories.holds import CLOSE, FIRST_TEXT, HAS_MESSAGES, PEOPLE
 from shared.repositories.listings import PICTURES
+from shared.repositories.messages import TURN
 from shared.repositories.visibility import FOR_ANYONE, IN_TRASH, IS_HIDDEN
 
 _WEIGHT = " ".join(f"WHEN '{reason.value}' THEN {weight}" for reason, weight in WEIGHTS.items())
@@ -54,13 +57,17 @@ _SOURCES: Mapping[EntryKind, str] = MappingProxyType(
               AND (f.decided_at IS NULL OR f.decided_at > $1)"""
             for kind, weight in FINDING_WEIGHTS.items()
         },
+        EntryKind.HELD_MESSAGES: f"""SELECT 0::bigint AS listing_id, o.user_id, 0::bigint AS source_id,
+                {HOLD_WEIGHT} AS weight, o.created_at, o.decided_at AS closed_at
+            FROM holds o WHERE o.created_at <= $1 AND (o.decided_at > $1 OR o.decided_at IS NULL AND {HAS_MESSAGES})""",
     }
 )
 # And here, what is shown of the open ones of a group: the columns of `Entry`.
 _SHOWN: Mapping[EntryKind, str] = MappingProxyType(
     {
         EntryKind.REPORT: f"""SELECT '{EntryKind.REPORT.value}' AS kind, r.id, r.created_at, r.reason, r.text, r.quote,
-                r.message_id, r.reply_id, r.reporter_id, u.name AS reporter, l.id AS under_id, l.title
+                r.message_id, r.reply_id, r.reporter_id, u.name AS reporter, l.id AS under_id, l.title,
+                NULL::bigint AS people
             FROM reports r JOIN users u ON u.id = r.reporter_id LEFT JOIN replies p ON p.id = r.reply_id
             LEFT JOIN listings l ON l.id = p.listing_id
             WHERE r.resolved_at IS NULL
@@ -69,12 +76,18 @@ _SHOWN: Mapping[EntryKind, str] = MappingProxyType(
             ORDER BY r.created_at DESC, r.id DESC LIMIT {MAX_ENTRIES}""",
         **{
             EntryKind(kind.value): f"""SELECT f.kind, f.id, f.created_at, f.kind AS reason, NULL::text, NULL::text,
-                NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, l.id AS under_id, l.title
+                NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, l.id AS under_id, l.title, NULL::bigint
             FROM findings f JOIN listings l ON l.id = f.other_listing_id
             WHERE f.kind = '{kind.value}' AND f.decided_at IS NULL AND f.listing_id = nullif(asked.listing_id, 0)
             ORDER BY f.created_at DESC, f.id DESC LIMIT {MAX_ENTRIES}"""
             for kind in FINDING_WEIGHTS
         },
+        EntryKind.HELD_MESSAGES: f"""SELECT '{EntryKind.HELD_MESSAGES.value}', o.id, o.created_at,
+                '{EntryKind.HELD_MESSAGES.value}' AS reason, NULL::text, {FIRST_TEXT}, NULL::bigint, NULL::bigint,
+                NULL::bigint, NULL::text, NULL::bigint, NULL::text, {PEOPLE}
+            FROM holds o WHERE asked.listing_id = 0 AND o.user_id = asked.user_id AND o.decided_at IS NULL
+              AND {HAS_MESSAGES}
+            ORDER BY o.created_at DESC, o.id DESC LIMIT {MAX_ENTRIES}""",
     }
 )
 
@@ -191,6 +204,8 @@ _CLOSE = (
             SELECT kind, id FROM closed ORDER BY id""",
         ("bigint", "bigint", "bigint", "timestamptz"),
     ),
+    # The last one, because it takes a turn among the inserts of messages, and keeps it until the commit.
+    Statement("moderation_close_holds", CLOSE, ("bigint", "bigint", "bigint", "timestamptz"), first=TURN),
 )
 _NUMBERS = Statement(
     "moderation_numbers",
