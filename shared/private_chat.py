@@ -31,6 +31,7 @@ from shared.repositories.blocks import BlockRepository
 from shared.repositories.contacts import ContactRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
+from shared.repositories.recent_texts import HoldLimits
 from shared.settings import Settings
 
 
@@ -47,7 +48,7 @@ class Chats:
     @classmethod
     def of(cls, database: Database, settings: Settings) -> Self:
         """Returns what events need of this database. Close the writer before the database."""
-        messages = MessageRepository(database)
+        messages = MessageRepository(database, HoldLimits.of(settings))
         beginnings = BeginningRepository(database, most=settings.new_account_people, days=settings.new_account_days)
         writer = MessageWriter.from_settings(messages, settings)
         return cls(messages, beginnings, writer, BlockRepository(database), ContactRepository(database))
@@ -111,6 +112,8 @@ class Send(Event):
         # A repeated `client_ref` returns the message that was stored first, even if the recipient differs.
         told = message_payload(message)
         answer = {"id": told["id"], "inserted_at": told["inserted_at"]}
+        if message.is_held:
+            answer["held"] = True
         if message.deleted_at is not None:
             # A repeat of a message that its sender has deleted since does not bring it back.
             answer["deleted_at"] = told["deleted_at"]

@@ -18,6 +18,7 @@ from tests.support.ports import free_port
 from tests.support.process_guard import ProcessGuard
 from tests.support.processes import NURSERY, Processes
 from tests.support.secret import JWT_SECRET
+from tests.support.sentinels import SentinelServers, running_sentinels
 from tests.support.servers import Servers, running_servers, stopped_postgres
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests whose fixtures need servers, because `make test-fast` leaves them out; and order the tests."""
     for item in items:
-        if {"servers", "s3_endpoint"} & set(getattr(item, "fixturenames", ())):
+        if {"servers", "sentinels", "s3_endpoint"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)
     items[:] = in_order(items)
 
@@ -70,6 +71,19 @@ def servers() -> Iterator[Servers]:
     """A real Postgres and a real Redis. Each worker has its own."""
     with running_servers() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def shared_sentinels() -> Iterator[SentinelServers]:
+    with running_sentinels() as running:
+        yield running
+
+
+@pytest.fixture
+def sentinels(shared_sentinels: SentinelServers) -> Iterator[SentinelServers]:
+    """An empty Redis with a replica, and three sentinels. A test may stop sentinels for a while; nothing fails over."""
+    yield shared_sentinels
+    shared_sentinels.empty()
 
 
 @pytest.fixture(scope="session")

@@ -104,6 +104,13 @@ class Counts:
         """Count a connection that this node has closed."""
         self.closes.labels(close.reason).inc()
 
+    @staticmethod
+    def by_reason(counter: Counter) -> dict[str, int]:
+        """The counts of a counter that has reasons, without those that are 0."""
+        [metric] = counter.collect()
+        samples = [sample for sample in metric.samples if sample.name.endswith("_total")]
+        return {sample.labels["reason"]: int(sample.value) for sample in samples if sample.value}
+
     @property
     def collectors(self) -> tuple[Collector, ...]:
         """All metrics except the integers, for a registry."""
