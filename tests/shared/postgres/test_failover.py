@@ -60,7 +60,7 @@ async def test_a_frozen_primary_is_left_for_the_promoted_standby_without_a_wait_
             # One caller after the other, as messages are stored. The ten idle connections do not cost a timeout each.
             failures = await in_time(lambda: database.execute(ADD, 100), 60.0)
             print(f"failures took {failures} s")
-            assert len(failures) <= 4
+            assert len(failures) < POOL
             assert await database.fetch(READ) == [(POOL + 1,)]
             # New connections do not begin with the frozen one.
             await asyncio.gather(*(database.fetch(SLOWLY) for _ in range(POOL)))
@@ -107,7 +107,8 @@ async def test_a_primary_that_takes_no_more_writes_fails_one_statement_and_loses
     victim: Victim,
 ) -> None:
     """Idle connections, which nobody would write on for long, do not fail one after the other."""
-    database = await Database.connect(replace(victim.settings, database_pool_size=POOL))
+    patient = replace(victim.settings, database_pool_size=POOL, database_timeout_seconds=10.0)
+    database = await Database.connect(patient)
     await asyncio.gather(*(database.fetch(SLOWLY) for _ in range(POOL)))
     victim.administer(NUMBERS, "ALTER DATABASE daveslist SET default_transaction_read_only = off")
     victim.administer("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
