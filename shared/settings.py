@@ -55,7 +55,7 @@ class Settings:
     environment: str = "development"
     """`development` or `production`."""
     database_url: str = _secret()
-    """In any form that libpq reads, also Unix sockets; required in production."""
+    """In any form that libpq reads, also Unix sockets and several hosts; required in production."""
     database_password: str = _secret()
     """The password for `database_url`, unless that has one."""
     database_pooler: str = ""
