@@ -52,8 +52,10 @@ def json_payload(payload: Any) -> bytes:
 def pack(envelope: Envelope) -> bytes:
     """Returns the bytes of a broadcast."""
     kind = "binary" if envelope.is_binary else "json"
-    trace = (envelope.trace,) if envelope.trace else ()
-    header = _encode((envelope.node, envelope.event, kind, *trace))
+    if envelope.trace:
+        header = _encode((envelope.node, envelope.event, kind, envelope.trace))
+    else:
+        header = _encode((envelope.node, envelope.event, kind))
     return header + b"\n" + envelope.payload
 
 
