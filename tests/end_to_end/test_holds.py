@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -78,9 +79,7 @@ async def test_haste_delivers_the_same_text_to_no_more_people_and_the_rest_once_
                 delivered = await listeners[who.id].event("send")
                 assert (delivered["message"], delivered["was_id"]) == (OFFER, held[who])
                 for socket in senders:
-                    seen = await socket.take(
-                        lambda frame, old=held[who]: frame[3] == "send" and frame[4].get("was_id") == old
-                    )
+                    seen = await socket.take(_delivers(held[who]))
                     assert seen[4] == delivered
         # Catching up has each once, in the order of ids.
         for who in people[-6:]:
@@ -90,3 +89,7 @@ async def test_haste_delivers_the_same_text_to_no_more_people_and_the_rest_once_
             assert sorted(one["message"] for one in messages) == [OFFER, f"To {who.id}"]
             assert [one["id"] for one in messages] == sorted(one["id"] for one in messages)
     assert len(stored_messages(deployment.database_url, [sender.id])) == len(people)
+
+
+def _delivers(held_id: int) -> Callable[[Any], bool]:
+    return lambda frame: frame[3] == "send" and bool(frame[4].get("was_id") == held_id)
