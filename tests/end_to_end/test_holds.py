@@ -91,5 +91,5 @@ async def test_haste_delivers_the_same_text_to_no_more_people_and_the_rest_once_
     assert len(stored_messages(deployment.database_url, [sender.id])) == len(people)
 
 
-def _delivers(held_id: int) -> Callable[[Any], bool]:
+def _delivers(held_id: int | None) -> Callable[[Any], bool]:
     return lambda frame: frame[3] == "send" and bool(frame[4].get("was_id") == held_id)
