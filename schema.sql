@@ -927,6 +927,8 @@ CREATE TABLE IF NOT EXISTS nodes (
     heard_at    timestamptz NOT NULL, -- when its link to Redis was last known to be up
     unheard     bigint      NOT NULL  -- grows when it publishes while the link is away
 );
+ALTER TABLE nodes ADD COLUMN IF NOT EXISTS version text; -- NULL for a process of before there was this column
+ALTER TABLE nodes ADD COLUMN IF NOT EXISTS started_at timestamptz;
 
 -- Periodic work that one process at a time does, such as collecting the vocabulary, and when it was last done.
 CREATE TABLE IF NOT EXISTS chores (

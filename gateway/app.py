@@ -19,23 +19,28 @@ from gateway.presence.store_redis import RedisStore
 from gateway.queue_gaps import read_queue_again
 from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint, new_node_id
+from gateway.system_reports import SystemReports
 from gateway.transports.longpoll import LongPollTransport
 from gateway.transports.websockets import PATHS, WebSockets
 from shared.access.admission import Admission, Admit
 from shared.access.tokens import Tokens
 from shared.health import Health
 from shared.membership import Membership
+from shared.metrics import Metrics
 from shared.postgres import Database
 from shared.private_chat import EVENTS, Chats
 from shared.pubsub import broker_for
 from shared.repositories.alerts import AlertRepository
 from shared.repositories.listing_access import ListingAccess
+from shared.repositories.nodes import NodeRepository
 from shared.repositories.shared_reads import SharedReads
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
 
 ENDPOINT = web.AppKey("endpoint", Endpoint)
 WEBSOCKETS = web.AppKey("websockets", WebSockets)
+HEALTH = web.AppKey("health", Health)
+METRICS = web.AppKey("metrics", Metrics)
 
 MOST_SHARED = 500
 """The most listings or users that one statement looks up."""
@@ -64,6 +69,7 @@ async def create_app(settings: Settings) -> web.Application:
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
     admission = Admission.of(settings, tokens, UserRepository(database))
     limit, overlap_seconds = CATCH_UP_LIMIT, settings.catch_up_overlap_seconds
+    reports = SystemReports(NodeRepository(database))
     context = Context(
         settings=settings,
         admission=admission,
@@ -78,6 +84,7 @@ async def create_app(settings: Settings) -> web.Application:
         alert_catch_ups=SharedReads(
             partial(alerts.catch_ups, limit=limit, overlap_seconds=overlap_seconds), most=MOST_CAUGHT_UP
         ),
+        system=reports,
     )
     node_id = new_node_id()
     store = RedisStore.of(settings)
@@ -95,6 +102,7 @@ async def create_app(settings: Settings) -> web.Application:
     catch_up = CatchUp(endpoint, MissedMessages(chats.messages), MissedDeletions(chats.messages), MissedAlerts(alerts))
     revalidation = Revalidation(endpoint, admission)
     read_queue_again(endpoint)
+    reports.serve(endpoint)
 
     lost_nodes = LostNodes(
         endpoint.gap,
@@ -117,6 +125,7 @@ async def create_app(settings: Settings) -> web.Application:
             yield
             await catch_up.stop()
             await revalidation.stop()
+            await reports.stop()
             await chats.writer.close()
             await endpoint.stop()
         await store.close()
@@ -127,8 +136,8 @@ async def create_app(settings: Settings) -> web.Application:
     app[ENDPOINT] = endpoint
     app.cleanup_ctx.append(lifetime)
     add_socket(app, endpoint, admission.admit)
-    health = Health(database, endpoint.broker, lambda: endpoint.is_draining)
-    metrics = gateway_metrics(endpoint, database, chats.writer, catch_up)
+    health = app[HEALTH] = Health(database, endpoint.broker, lambda: endpoint.is_draining)
+    metrics = app[METRICS] = gateway_metrics(endpoint, database, chats.writer, catch_up)
     app.router.add_get("/metrics", metrics.handle)
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)

@@ -81,10 +81,12 @@ class Endpoint:
             most_listed=settings.max_listed_presences,
         )
         self.counts = Counts()
+        self.counts.expect(channel.__name__ for channel in routes.targets)
         self.security_events = SecurityEvents()
         self.allowances = Allowances(settings)
         self.connections = Roster(settings, self.counts)
         self._on_probe: Callable[[float], None] | None = None
+        self._on_report: Callable[[dict[str, Any]], None] | None = None
         self._next_gap: float | None = None
         self._seal = Seal.of(settings, SEALED_FOR)
         self._own_beginning = beginning_of(self.node_id)
@@ -150,6 +152,10 @@ class Endpoint:
     def on_probe(self, listener: Callable[[float], None]) -> None:
         """Call the listener every second with the seconds that a message has taken to the broker and back."""
         self._on_probe = listener
+
+    def on_report(self, listener: Callable[[dict[str, Any]], None]) -> None:
+        """Call the listener with the payload when another node asks for a report (`control.REPORT`)."""
+        self._on_report = listener
 
     def handle_topic(self, topic: str, handler: Callable[[Envelope], None]) -> None:
         """Pass other nodes' messages on a topic to a handler of this node. No client can join such a topic."""
@@ -289,6 +295,8 @@ class Endpoint:
                 self.gap(payload["seconds"])
             case control.CATEGORY_CHANGED | control.SELLER_CHANGED | control.BLOCKS_CHANGED:
                 self._notify(Notice(envelope.event, payload))
+            case control.REPORT if self._on_report is not None:
+                self._on_report(payload)
 
     def _notify(self, notice: Notice) -> None:
         """Pass the notice to all channels on this node that watch access."""

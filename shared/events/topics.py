@@ -43,6 +43,9 @@ def user_of_alerts(topic: str) -> int | None:
 MODERATION = "moderation"
 """The topic of moderators and admins."""
 
+SYSTEM = "system"
+"""The topic of admins."""
+
 
 LISTING = "listing:"
 
