@@ -318,7 +318,10 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("GET", "/api/pictures/{id=ended_picture}", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=hidden_picture}/medium", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=hidden_picture}/thumbnail", None, IF_HIDDEN),
-        ("GET", "/api/pictures/{id=trashed_picture}", None, NOBODY),
+        # Whoever sees a listing in the trash sees its pictures.
+        ("GET", "/api/pictures/{id=trashed_picture}", None, "404 404 404 404 404 403 200 200"),
+        ("GET", "/api/pictures/{id=picture_trashed_by_owner}", None, "404 404 200 404 404 403 200 200"),
+        ("GET", "/api/pictures/{id=picture_trashed_long_ago}/thumbnail", None, "404 404 404 404 404 403 200 200"),
         ("POST", "/api/messages/pictures", PICTURE, USERS.replace("200", "201")),
         # Those of a message are for its two sides, and for moderators if it was reported.
         *(
@@ -495,6 +498,8 @@ class World:
             case "picture" | "private_picture" | "hidden_picture" | "ended_picture" | "trashed_picture":
                 listing_id = await self.make({"picture": "public"}.get(kind, kind.partition("_")[0]), owner)
                 return await self._picture(listing_id)
+            case "picture_trashed_by_owner" | "picture_trashed_long_ago":
+                return await self._picture(await self.make(kind.removeprefix("picture_"), owner))
         raise AssertionError(f"no such kind: {kind}")
 
     async def path(self, path: str, owner: Somebody) -> str:
