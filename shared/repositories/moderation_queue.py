@@ -80,12 +80,18 @@ _SHOWN: Mapping[EntryKind, str] = MappingProxyType(
 
 _LISTING_DEEDS = ", ".join(f"'{name}'" for name in DEEDS if name.startswith("listing_"))
 _PERSON_DEEDS = ", ".join(f"'{name}'" for name in DEEDS if not name.startswith("listing_"))
+# An act and the sanction that it gives have the time of their transaction. One that was lifted, because the person
+# objected and was right, is held against nobody from then on.
+_STANDS = """NOT EXISTS (SELECT FROM sanctions s
+            WHERE s.user_id = {person} AND s.given_at = a.created_at AND s.outcome = 'lifted'
+              AND s.decided_at <= {as_of})"""
 _DONE = f"""SELECT a.id, a.action, a.reason, a.created_at, a.actor_id, NULL::bigint AS listing_id FROM audit a
         WHERE a.target_type = 'user' AND a.target_id = {{person}} AND a.action IN ({_PERSON_DEEDS})
+          AND {_STANDS}
     UNION ALL
     SELECT a.id, a.action, a.reason, a.created_at, a.actor_id, own.id FROM listings own
         JOIN audit a ON a.target_type = 'listing' AND a.target_id = own.id AND a.action IN ({_LISTING_DEEDS})
-        WHERE own.seller_id = {{person}}"""
+        WHERE own.seller_id = {{person}} AND {_STANDS}"""
 _DEED_WEIGHT = " ".join(f"WHEN '{name}' THEN {weight}" for name, weight in DEEDS.items())
 
 # What waited at the time $1. What was closed later still counts for the weight, so that no group moves between two
@@ -109,7 +115,7 @@ _GROUPS = f"""WITH entries AS (
                coalesce(jsonb_object_agg(deed.action, deed.n) FILTER (WHERE deed.n > 0), '{{}}') AS done,
                least(coalesce(sum(deed.n * CASE deed.action {_DEED_WEIGHT} END), 0), {MAX_WEIGHT_OF_DEEDS}) AS weight
         FROM (SELECT DISTINCT person_id FROM about) AS person LEFT JOIN LATERAL (
-            SELECT done.action, count(*) AS n FROM ({_DONE.format(person="person.person_id")}) AS done
+            SELECT done.action, count(*) AS n FROM ({_DONE.format(person="person.person_id", as_of="$1")}) AS done
             WHERE done.created_at <= $1 GROUP BY 1
         ) AS deed ON true GROUP BY 1
     ), weighed AS (
@@ -154,7 +160,8 @@ _DEEDS = Statement(
     "moderation_deeds",
     f"""SELECT asked.person_id, done.id, done.action, done.reason, done.created_at, u.id, u.name, done.listing_id
         FROM unnest($1) AS asked (person_id) CROSS JOIN LATERAL (
-            SELECT * FROM ({_DONE.format(person="asked.person_id")}) AS every ORDER BY id DESC LIMIT {MAX_DEEDS}
+            SELECT * FROM ({_DONE.format(person="asked.person_id", as_of="now()")}) AS every
+            ORDER BY id DESC LIMIT {MAX_DEEDS}
         ) AS done JOIN users u ON u.id = done.actor_id ORDER BY done.id DESC""",
     ("bigint[]",),
 )
