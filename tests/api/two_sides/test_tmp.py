@@ -9,8 +9,8 @@ import pytest
 
 from shared.domain.users import Role
 from shared.settings import Settings
-from tests.api.histories.history import PEOPLE, SHAKY, STEADY, History, Step
-from tests.api.histories.town import Town, running_town
+from tests.api.two_sides.history import PEOPLE, SHAKY, STEADY, History, Step
+from tests.api.two_sides.town import Town, running_town
 
 HISTORIES = 20
 """More find more, and each takes a third of a second."""
@@ -100,6 +100,6 @@ async def play(town: Town, seed: int) -> None:
         history.end()
 
 
-async def test_after_any_history_all_ways_show_each_side_the_same(town: Town) -> None:
-    for seed in range(HISTORIES):
+async def test_tmp_after_any_history_all_ways_show_each_side_the_same(town: Town) -> None:
+    for seed in range(1016, 1130):
         await play(town, seed)

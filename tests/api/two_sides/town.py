@@ -29,8 +29,8 @@ from shared.pubsub import broker_for
 from shared.pubsub.broker import Broker, Receiver
 from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Person
-from tests.api.histories.screen import Screen
 from tests.api.rows import Rows
+from tests.api.two_sides.screen import Screen
 from tests.gateway.nodes import Client
 from tests.support.waiting import until
 

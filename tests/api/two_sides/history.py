@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.api.conftest import PASSWORD, Person
-from tests.api.histories.screen import Payload, Screen, without_text
-from tests.api.histories.town import Device, Town
+from tests.api.two_sides.screen import Payload, Screen, without_text
+from tests.api.two_sides.town import Device, Town
 from tests.support.waiting import until
 
 PEOPLE = 4
