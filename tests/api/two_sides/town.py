@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -28,10 +29,12 @@ from shared.postgres import Database
 from shared.pubsub import broker_for
 from shared.pubsub.broker import Broker, Receiver
 from shared.settings import Settings
+from tests.api.alerts.telling import NEVER
 from tests.api.conftest import PASSWORD, Person
 from tests.api.rows import Rows
 from tests.api.two_sides.screen import Screen
 from tests.gateway.nodes import Client
+from tests.protocol.client_frames import Received
 from tests.support.waiting import until
 
 MARK = "mark"
@@ -80,28 +83,43 @@ class Node:
         return self.catch_up._task is not None
 
 
-class Device(Client):
-    """A connection of one person, which shows what its topic says; it has joined once `join` returns."""
+class Marked(Client):
+    """A connection of one person that knows what was published before which mark."""
 
-    def __init__(self, node: Node, actor: Actor, screen: Screen) -> None:
+    def __init__(self, node: Node, actor: Actor) -> None:
         super().__init__(node.endpoint, actor)
         self.node = node
-        self.screen = screen
         self.topic = topics.private_chat(actor.user_id)
         self.marks: set[tuple[int, int]] = set()
-        self._answers: dict[str, Any] = {}
-        self._numbers = itertools.count(1)
-        self._join_ref = ""
 
     def send(self, frame: Any) -> None:
         super().send(frame)
         for one in self.take():
-            if one.event == "phx_reply":
-                self._answers[one.ref] = one.payload
-            elif one.event == MARK:
+            if one.event == MARK:
                 self.marks.add((one.payload["number"], one.payload["of"]))
-            elif one.event not in ("phx_close", "phx_error"):
-                self.screen.happens(one.event, one.payload)
+            else:
+                self.hears(one)
+
+    @abstractmethod
+    def hears(self, frame: Received) -> None:
+        """Called with every frame but marks."""
+
+
+class Device(Marked):
+    """A connection of one person, which shows what its topic says; it has joined once `join` returns."""
+
+    def __init__(self, node: Node, actor: Actor, screen: Screen) -> None:
+        super().__init__(node, actor)
+        self.screen = screen
+        self._answers: dict[str, Any] = {}
+        self._numbers = itertools.count(1)
+        self._join_ref = ""
+
+    def hears(self, frame: Received) -> None:
+        if frame.event == "phx_reply":
+            self._answers[frame.ref] = frame.payload
+        elif frame.event not in ("phx_close", "phx_error"):
+            self.screen.happens(frame.event, frame.payload)
 
     async def push(self, event: str, payload: Any) -> Any:
         """Returns the answer."""
@@ -178,7 +196,7 @@ class Town:
         screen.joined(await device.join(screen.after_id))
         return device
 
-    async def settle(self, devices: list[Device]) -> None:
+    async def settle(self, devices: Sequence[Marked]) -> None:
         """Wait until everything that was published has reached these devices, and no gap is being read."""
         for node in self.nodes:
             node.ear.hear()
@@ -195,7 +213,7 @@ class Town:
 @asynccontextmanager
 async def running_town(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
     """Start an API and two gateways."""
-    settings = replace(settings, rate_limits=False)
+    settings = replace(settings, rate_limits=False, telling_seconds=NEVER)
     started: list[Node] = []
 
     def with_ear(settings: Settings, node_id: str) -> Broker:
