@@ -1,7 +1,8 @@
 """The moderators' queue: what waits for them, grouped by listing and person, the worst first. Pure.
 
 The worst group is the one with the most weight: the gravest reason of each reporter, so that nobody counts twice, and
-what was done before to the person whom it is about. Of groups with the same weight, the oldest comes first.
+what was done before to the person whom it is about and was not lifted after an objection. Of groups with the same
+weight, the oldest comes first.
 """
 
 from __future__ import annotations
