@@ -1,8 +1,8 @@
 """The form of a broadcast between nodes on the broker. Its payload has the bytes that clients get. No I/O.
 
 A line of JSON, a newline, the payload: `["<node>","<event>","json"]\n{...}`. A node splices the payload into its
-clients' frames without decoding it. The third element is `json` or `binary`. On the broker the bytes are sealed for
-their topic (shared/access/seal.py).
+clients' frames without decoding it. The third element is `json` or `binary`; a fourth one would be the version
+(shared/events/formats.py). On the broker the bytes are sealed for their topic (shared/access/seal.py).
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import msgspec
+
+from shared.events import formats
 
 SEALED_FOR = "messages between nodes"
 """The purpose of the seal."""
@@ -21,6 +23,7 @@ class _Header(msgspec.Struct, array_like=True, frozen=True):
     node: str
     event: str
     kind: str
+    version: int = 1
 
 
 _decode_header = msgspec.json.Decoder(_Header).decode
@@ -57,12 +60,13 @@ def beginning_of(node: str) -> bytes:
 
 
 def unpack(data: bytes) -> Envelope:
-    """Returns the broadcast in the bytes. Raises BadEnvelope."""
+    """Returns the broadcast in the bytes. Raises BadEnvelope, and LaterFormat if only a later release can read it."""
     header, newline, payload = data.partition(b"\n")
     try:
-        node, event, kind = msgspec.structs.astuple(_decode_header(header))
+        node, event, kind, version = msgspec.structs.astuple(_decode_header(header))
     except msgspec.MsgspecError as error:
         raise BadEnvelope(str(error)) from error
+    formats.check(version)
     if not newline or kind not in ("json", "binary"):
         raise BadEnvelope("no payload, or a payload of an unknown kind")
     return Envelope(node, event, payload, kind == "binary")

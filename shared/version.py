@@ -1,0 +1,7 @@
+"""The version of this release, as CHANGELOG.md counts it. The image has no pyproject.toml; a test compares the two."""
+
+from __future__ import annotations
+
+from typing import Final
+
+VERSION: Final = "1.0.0"
