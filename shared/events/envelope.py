@@ -1,8 +1,10 @@
 """The form of a broadcast between nodes on the broker. Its payload has the bytes that clients get. No I/O.
 
 A line of JSON, a newline, the payload: `["<node>","<event>","json"]\n{...}`. A node splices the payload into its
-clients' frames without decoding it. The third element is `json` or `binary`; a fourth one would be the version
-(shared/events/formats.py). On the broker the bytes are sealed for their topic (shared/access/seal.py).
+clients' frames without decoding it. The third element is `json` or `binary`. If the broadcast is part of a trace, its
+`traceparent` (W3C Trace Context) is the fourth. A fifth one would be the version of the form (shared/events/formats.py).
+A node ignores further elements, which only later versions know. On the broker the bytes are sealed for their topic
+(shared/access/seal.py).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ class _Header(msgspec.Struct, array_like=True, frozen=True):
     node: str
     event: str
     kind: str
+    trace: str = ""
     version: int = 1
 
 
@@ -41,6 +44,8 @@ class Envelope(NamedTuple):
     event: str
     payload: bytes
     is_binary: bool = False
+    trace: str = ""
+    """The `traceparent` of the publisher's span; "" if the publisher makes no traces."""
 
 
 def json_payload(payload: Any) -> bytes:
@@ -50,7 +55,9 @@ def json_payload(payload: Any) -> bytes:
 
 def pack(envelope: Envelope) -> bytes:
     """Returns the bytes of a broadcast."""
-    header = _encode((envelope.node, envelope.event, "binary" if envelope.is_binary else "json"))
+    kind = "binary" if envelope.is_binary else "json"
+    trace = (envelope.trace,) if envelope.trace else ()
+    header = _encode((envelope.node, envelope.event, kind, *trace))
     return header + b"\n" + envelope.payload
 
 
@@ -63,10 +70,10 @@ def unpack(data: bytes) -> Envelope:
     """Returns the broadcast in the bytes. Raises BadEnvelope, and LaterFormat if only a later release can read it."""
     header, newline, payload = data.partition(b"\n")
     try:
-        node, event, kind, version = msgspec.structs.astuple(_decode_header(header))
+        node, event, kind, trace, version = msgspec.structs.astuple(_decode_header(header))
     except msgspec.MsgspecError as error:
         raise BadEnvelope(str(error)) from error
     formats.check(version)
     if not newline or kind not in ("json", "binary"):
         raise BadEnvelope("no payload, or a payload of an unknown kind")
-    return Envelope(node, event, payload, kind == "binary")
+    return Envelope(node, event, payload, kind == "binary", trace)

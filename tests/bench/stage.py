@@ -187,7 +187,7 @@ class Nodes:
             return await self._processes.lab(*arguments)
 
     async def gateway(
-        self, *, port: int | None = None, cores: set[int] | None = None, workers: int = 1, database_url: str = ""
+        self, *, port: int | None = None, database_url: str = "", cores: set[int] | None = None, workers: int = 1
     ) -> Node:
         """Start the product's gateway; `database_url` is another way to the stage's database."""
         settings = replace(

@@ -1,16 +1,16 @@
 // Follows the moderators' queue by the channel `moderation`: what has changed, and who holds which group.
 
+import { LiveChannel } from "./live_channel.js";
+
 /** The names of groups in presence, on the page and in the API. */
 export const keyOf = ({ kind, id }) => `${kind}:${id}`;
 
 const EVENTS = ["reported", "resolved", "reopened"];
 
 export class LiveQueue {
-  #channel = null;
   #holders = new Map();
   /** The group that this page holds, or wants to hold; null for none. */
   #wanted = null;
-  #forget = () => {};
 
   /**
    * `connection` is as in live.js, `me` the id of the moderator. Callbacks: `changed({kind, id})` is told of a group
@@ -20,18 +20,15 @@ export class LiveQueue {
     this.connection = connection;
     this.me = me;
     this.tell = { changed, readAgain, held };
+    this.live = new LiveChannel(connection, "moderation", (channel, joining) => this.#joined(channel, joining));
   }
 
   start() {
-    if (this.connection.isKept) this.#join();
-    this.#forget = this.connection.onOpen(() => this.#channel || this.#join());
+    this.live.start();
   }
 
   stop() {
-    this.#forget();
-    const channel = this.#channel;
-    this.#channel = null;
-    if (channel && this.connection.isKept) channel.leave();
+    this.live.stop();
   }
 
   /** The other moderator who holds the group, `{user_id, name}`; null if nobody or this one does. */
@@ -43,12 +40,10 @@ export class LiveQueue {
   /** Claims a group, and ends the claim of another one. With `take`, it is taken from whoever holds it. */
   claim({ kind, id }, { take = false } = {}) {
     this.#wanted = { kind, id };
-    this.#channel?.push("claim", take ? { kind, id, take } : { kind, id });
+    this.live.channel?.push("claim", take ? { kind, id, take } : { kind, id });
   }
 
-  #join() {
-    const { channel, joining } = this.connection.join("moderation");
-    this.#channel = channel;
+  #joined(channel, joining) {
     let isFirst = true;
     joining.receive("ok", () => {
       // Something may have happened while there was no connection. The first join is part of the first load.

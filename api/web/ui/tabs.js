@@ -12,6 +12,7 @@ const MODERATION = [
 const ADMIN = [
   ["/admin", "People"],
   ["/admin/audit", "Audit"],
+  ["/admin/system", "System"],
 ];
 
 const MINE = [
