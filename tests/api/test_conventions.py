@@ -22,6 +22,7 @@ from shared.domain.users import Role
 from shared.logs import JsonLines
 from shared.postgres import Database, Statement
 from shared.settings import Settings
+from shared.version import VERSION
 from tests.api.conftest import PASSWORD, Api, MakeApi, Person
 
 JSON = {"Content-Type": "application/json"}
@@ -188,8 +189,8 @@ async def test_head_is_answered_like_get(api: Api) -> None:
 
 
 async def test_health_answers(api: Api) -> None:
-    assert await api.call("GET", "/health/live", 200) == {"status": "ok"}
-    assert await api.call("GET", "/health/ready", 200) == {"status": "ok"}
+    assert await api.call("GET", "/health/live", 200) == {"status": "ok", "version": VERSION}
+    assert await api.call("GET", "/health/ready", 200) == {"status": "ok", "version": VERSION}
 
 
 async def test_without_postgres_the_api_is_not_ready_and_answers_503(make_api: MakeApi) -> None:
