@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
+from shared import tracing
 from shared.access.actor import Actor
 from shared.domain.declared import Different, Id, Identifier, Label, OtherUser, Text
 from shared.domain.messages import (
@@ -50,7 +51,10 @@ class Chats:
         """Returns what events need of this database. Close the writer before the database."""
         messages = MessageRepository(database, HoldLimits.of(settings))
         beginnings = BeginningRepository(database, most=settings.new_account_people, days=settings.new_account_days)
-        writer = MessageWriter.from_settings(messages, settings)
+        writer_class = MessageWriter
+        if tracing.active() is not None:
+            from shared.tracing.writer import TracedMessageWriter as writer_class
+        writer = writer_class.from_settings(messages, settings)
         return cls(messages, beginnings, writer, BlockRepository(database), ContactRepository(database))
 
 

@@ -88,6 +88,20 @@ class Settings:
     terminal, else `json`."""
     no_color: str = ""
     """With any value, lines for people have no colours. They have none where standard error is no terminal."""
+    otel_exporter_otlp_endpoint: str = ""
+    """The receiver of traces (OpenTelemetry, OTLP over HTTP), such as `http://127.0.0.1:4318`. Empty: no traces are
+    made. The further variables of OpenTelemetry count too, such as `OTEL_EXPORTER_OTLP_HEADERS` and
+    `OTEL_TRACES_SAMPLER`."""
+    otel_exporter_otlp_traces_endpoint: str = ""
+    """The same with its whole path, such as `http://127.0.0.1:4318/v1/traces`."""
+    otel_exporter_otlp_protocol: str = ""
+    """`http/protobuf` is the only one."""
+    otel_traces_exporter: str = ""
+    """`otlp` makes traces, and `none` makes none. Empty: the endpoint decides."""
+    otel_sdk_disabled: str = ""
+    """`true` switches traces off."""
+    otel_service_name: str = ""
+    """The name of the processes in traces. Empty: `daveslist-api` and `daveslist-gateway`."""
     log_lines_per_second: float = 20.0
     """Log lines about one event that a process writes, per second in the long run. Further lines are left out; the next
     line about the event has their number in `left_out`."""

@@ -23,7 +23,11 @@ log = log_of(__name__)
 class Opener:
     """Opens all connections of one pool."""
 
-    def __init__(self, settings: Settings, *, statement_timeout: float | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, statement_timeout: float | None = None, kind: type[Connection] = Connection
+    ) -> None:
+        """`kind` is the class of the connections. `statement_timeout` is `database_timeout_seconds` unless given."""
+        self._kind = kind
         self._url = settings.database_url
         self._timeout = settings.database_timeout_seconds
         self._statement_timeout = self._timeout if statement_timeout is None else statement_timeout
@@ -46,7 +50,7 @@ class Opener:
         for tried, server in enumerate(servers):
             left = max(0.0, deadline - loop.time())
             try:
-                connection = await Connection.open(
+                connection = await self._kind.open(
                     server,
                     left / (len(servers) - tried),
                     statement_timeout=self._statement_timeout,
