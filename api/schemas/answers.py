@@ -1045,7 +1045,8 @@ class QueueEntry:
     """One thing that waits. `by` is who reported it; null if the program found it.
 
     `quote` is the text of a message or reply; of a reply, `listing_id` and `listing_title` say where it is. Of what
-    the program found (`same_picture`, `same_vin`) they say which earlier listing, of somebody else, has the same.
+    the program found (`same_picture`, `same_vin`) they say which earlier listing, of somebody else, has the same, and
+    `finding` has both.
     """
 
     kind: EntryKind
@@ -1059,6 +1060,7 @@ class QueueEntry:
     by: Person | None
     listing_id: int | None
     listing_title: str | None
+    finding: Finding | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1126,6 +1128,7 @@ def _queue_entry(entry: moderation.Entry) -> QueueEntry:
         by=None if entry.by_id is None else Person(entry.by_id, entry.by_name or ""),
         listing_id=entry.listing_id,
         listing_title=entry.listing_title,
+        finding=None if entry.finding is None else finding(entry.finding),
     )
 
 
@@ -1151,9 +1154,10 @@ class Groups:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The reports that were open and are now resolved."""
+    """The reports, and what the program had found, that were open and are now resolved."""
 
     report_ids: list[int]
+    finding_ids: list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1193,7 +1197,8 @@ def moderation_numbers(weeks: Sequence[moderation.Week]) -> ModerationNumbers:
 class Finding:
     """A listing that has the picture or the VIN of an earlier listing of somebody else.
 
-    `person` is the seller of `listing`, and `earlier_person` the seller of `earlier_listing`.
+    `person` is the seller of `listing`, and `earlier_person` the seller of `earlier_listing`. `picture_url` and
+    `earlier_picture_url` are the pictures that look alike, small; null of those that were deleted, and of a VIN.
     """
 
     id: Id
@@ -1205,6 +1210,8 @@ class Finding:
     listing: ReportedListing
     earlier_person: Person
     earlier_listing: ReportedListing
+    picture_url: str | None
+    earlier_picture_url: str | None
 
 
 def finding(one: findings.Finding) -> Finding:
@@ -1218,6 +1225,8 @@ def finding(one: findings.Finding) -> Finding:
         listing=_listing_of(one.found.listing),
         earlier_person=Person(one.earlier.seller_id, one.earlier.seller_name),
         earlier_listing=_listing_of(one.earlier.listing),
+        picture_url=one.found.picture_url,
+        earlier_picture_url=one.earlier.picture_url,
     )
 
 

@@ -49,7 +49,7 @@ session.onChange((change) => {
     if (session.user) live.start();
     else live.ended();
     // The page may show another person's data: load everything again for the person who is logged in now.
-    router.restart(change.notice);
+    router.restart(change.why);
   } else if (change.token) {
     live.useToken(change.token);
   }

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from shared.domain.findings import FindingKind
+from shared.domain.findings import Finding, FindingKind
 from shared.domain.reports import ReportedListing, ReportReason
 
 MAX_ENTRIES = 20
@@ -59,6 +59,10 @@ class EntryKind(StrEnum):
     SAME_VIN = "same_vin"
 
 
+FINDINGS = frozenset(EntryKind(kind.value) for kind in FINDING_WEIGHTS)
+"""What the program has found."""
+
+
 @dataclass(frozen=True, slots=True)
 class GroupSubject:
     """The listing or the person of a group."""
@@ -85,6 +89,8 @@ class Entry:
     listing_id: int | None
     """Of a reply, the listing that it is under; of a finding, the earlier listing of somebody else."""
     listing_title: str | None
+    finding: Finding | None = None
+    """Both listings of a finding."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { nameOf } from "../format.js";
 import { isolated } from "../isolate.js";
+import { openReports } from "../open_reports.js";
+import { live } from "../realtime/live.js";
+import { LiveModeration } from "../realtime/live_moderation.js";
 import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { banDialog } from "../ui/ban_dialog.js";
@@ -52,6 +55,17 @@ export class Person extends View {
 
   banning = banDialog(this, () => this.#changed("They are banned."));
 
+  #live = new LiveModeration({
+    connection: live,
+    readAgain: () => this.#readAgain(),
+    on: Object.fromEntries(
+      ["sanctioned", "objected", "decided"].map((event) => [
+        event,
+        ({ person_id: id }) => String(id) === this.params.id && this.#readAgain(),
+      ]),
+    ),
+  });
+
   #dialog(id, title, action, request, { fields, submit, done, isDanger = false }) {
     return new Dialog(this, id, {
       title: (person) => title(isolated(person ? nameOf(person) : "")),
@@ -73,6 +87,17 @@ export class Person extends View {
     });
     this.sanctions.load();
     this.notes.load();
+    this.#live.start();
+  }
+
+  stop() {
+    this.#live.stop();
+    super.stop();
+  }
+
+  #readAgain() {
+    openReports.ask();
+    return this.sanctions.loadPages(this.sanctions.pages);
   }
 
   template() {

@@ -16,22 +16,13 @@ import { carInBrief } from "../ui/car_in_brief.js";
 import { hideDialog } from "../ui/hide_dialog.js";
 import { PagedList } from "../ui/list.js";
 import { ago } from "../ui/moment.js";
+import { queueEntry, REASONS } from "../ui/queue_entry.js";
 import { reportedMessages } from "../ui/reported_messages.js";
 import { Shortcuts } from "../ui/shortcuts.js";
 import { moderationTabs } from "../ui/tabs.js";
-import { userText } from "../ui/user_text.js";
 import { WeekNumbers } from "../ui/week_numbers.js";
 import { View } from "../view.js";
 
-const REASONS = {
-  spam: "Spam",
-  fraud: "Fraud",
-  offensive: "Offensive",
-  unrelated: "Not about the car",
-  wrong_category: "Wrong category",
-  sold: "Sold",
-  other: "Other",
-};
 const DEEDS = {
   warn: ["warning", "warnings"],
   listing_hide: ["hidden listing", "hidden listings"],
@@ -49,7 +40,7 @@ export class Reports extends View {
   groups = new PagedList(this, "/api/moderation/queue");
   acts = new Acts(this);
   numbers = new WeekNumbers(this, REASONS);
-  /** The ids of the reports that were resolved last, which can be undone. */
+  /** The paths of what was resolved last, which can be undone. */
   #resolved = [];
   /** The messages that were looked at, by the id of their report; a Problem if they could not be read. */
   #messages = new Map();
@@ -71,6 +62,7 @@ export class Reports extends View {
     connection: live,
     me: session.user?.id,
     changed: (group) => this.#changed(group),
+    personChanged: (id) => this.#personChanged(id),
     readAgain: () => this.#readAll(),
     held: () => this.update(),
   });
@@ -131,6 +123,12 @@ export class Reports extends View {
     this.update();
   }
 
+  /** What was done before to the person is a part of each group. */
+  #personChanged(id) {
+    openReports.ask();
+    for (const group of this.groups.items) if (group.person.id === id) this.#changed(group);
+  }
+
   /** Puts a group where it belongs, unless that is on a page that is not loaded yet. */
   #put(group) {
     this.groups.remove(group);
@@ -165,7 +163,7 @@ export class Reports extends View {
     return html`<li class="report-group" data-group=${`${kind === "person" ? "user" : kind} ${id}`} data-key=${keyOf(group)} tabindex="-1" aria-label=${`${isolated(kind === "person" ? nameOf(group.person) : listing.title)}: ${count(size, "report", "reports")}`}>
       ${kind === "person" ? this.#person(group) : this.#car(listing)} ${this.#before(group)}
       <ul class="reports">
-        ${entries.map((entry) => this.#entry(entry))}
+        ${entries.map((entry) => queueEntry(entry, this.#around(entry)))}
       </ul>
       ${size > entries.length ? html`<p class="quiet">And ${count(size - entries.length, "older one", "older ones")}.</p>` : nothing}
       ${holder ? this.#held(group, holder) : this.#buttons(group)}
@@ -229,23 +227,8 @@ export class Reports extends View {
       : html`<button class="button small" @click=${() => this.hiding.open(listing)}>Hide</button>`;
   }
 
-  #entry(entry) {
-    const { id, reason, text, quote, message_id: messageId, reply_id: replyId, by, created_at: at } = entry;
-    const what = messageId ? "A message:" : replyId ? "A reply:" : null;
-    return html`<li data-report=${id}>
-      <p>
-        <span class="flag">${REASONS[reason] ?? reason}</span>
-        ${what ? html`<span class="quiet">${what}</span>` : nothing}
-        ${entry.listing_id ? html`<a href=${`/listings/${entry.listing_id}`}><bdi>${entry.listing_title}</bdi></a>` : nothing}
-      </p>
-      ${quote ? html`<blockquote class="user-text" dir="auto">${userText(quote)}</blockquote>` : nothing}
-      ${text ? html`<p class="user-text" dir="auto">${text}</p>` : nothing}
-      <p class="quiet small-text">${by ? html`<bdi translate="no">${nameOf(by)}</bdi>, ` : nothing}${ago(at)}</p>
-      ${messageId ? this.#around(entry) : nothing}
-    </li>`;
-  }
-
   #around(entry) {
+    if (!entry.message_id) return nothing;
     const found = this.#messages.get(entry.id);
     if (found instanceof Problem) return html`<p class="fault" role="alert">${found.message}</p>`;
     if (found) return reportedMessages(found);
@@ -288,8 +271,8 @@ export class Reports extends View {
     const row = document.querySelector(`[data-key="${keyOf(group)}"]`);
     const next = row?.contains(document.activeElement) ? (row.nextElementSibling ?? row.previousElementSibling) : null;
     await this.acts.do(async () => {
-      const { report_ids: ids } = await api.put(`${pathOf(group)}/resolved`, { up_to: group.newest_at });
-      this.#resolved = ids;
+      const { report_ids: reports, finding_ids: findings } = await api.put(`${pathOf(group)}/resolved`, { up_to: group.newest_at });
+      this.#resolved = [...reports.map((id) => `/api/reports/${id}`), ...findings.map((id) => `/api/findings/${id}`)];
       this.groups.remove(group);
     }, count(group.size, "report is resolved.", "reports are resolved."));
     next?.focus();
@@ -297,13 +280,13 @@ export class Reports extends View {
   }
 
   async #undo() {
-    const ids = this.#resolved;
-    if (!ids.length) return;
+    const paths = this.#resolved;
+    if (!paths.length) return;
     this.#resolved = [];
     await this.acts.do(async () => {
-      for (const id of ids) await api.delete(`/api/reports/${id}/resolved`);
+      for (const path of paths) await api.delete(`${path}/resolved`);
       await this.#readAll();
-    }, count(ids.length, "report is open again.", "reports are open again."));
+    }, count(paths.length, "report is open again.", "reports are open again."));
     openReports.ask();
   }
 }

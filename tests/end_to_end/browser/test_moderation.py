@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from aiohttp import FormData
 from playwright.async_api import expect
 
 from shared.domain.users import Role
+from tests.api.pictures.samples import encoded
+from tests.api.pictures.test_likeness import photo
 from tests.end_to_end.browser.conftest import Open, Site
 from tests.support.client import PASSWORD
 
@@ -76,9 +79,9 @@ async def test_a_moderator_handles_a_report(site: Site, open_page: Open) -> None
     group = mods.locator(f"[data-group='listing {listing}']")
     await expect(group.locator("[data-report]")).to_have_count(2)
     await expect(group).to_contain_text("He asked for money first")
-    badge = mods.locator("[data-open-reports]")
+    badge = mods.locator("[data-waiting]")
     await expect(badge).to_be_visible()
-    before = int(await badge.get_attribute("data-open-reports") or "")
+    before = int(await badge.get_attribute("data-waiting") or "")
     await group.get_by_role("button", name="Hide").click()
     await mods.get_by_role("dialog").get_by_label("Reason").fill("Asks for money first")
     await mods.get_by_role("dialog").get_by_role("button", name="Hide").click()
@@ -89,7 +92,7 @@ async def test_a_moderator_handles_a_report(site: Site, open_page: Open) -> None
     await expect(group).to_have_count(0)
     await mods.get_by_role("button", name="Undo").click()
     await expect(group.locator("[data-report]")).to_have_count(2)
-    await expect(badge).to_have_attribute("data-open-reports", str(before))
+    await expect(badge).to_have_attribute("data-waiting", str(before))
     await group.get_by_role("button", name="Resolve all 2").click()
     await expect(group).to_have_count(0)
 
@@ -155,6 +158,35 @@ async def test_two_moderators_share_a_queue_that_moves_by_itself(site: Site, ope
         await expect(group).to_have_count(0, timeout=AT_ONCE_MS)
     await monas.get_by_text("Numbers of the last weeks").click()
     await expect(monas.get_by_role("table")).to_contain_text("Not about the car")
+
+
+async def test_what_the_program_finds_is_shown_with_both_listings_and_can_be_opened_again(
+    site: Site, open_page: Open
+) -> None:
+    mod, ann, bob = await site.person("Mona", Role.MODERATOR), await site.person("Ann"), await site.person("Bob")
+    mods = await open_page("/moderation", mod)
+    await expect(mods.locator(".connection[data-state=live]")).to_be_visible()
+    category, listings = await site.category("Any", mod), []
+    for seller in (ann, bob):
+        listings.append(await site.listing(seller, category, f"Car of {seller.name}", vin="1HGBH41JXMN109186"))
+        form = FormData()
+        form.add_field("picture", encoded(photo(1), "JPEG"), filename="car.jpg", content_type="image/jpeg")
+        path = f"/api/listings/{listings[-1]}/pictures"
+        await site.rest.call("POST", path, 201, who=seller, data=form)
+    group = mods.locator(f"[data-group='listing {listings[1]}']")
+    entries = [group.locator(f"[data-entry^='{kind} ']") for kind in ("same_picture", "same_vin")]
+    for entry, flag in zip(entries, ("Same picture", "Same VIN"), strict=True):
+        await expect(entry.locator(".flag")).to_have_text(flag)
+        await expect(entry).to_contain_text("Found by Daveslist")
+        await expect(entry.locator("figure")).to_have_count(2)
+        for listing, seller in zip(listings, (ann, bob), strict=True):
+            one = entry.locator("figure").filter(has_text=f"Car of {seller.name}")
+            await expect(one.locator(f"a[href='/listings/{listing}'] img")).to_have_js_property("naturalWidth", 480)
+            await expect(one.locator(f"a[href='/moderation/people/{seller.id}']")).to_have_text(seller.name)
+    await group.get_by_role("button", name="Resolve all 2").click()
+    await expect(group).to_have_count(0)
+    await mods.get_by_role("button", name="Undo").click()
+    await expect(group.locator("[data-entry]")).to_have_count(2)
 
 
 async def test_a_deleted_category_goes_to_the_trash_and_its_listings_come_back(site: Site, open_page: Open) -> None:
