@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = settings_to_start_with(is_owner=options.is_owner)
     except InvalidSettings as error:
         return _fail(str(error), 2)
-    configure_logs(settings)
+    configure_logs(settings, "api")
     try:
         uvloop.run(options.command(settings, options))
     except InvalidSettings as error:

@@ -17,6 +17,7 @@ from shared.pubsub import broker_for
 from shared.refusals import refusing
 from shared.serving import serve_until, stop_signal
 from shared.settings import Settings
+from shared.start import check_services
 
 log = log_of(__name__)
 
@@ -35,7 +36,8 @@ async def serve(settings: Settings) -> None:
 
     Raises InvalidSettings, DatabaseUnavailable, SchemaMissing, OSError.
     """
-    # Do this before any waiting, so that the operator sees a wrong setting at once.
+    await check_services(settings)
+    # Do this before any long waiting, so that the operator sees a wrong setting at once.
     node_id = new_node_id()
     app = create_app(settings, broker_for(settings, node_id), node_id)
     stop = stop_signal()

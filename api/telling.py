@@ -29,6 +29,7 @@ from shared.repositories.matching import FilterOf, Matching
 from shared.repositories.sanction_ends import end_some
 from shared.repositories.saved_searches import SavedSearchRepository
 from shared.settings import Settings
+from shared.timings import Timings
 
 log = log_of(__name__)
 
@@ -60,6 +61,7 @@ class Telling(Collector):
         self._waiting = 0
         self._changes = 0
         self._told = 0
+        self._times = Timings("api_telling_seconds", "From a change of a listing until people were told of it", ())
         self._ended_bans = 0
         self._ended_hidings = 0
 
@@ -102,12 +104,16 @@ class Telling(Collector):
     async def _step(self) -> int:
         most = self._settings.max_told_changes
         ended = await self._end_sanctions(most)
+        clock = asyncio.get_running_loop().time
+        began = clock()
         step = await self._matching.step(most, warning_days=self._settings.end_warning_days)
         for listing_id in step.ended:
             self._realtime.listing_gone(listing_id)
         for first in range(0, len(step.alert_ids), PUBLISHED_AT_ONCE):
             for alert in await self._alerts.by_ids(step.alert_ids[first : first + PUBLISHED_AT_ONCE]):
                 self._realtime.broadcast([topics.alerts(alert.user_id)], alert.kind.value, alert_payload(alert.json))
+        for waited in step.waited:
+            self._times.observe((), waited + clock() - began)
         self._changes += step.changes
         self._told += len(step.alert_ids)
         self._waiting = await self._matching.waiting() if step.changes == most else 0
@@ -141,6 +147,7 @@ class Telling(Collector):
         yield gauge("api_waiting_changes", "Changed listings that waited to be told at the last look", self._waiting)
         yield CounterMetricFamily("api_told_changes", "Changed listings that were told", value=self._changes)
         yield CounterMetricFamily("api_alerts", "Alerts stored", value=self._told)
+        yield from self._times.collect()
         ended = CounterMetricFamily("api_ended_sanctions", "Sanctions that ended by themselves", labels=["kind"])
         ended.add_metric(["ban"], self._ended_bans)
         ended.add_metric(["hiding"], self._ended_hidings)

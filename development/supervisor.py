@@ -25,6 +25,7 @@ from development.postgres import OWNER, EmbeddedPostgres
 from development.redis import EmbeddedRedis
 from shared.access.secret import jwt_secrets
 from shared.folders import make_folder, why
+from shared.health import SUPERVISOR
 from shared.postgres import DatabaseUnavailable
 from shared.postgres.address import with_password
 from shared.postgres.schema import SchemaRefused, apply_schema, is_schema_applied
@@ -349,9 +350,8 @@ async def _is_ready(host: str, port: int) -> bool:
         async with asyncio.timeout(5.0):
             reader, writer = await asyncio.open_connection(host, port)
             try:
-                writer.write(
-                    f"GET /health/ready HTTP/1.1\r\nHost: {_as_url_host(host)}\r\nConnection: close\r\n\r\n".encode()
-                )
+                head = f"GET /health/ready HTTP/1.1\r\nHost: {_as_url_host(host)}\r\nUser-Agent: {SUPERVISOR}\r\n"
+                writer.write(f"{head}Connection: close\r\n\r\n".encode())
                 return (await reader.readline()).split()[1:2] == [b"200"]
             finally:
                 writer.close()

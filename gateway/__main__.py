@@ -27,9 +27,12 @@ def main() -> int:
     except InvalidSettings as error:
         print(f"python -m gateway: {error}", file=sys.stderr)
         return 2
-    configure_logs(settings)
+    configure_logs(settings, f"gateway:{settings.gateway_port}")
     try:
         uvloop.run(serve(settings))
+    except InvalidSettings as error:
+        print(f"python -m gateway: {error}", file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"python -m gateway: {error}", file=sys.stderr)
         return 1

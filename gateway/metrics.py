@@ -60,6 +60,8 @@ class _Node(Collector):
             yield CounterMetricFamily(f"gateway_{name}", text, value=getattr(endpoint.counts, name))
         yield CounterMetricFamily("gateway_catch_ups", "Gaps closed from Postgres", value=self._catch_up.runs)
         yield gauge("gateway_connections", "Connected clients", len(endpoint.connections))
+        longpolls = endpoint.counts.longpolls
+        yield gauge("gateway_longpoll_connections", "Those of them that use long polling", longpolls)
         yield gauge("gateway_users", "Users with a connection", endpoint.connections.users)
         yield gauge("gateway_topics", "Topics with a member here", len(endpoint.topics))
         yield gauge("gateway_channels", "Joined channels", endpoint.channels)

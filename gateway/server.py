@@ -11,6 +11,7 @@ from gateway.runtime.garbage import look_for_garbage_rarely
 from shared.logs import log_of
 from shared.serving import serve_until, stop_signal
 from shared.settings import Settings
+from shared.start import check_services
 
 log = log_of(__name__)
 
@@ -18,9 +19,10 @@ log = log_of(__name__)
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Then close the sockets in batches and finish current replies, by a deadline.
 
-    Raises OSError if it cannot listen.
+    Raises InvalidSettings, or OSError if it cannot listen.
     """
     stop = stop_signal()
+    await check_services(settings)
     app = await create_app(settings)
     look_for_garbage_rarely()
 

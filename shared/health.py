@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec import UNSET
 
 from shared.logs import log_of
@@ -25,6 +25,9 @@ ABSENT: Any = UNSET
 
 ASKED_BY_MACHINES = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Paths that machines request all the time. Requests for them are logged at DEBUG."""
+SUPERVISOR = "daveslist-make-run"
+"""The User-Agent of `make run`, which asks whether a process that it has just started is ready. Nothing about these
+requests is logged: whoever reads the log has started them."""
 
 
 class Status(StrEnum):
@@ -56,7 +59,7 @@ class Health:
         """200: a process that answers runs."""
         return _answer(HealthState(status=Status.OK))
 
-    async def ready(self, _: web.Request) -> web.Response:
+    async def ready(self, request: web.Request) -> web.Response:
         """503 while Postgres or the broker is away, or the process is stopping; `reasons` says which."""
         reasons: dict[str, str] = {}
         details: dict[str, str] = {}
@@ -69,7 +72,8 @@ class Health:
             reasons[self._broker.server] = "not connected"
         if self._is_stopping():
             reasons["process"] = "stopping"
-        self._tell_change(reasons | details)
+        if request.headers.get(hdrs.USER_AGENT) != SUPERVISOR:
+            self._tell_change(reasons | details)
         if reasons:
             return _answer(HealthState(status=Status.UNAVAILABLE, reasons=reasons), 503)
         return _answer(HealthState(status=Status.OK))

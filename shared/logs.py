@@ -1,4 +1,4 @@
-"""Logs as JSON lines on standard error: an event's name and its fields.
+"""Logs on standard error, an event's name and its fields: JSON lines, or lines for a person at a terminal.
 
 Each module that logs has `log = log_of(__name__)`, and calls `log.info("request", method="GET", status=200)`.
 
@@ -20,7 +20,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from shared.domain.times import rfc3339
+from shared.faults import FAULTS
 from shared.log_limits import LineLimit
+from shared.readable import readable
 from shared.redaction import redacted, redacted_field
 from shared.settings import Settings
 
@@ -80,7 +82,11 @@ class JsonLines(logging.Formatter):
     """One line for each record. Text without a UTF-8 form is escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {
+        return json.dumps(self.entry(record), default=str)
+
+    def entry(self, record: logging.LogRecord) -> dict[str, object]:
+        """Returns what the line says, without secrets."""
+        entry: dict[str, object] = {
             "time": rfc3339(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -89,12 +95,25 @@ class JsonLines(logging.Formatter):
         fields = getattr(record, "fields", None)
         if isinstance(fields, dict):
             for name, value in fields.items():
-                line[redacted(str(name))] = redacted_field(str(name), value)
+                entry[redacted(str(name))] = redacted_field(str(name), value)
         if record.exc_info:
-            line["exception"] = redacted(self.formatException(record.exc_info))
+            entry["exception"] = redacted(self.formatException(record.exc_info))
         if record.stack_info:
-            line["stack"] = redacted(record.stack_info)
-        return json.dumps(line, default=str)
+            entry["stack"] = redacted(record.stack_info)
+        return entry
+
+
+class ReadableLines(JsonLines):
+    """Lines for a person, with the local time."""
+
+    def __init__(self, process: str, *, has_colours: bool) -> None:
+        super().__init__()
+        self._process = process
+        self._has_colours = has_colours
+
+    def format(self, record: logging.LogRecord) -> str:
+        clock = f"{datetime.fromtimestamp(record.created):%H:%M:%S}"
+        return readable(self.entry(record), clock, self._process, has_colours=self._has_colours)
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -130,6 +149,12 @@ class RedactedStream(io.TextIOBase):
     @property
     def encoding(self) -> str:  # type: ignore[override]
         return self._stream.encoding
+
+
+def _lines(settings: Settings, process: str, is_terminal: bool) -> logging.Formatter:
+    if settings.log_format == "json" or not (settings.log_format or is_terminal):
+        return JsonLines()
+    return ReadableLines(process, has_colours=is_terminal and not settings.no_color)
 
 
 def redact_bad_requests(record: logging.LogRecord) -> bool:
@@ -170,16 +195,20 @@ def _shorten(record: logging.LogRecord, event: str, error: BaseException) -> Non
     record.fields = {"error": type(error).__name__}
 
 
-def configure_logs(settings: Settings) -> None:
-    """Make all loggers of the process write JSON lines, from the level of the settings on."""
+def configure_logs(settings: Settings, process: str = "") -> None:
+    """Make all loggers of the process write lines, from the level of the settings on.
+
+    `process` is what lines for people call this process: several may share a terminal.
+    """
     if not isinstance(sys.stderr, RedactedStream):
         stream = sys.stderr
         sys.stderr = RedactedStream(stream)
     else:
         stream = sys.stderr._stream
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(_lines(settings, process, stream.isatty()))
     handler.addFilter(redact_bad_requests)
+    handler.addFilter(FAULTS.note)
     handler.addFilter(LineLimit(settings))
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -15,6 +15,7 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from shared.faults import FAULTS
 from shared.postgres import Database
 from shared.pubsub.broker import Broker
 from shared.repositories.message_writer import MessageWriter
@@ -38,6 +39,7 @@ class Metrics:
         """`process` is `api` or `gateway`; `others` are the metrics that only this kind of process has."""
         self._registry = CollectorRegistry()
         self._registry.register(_Common(process, node_id, database, broker, message_writer))
+        self._registry.register(FAULTS)
         for collector in others:
             self._registry.register(collector)
         ProcessCollector(registry=self._registry)

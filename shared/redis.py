@@ -1,25 +1,54 @@
-"""Opens connections to Redis. Only this module reads a Redis URL, of a server or of a cluster (`redis+cluster://`)."""
+"""Opens connections to Redis. Only this module reads a Redis URL: of one server, of a cluster (`redis+cluster://`), or
+of sentinels that name a server (`redis+sentinel://`).
+
+A URL of sentinels has the form that other software takes too:
+`redis+sentinel://user:password@host:port,host:port/service/database?sentinel_username=name&sentinel_password=password`.
+User and password are the servers'; those of the sentinels, if they have any, are in the query. `rediss+sentinel://`
+uses TLS for both.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from redis.asyncio import Connection, ConnectionPool, Redis
 from redis.asyncio.cluster import RedisCluster
-from redis.asyncio.connection import parse_url
+from redis.asyncio.connection import AbstractConnection, SSLConnection, UnixDomainSocketConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-Address = tuple[str, int]
-"""Host and port."""
+from shared.redis_connections import (
+    FollowingConnection,
+    FollowingTlsConnection,
+    TcpConnection,
+    TlsConnection,
+    UnixConnection,
+)
+from shared.redis_sentinels import Address, NoMaster, Sentinels, UnknownService
+
+__all__ = ["Address", "ClusterServers", "Connect", "client", "is_cluster", "is_sentinel", "links", "url_fault"]
+
 Connect = Callable[[], Connection]
 """Makes a connection that is not open yet."""
 
+SENTINEL_PORT = 26379
+
 _CLUSTER = "+cluster://"
+_SENTINEL = "+sentinel://"
+_SENTINEL_CREDENTIALS = {"sentinel_username": "username", "sentinel_password": "password"}
+_CLASSES: dict[type[AbstractConnection] | None, type[AbstractConnection]] = {
+    None: TcpConnection,
+    SSLConnection: TlsConnection,
+    UnixDomainSocketConnection: UnixConnection,
+}
+_PLACE = re.compile(
+    r"(?P<scheme>[^:/]*)://(?:(?P<user>[^/?#]*)@)?(?P<hosts>[^/?#@]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?"
+)
 
 
 def is_cluster(url: str) -> bool:
@@ -27,13 +56,23 @@ def is_cluster(url: str) -> bool:
     return _CLUSTER in url
 
 
+def is_sentinel(url: str) -> bool:
+    """True for `redis+sentinel://` and `rediss+sentinel://`. Such a URL names sentinels, and a service of theirs."""
+    return _SENTINEL in url
+
+
 def url_fault(url: str) -> str | None:
     """Returns why the URL cannot be used, without its password; None if it can."""
+    if is_sentinel(url) and (fault := _sentinel_fault(url)):
+        return fault
     try:
-        ConnectionPool.from_url(_server_url(url)).make_connection()  # type: ignore[no-untyped-call]
-        parts = urlsplit(_server_url(url))
+        _pool(url, {}).make_connection()  # type: ignore[no-untyped-call]
+        parts = urlsplit("redis://h" if is_sentinel(url) else _server_url(url))
     except (ValueError, TypeError, RedisError):
-        return "redis-py cannot read it; it must be redis://host:port or redis+cluster://host:port"
+        return (
+            "redis-py cannot read it; it must be redis://host:port, redis+cluster://host:port "
+            "or redis+sentinel://host:port,host:port/service"
+        )
     if parts.scheme != "unix" and not parts.hostname:
         return "it has no host"
     # If the path is not a number, redis-py silently takes database 0.
@@ -44,30 +83,51 @@ def url_fault(url: str) -> str | None:
     return None
 
 
-def with_password(url: str, password: str) -> str:
-    """Returns the URL with the password; the URL as it is if it has one already, or if `password` is empty."""
-    parts = urlsplit(url)
-    if not password or parts.password is not None:
+async def service_fault(url: str) -> str | None:
+    """Returns a line if most sentinels of the URL do not know its service.
+
+    Returns None if they do, if they are away for now, and for other URLs. Takes a second or so at most.
+    """
+    if not is_sentinel(url):
+        return None
+    try:
+        await _sentinels(url).master()
+    except UnknownService as error:
+        return str(error)
+    except NoMaster:
+        pass
+    return None
+
+
+def with_password(url: str, password: str, sentinel_password: str = "") -> str:
+    """Returns the URL with the passwords that it does not have yet. An empty password adds nothing."""
+    parts = _PLACE.match(url)
+    if parts is None:
         return url
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
+    user = parts["user"] or ""
+    if password and ":" not in user:
+        url = f"{parts['scheme']}://{user}:{quote(password, safe='')}@{url[parts.start('hosts') :]}"
+    if sentinel_password and is_sentinel(url) and "sentinel_password=" not in (parts["query"] or ""):
+        url += f"{'&' if parts['query'] else '?'}sentinel_password={quote(sentinel_password, safe='')}"
+    return url
 
 
 def client(url: str, timeout_seconds: float) -> Redis | RedisCluster:
     """Returns a client for commands. It connects on first use; each command is answered or fails within the timeout.
 
-    Close the client with `aclose`. Commands raise RedisError, RedisClusterException, OSError or TimeoutError.
+    Commands go to the master, also after another server has become that. Close the client with `aclose`. Commands raise
+    RedisError, RedisClusterException, OSError or TimeoutError.
     """
     if is_cluster(url):
         return RedisCluster.from_url(_server_url(url), **_limits(timeout_seconds))
-    # Try once more if the server closed the connection while it was idle, but not if the server is silent.
+    # Try once more if the connection has ended or its server is no master any more, but not if the server is silent.
     options = {**_limits(timeout_seconds), "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))}
-    return Redis.from_url(url, **options)
+    return Redis.from_pool(_pool(url, options))
 
 
 def links(url: str, name: str) -> Connect:
-    """Returns a maker of connections to one server for redis_link.py. Redis's CLIENT LIST shows `name`."""
-    return ConnectionPool.from_url(url, **_link_options(name)).make_connection
+    """Returns a maker of connections to the master for redis_link.py. Redis's CLIENT LIST shows `name`."""
+    return _pool(url, _link_options(name)).make_connection
 
 
 class ClusterServers:
@@ -89,6 +149,66 @@ class ClusterServers:
     def _pool(self, address: Address, options: dict[str, Any]) -> ConnectionPool:
         host, port = address
         return ConnectionPool(**{**self._options, **options, "host": host, "port": port})
+
+
+def _pool(url: str, options: dict[str, Any]) -> ConnectionPool:
+    """What the URL says comes before `options`. Raises ValueError, TypeError or RedisError if it cannot be read."""
+    if is_sentinel(url):
+        read = _read_sentinel_url(url)
+        is_tls = read.pop("connection_class", None) is SSLConnection
+        following = FollowingTlsConnection if is_tls else FollowingConnection
+        return ConnectionPool(connection_class=following, sentinels=_sentinels(url), **{**options, **read})
+    read = dict(parse_url(_server_url(url)))
+    return ConnectionPool(connection_class=_CLASSES[read.pop("connection_class", None)], **{**options, **read})
+
+
+# URLs of sentinels. The standard library cannot read several hosts.
+
+
+def _sentinel_fault(url: str) -> str | None:
+    parts = _PLACE.match(url)
+    try:
+        named = parts is not None and all(urlsplit(f"//{host}").hostname for host in parts["hosts"].split(","))
+    except ValueError:
+        named = False
+    if parts is None or not named:
+        return "each sentinel must be host or host:port, with commas between them"
+    service, _, database = parts["path"].strip("/").partition("/")
+    if not service:
+        return "it must name a service of the sentinels: redis+sentinel://host:port,host:port/service"
+    if database and not database.isdigit():
+        return "behind the service, its path must be the number of a database"
+    return None
+
+
+def _read_sentinel_url(url: str) -> dict[str, Any]:
+    """Returns redis-py's options for the servers behind the sentinels; without an address."""
+    parts = _PLACE.match(url)
+    assert parts is not None, "checked by url_fault"
+    database = parts["path"].strip("/").partition("/")[2]
+    query = urlencode([one for one in _query(parts) if one[0] not in _SENTINEL_CREDENTIALS])
+    scheme = parts["scheme"].removesuffix("+sentinel")
+    return dict(parse_url(f"{scheme}://{parts['user'] or ''}@/{database or 0}?{query}"))
+
+
+def _sentinels(url: str) -> Sentinels:
+    parts = _PLACE.match(url)
+    assert parts is not None, "checked by url_fault"
+    addresses: list[Address] = []
+    for host in parts["hosts"].split(","):
+        place = urlsplit(f"//{host}")
+        addresses.append((place.hostname or "localhost", place.port or SENTINEL_PORT))
+    options = _read_sentinel_url(url)
+    connection_class = options.get("connection_class", Connection)
+    # The sentinels' certificates are of the same authority as the servers'.
+    options = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    options |= {_SENTINEL_CREDENTIALS[name]: value for name, value in _query(parts) if name in _SENTINEL_CREDENTIALS}
+    service = unquote(parts["path"].strip("/").partition("/")[0])
+    return Sentinels(addresses, service, connection_class, options)
+
+
+def _query(parts: re.Match[str]) -> list[tuple[str, str]]:
+    return parse_qsl(parts["query"] or "", keep_blank_values=True)
 
 
 def _server_url(url: str) -> str:

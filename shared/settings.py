@@ -21,6 +21,7 @@ from shared.access.smtp_server import SmtpServer, is_mailbox
 _MAY_BE_0 = frozenset({"new_account_days"})
 """Settings that 0 switches off."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LOG_FORMATS = ("", "json", "text")
 _MOST_SECONDS = 2_000_000.0
 """About three weeks: close to the longest time that Postgres and timers accept in milliseconds."""
 _MOST_TOKEN_SECONDS = 10 * 365 * 24 * 3600
@@ -55,10 +56,17 @@ class Settings:
     """In any form that libpq reads, also Unix sockets; required in production."""
     database_password: str = _secret()
     """The password for `database_url`, unless that has one."""
+    database_pooler: str = ""
+    """`on`: between the process and Postgres is a pooler that lends a session for one transaction, as PgBouncer does in
+    transaction mode. `off`: there is none, or it lends a session for as long as the connection. Empty: the process
+    notices it."""
     redis_url: str = _secret()
-    """In any form that redis-py reads; `redis+cluster://` for a Redis Cluster; required in production."""
+    """In any form that redis-py reads; `redis+cluster://` for a Redis Cluster; `redis+sentinel://host:port,host:port/service`
+    for sentinels; required in production."""
     redis_password: str = _secret()
     """The password for `redis_url`, unless that has one."""
+    redis_sentinel_password: str = _secret()
+    """The password of the sentinels in `redis_url`, unless that has one, as `sentinel_password`."""
     jwt_secrets: tuple[str, ...] = _secret(default=())
     """The keys of tokens and of messages between processes, with commas between them, each of at least 32 random bytes.
     The first one signs; what any of them signed is accepted. A single key may be given as JWT_SECRET instead. Required
@@ -73,6 +81,11 @@ class Settings:
     """Networks of proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are trusted."""
     log_level: str = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
+    log_format: str = ""
+    """`json` for JSON lines, `text` for short lines that a person reads. Empty: `text` where standard error is a
+    terminal, else `json`."""
+    no_color: str = ""
+    """With any value, lines for people have no colours. They have none where standard error is no terminal."""
     log_lines_per_second: float = 20.0
     """Log lines about one event that a process writes, per second in the long run. Further lines are left out; the next
     line about the event has their number in `left_out`."""
@@ -518,6 +531,8 @@ class Settings:
                 raise InvalidSettings(f"{name.upper()}: required in production")
         if self.log_level.upper() not in LOG_LEVELS:
             raise InvalidSettings(f"LOG_LEVEL: must be one of {', '.join(LOG_LEVELS)}, not {self.log_level!r}")
+        if self.log_format not in LOG_FORMATS:
+            raise InvalidSettings(f"LOG_FORMAT: must be json or text, not {self.log_format!r}")
         if not re.fullmatch("[A-Z]{3}", self.currency):
             raise InvalidSettings(f"CURRENCY: must be three capital letters, like EUR, not {self.currency!r}")
         if self.distance_unit not in ("mi", "km"):
@@ -537,8 +552,9 @@ class Settings:
                 raise InvalidSettings(f"SMTP_URL: {error}") from None
             if not self.site_url:
                 raise InvalidSettings("SITE_URL: required with SMTP_URL, because mails have links to the page")
-        if self.confirm_addresses not in ("", "on", "off"):
-            raise InvalidSettings(f"CONFIRM_ADDRESSES: must be on or off, not {self.confirm_addresses!r}")
+        for name in ("confirm_addresses", "database_pooler"):
+            if (value := getattr(self, name)) not in ("", "on", "off"):
+                raise InvalidSettings(f"{name.upper()}: must be on or off, not {value!r}")
         if self.confirm_addresses == "on" and not self.has_mail:
             raise InvalidSettings("SMTP_URL: required with CONFIRM_ADDRESSES=on")
         if self.mail_from and not is_mailbox(self.mail_from):

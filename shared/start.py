@@ -10,6 +10,7 @@ from shared.access.secret import jwt_secrets
 from shared.folders import why
 from shared.postgres.address import InvalidDatabaseUrl, parsed, with_password
 from shared.pubsub import address_fault
+from shared.redis import service_fault
 from shared.redis import with_password as with_redis_password
 from shared.running import with_servers
 from shared.settings import InvalidSettings, Settings
@@ -28,7 +29,7 @@ def settings_to_start_with(*, is_owner: bool = False) -> Settings:
         jwt_secrets=jwt_secrets(settings),
         vapid_private_key=push_key(settings),
         database_url=with_password(settings.database_url, settings.database_password),
-        redis_url=with_redis_password(settings.redis_url, settings.redis_password),
+        redis_url=with_redis_password(settings.redis_url, settings.redis_password, settings.redis_sentinel_password),
     )
 
 
@@ -42,6 +43,16 @@ def check_addresses(settings: Settings) -> None:
     fault = address_fault(settings)
     if fault:
         raise InvalidSettings(fault)
+
+
+async def check_services(settings: Settings) -> None:
+    """Check what only the servers can tell: whether the sentinels know the service. Raises InvalidSettings.
+
+    Servers that are away say nothing, and may come later.
+    """
+    fault = await service_fault(settings.redis_url)
+    if fault:
+        raise InvalidSettings(f"REDIS_URL: {fault}")
 
 
 def cannot_listen(name: str, host: str, port: int, error: OSError) -> OSError:

@@ -13,10 +13,12 @@ from tests.support.attack_figures import attack_figures
 from tests.support.examples import load_profile
 from tests.support.left_out import left_out
 from tests.support.order import in_order
+from tests.support.pgbouncer import PgBouncer, pgbouncer_of
 from tests.support.ports import free_port
 from tests.support.process_guard import ProcessGuard
 from tests.support.processes import NURSERY, Processes
 from tests.support.secret import JWT_SECRET
+from tests.support.sentinels import SentinelServers, running_sentinels
 from tests.support.servers import Servers, running_servers, stopped_postgres
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--nothing-left-out", action="store_true", help="fail where a test was skipped")
+    parser.addoption("--behind-pgbouncer", action="store_true", help="reach each test's database through PgBouncer")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,7 +55,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests whose fixtures need servers, because `make test-fast` leaves them out; and order the tests."""
     for item in items:
-        if {"servers", "s3_endpoint"} & set(getattr(item, "fixturenames", ())):
+        if {"servers", "sentinels", "s3_endpoint"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)
     items[:] = in_order(items)
 
@@ -71,17 +74,40 @@ def servers() -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="session")
+def shared_sentinels() -> Iterator[SentinelServers]:
+    with running_sentinels() as running:
+        yield running
+
+
+@pytest.fixture
+def sentinels(shared_sentinels: SentinelServers) -> Iterator[SentinelServers]:
+    """An empty Redis with a replica, and three sentinels. A test may stop sentinels for a while; nothing fails over."""
+    yield shared_sentinels
+    shared_sentinels.empty()
+
+
+@pytest.fixture(scope="session")
 def fresh_postgres() -> Iterator[Path]:
     """The folder of a stopped Postgres with the schema, for tests that copy it and break the copy."""
     with stopped_postgres() as folder:
         yield folder
 
 
+@pytest.fixture(scope="session")
+def pgbouncer(servers: Servers, request: pytest.FixtureRequest) -> Iterator[PgBouncer | None]:
+    """A PgBouncer before the worker's Postgres if the command line asks for it, else None."""
+    if request.config.getoption("--behind-pgbouncer"):
+        with pgbouncer_of(servers) as pooler:
+            yield pooler
+    else:
+        yield None
+
+
 @pytest.fixture
-def database_url(servers: Servers) -> Iterator[str]:
+def database_url(servers: Servers, pgbouncer: PgBouncer | None) -> Iterator[str]:
     """A new database with the schema and without rows. Each test has its own."""
     with servers.database() as url:
-        yield url
+        yield pgbouncer.url(url) if pgbouncer else url
 
 
 @pytest.fixture

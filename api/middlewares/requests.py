@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from api.problems import (
@@ -26,7 +26,7 @@ from api.problems import (
 )
 from shared.access.addresses import Networks, counted_as, network_of
 from shared.client_address import address_of
-from shared.health import ASKED_BY_MACHINES
+from shared.health import ASKED_BY_MACHINES, SUPERVISOR
 from shared.log_limits import LineBudget
 from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
@@ -127,8 +127,9 @@ async def _answer(
 def _log(
     request: web.Request, request_id: str, started: float, status: int, trusted: Networks, budget: LineBudget
 ) -> None:
-    level = logging.DEBUG if request.path in ASKED_BY_MACHINES else logging.INFO
-    if log.is_on(level):
+    is_of_machines = request.path in ASKED_BY_MACHINES
+    level = logging.DEBUG if is_of_machines else logging.INFO
+    if log.is_on(level) and not (is_of_machines and request.headers.get(hdrs.USER_AGENT) == SUPERVISOR):
         user_id, address = request.get(USER_ID), counted_as(address_of(request, trusted))
         left_out: int | None = 0
         if request.method in _SAFE or (status >= 400 and status != _CLIENT_GONE):

@@ -1,7 +1,7 @@
 // One press makes one thing, also if its answer is lost: the API makes one thing for each key (Idempotency-Key).
 //
-// The page repeats a request without an answer by itself. If that fails too, the key is kept in this tab: when the
-// person presses the button again with the same content, also after a reload, it is the same request.
+// The page repeats a request without an answer by itself. If that fails too, the key is kept in this browser, as the draft
+// is: when the person presses the button again with the same content, also in another tab, it is the same request.
 
 import { Problem } from "./problem.js";
 
@@ -53,7 +53,7 @@ function forget(name) {
 function read() {
   let keys = {};
   try {
-    keys = JSON.parse(sessionStorage.getItem(STORE)) ?? {};
+    keys = JSON.parse(localStorage.getItem(STORE)) ?? {};
   } catch {
     // Something else wrote there, or the browser has no storage.
   }
@@ -63,7 +63,7 @@ function read() {
 
 function write(keys) {
   try {
-    sessionStorage.setItem(STORE, JSON.stringify(keys));
+    localStorage.setItem(STORE, JSON.stringify(keys));
   } catch {
     // Without storage, a key is kept only while the page repeats by itself.
   }

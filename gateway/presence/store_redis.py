@@ -21,7 +21,7 @@ from gateway.presence.store import FORGET_NODE_LEASES, TOPIC_LIFE_SECONDS, Regis
 from gateway.presence.wire import BadPresence, pack_entry, unpack_entry
 from shared.access.seal import NotSealed, Seal
 from shared.logs import log_of
-from shared.redis import client
+from shared.redis import client, is_cluster, is_sentinel
 from shared.settings import Settings
 
 log = log_of(__name__)
@@ -84,20 +84,23 @@ return redis.call('HGET', KEYS[1], ARGV[1] .. ':') or '0'
 class RedisStore:
     """Keeps the promises of `Store`."""
 
-    def __init__(self, redis: Redis | RedisCluster, settings: Settings) -> None:
+    def __init__(self, redis: Redis | RedisCluster, settings: Settings, *, loses_together: bool) -> None:
         """`redis` must return bytes and have its own timeout. `close` closes it."""
         self._client: Any = redis
+        self.loses_together = loses_together
         self._prefix = settings.redis_prefix
         self._registry = f"{self._prefix}presence:nodes"
         self._seal = Seal.of(settings, "presence")
         self.on_forged: Callable[[], None] = lambda: None
         """Called for each entry in the store that this service did not write."""
-        self.loses_together = not isinstance(redis, RedisCluster)
 
     @classmethod
     def of(cls, settings: Settings) -> RedisStore:
         """Returns a store that connects on first use, to the server or cluster of the settings."""
-        return cls(client(settings.redis_url, settings.redis_timeout_seconds), settings)
+        url = settings.redis_url
+        # A replica that becomes the master may lack the last writes to some topics.
+        alone = not is_cluster(url) and not is_sentinel(url)
+        return cls(client(url, settings.redis_timeout_seconds), settings, loses_together=alone)
 
     async def beat(self, node: str, lease_seconds: float) -> Registry:
         lease = int(lease_seconds * 1000)

@@ -23,6 +23,11 @@ class TopicRoutes(Generic[Route_co]):
                 raise ValueError(f"a * must be the last character of a pattern: {pattern!r}")
             self._routes.append((text, text != pattern, target))
 
+    @property
+    def targets(self) -> tuple[Route_co, ...]:
+        """What the patterns stand for, in their order."""
+        return tuple(target for _, _, target in self._routes)
+
     def match(self, topic: str) -> Route_co | None:
         """Returns the route of the first pattern that matches the topic; None if none does."""
         for text, is_prefix, target in self._routes:

@@ -43,7 +43,7 @@ from gateway.runtime.callbacks import (
     Stop,
     UnknownEvent,
 )
-from gateway.runtime.counts import TIMED_EVERY
+from gateway.runtime.counts import BY_CLIENT, BY_PROGRAM, TIMED_EVERY
 from gateway.runtime.stepping import Suspended
 from shared.access.actor import Actor
 from shared.logs import log_of
@@ -132,14 +132,15 @@ class ChannelServer(CallbackQueue[Host]):
         self._busy = True
         self._message = message
         try:
-            result = self.connection.endpoint.step(self.channel.handle_in(message.event, message.payload))
+            endpoint, handling = self.connection.endpoint, self.channel.handle_in(message.event, message.payload)
+            counts = endpoint.counts
+            number = counts.pushes = counts.pushes + 1
+            if not number % TIMED_EVERY:
+                handling = counts.timed(type(self.channel).__name__, message.event, handling)
+            result = endpoint.step(handling)
             if result is not None:
                 if type(result) is Suspended:
-                    counts = self.connection.endpoint.counts
-                    counts.waits += 1
-                    is_timed = counts.waits % TIMED_EVERY == 0
-                    finish = partial(self._finish_timed, perf_counter()) if is_timed else self._finish_handle_in
-                    result.task.add_done_callback(partial(self._resume, finish, message))
+                    result.task.add_done_callback(partial(self._resume, self._finish_handle_in, message))
                     return
                 if not self._answered(message, result):
                     return
@@ -317,13 +318,6 @@ class ChannelServer(CallbackQueue[Host]):
         connection.join_accepted(self)
         self._idle()
 
-    def _finish_timed(self, started: float, message: Message, result: Any, error: BaseException | None) -> None:
-        # Events that the channel does not know are not timed: clients can send any event.
-        if error is None:
-            labels = (type(self.channel).__name__, message.event)
-            self.connection.endpoint.counts.pushes.observe(labels, perf_counter() - started)
-        self._finish_handle_in(message, result, error)
-
     def _finish_handle_in(self, message: Message, result: Any, error: BaseException | None) -> None:
         if error is not None:
             self._crash(message, error)
@@ -376,10 +370,11 @@ class ChannelServer(CallbackQueue[Host]):
 
     def _log_crash(self, callback: str, error: BaseException) -> None:
         channel = type(self.channel).__name__
-        self.connection.endpoint.counts.channel_crashes.labels(channel).inc()
-        self.connection.crashed()
         # Clients can cause these failures at will: log one line. Others are faults of the code: log the traceback.
         ours = None if isinstance(error, UnknownEvent | NoRef | asyncio.CancelledError) else error
+        cause = BY_CLIENT if ours is None else BY_PROGRAM
+        self.connection.endpoint.counts.channel_crashes.labels(channel, cause).inc()
+        self.connection.crashed()
         log.warning(
             "channel crashed",
             exc_info=ours,

@@ -81,6 +81,7 @@ class Endpoint:
             most_listed=settings.max_listed_presences,
         )
         self.counts = Counts()
+        self.counts.expect(channel.__name__ for channel in routes.targets)
         self.security_events = SecurityEvents()
         self.allowances = Allowances(settings)
         self.connections = Roster(settings, self.counts)

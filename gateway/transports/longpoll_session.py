@@ -127,6 +127,7 @@ class LongPollConnection(Connection):
         self._forget = forget
         self._has_to_join = is_successor
         self._opened_at = self._unpolled_since = self._loop.time()
+        endpoint.counts.longpolls += 1
         endpoint.connections.add(self)
 
     # From the channels
@@ -161,6 +162,10 @@ class LongPollConnection(Connection):
         self._forget(self)
         # A callback of a channel may be calling this: end the channels after the callback has returned.
         self._loop.call_soon(self.dropped)
+
+    def dropped(self) -> None:
+        self.endpoint.counts.longpolls -= 1
+        super().dropped()
 
     @property
     def outbox_bytes(self) -> int:

@@ -13,12 +13,6 @@ from psycopg2.extensions import make_dsn, parse_dsn
 
 from shared.postgres.errors import DatabaseUnavailable
 
-# Sequential scans are forbidden: a plan made while a table is small, or its statistics are old, is kept when the table
-# has grown. Random pages cost little more than sequential ones, because they are in memory or on a solid-state disk.
-# work_mem is large enough for the bitmap of a search's matches.
-_PLANNER = "-c enable_seqscan=off -c random_page_cost=1.1 -c work_mem=16MB"
-
-
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -50,16 +44,12 @@ def with_password(database_url: str, password: str) -> str:
     return str(make_dsn(**parts, password=password)) if password and "password" not in parts else database_url
 
 
-async def resolved(database_url: str, statement_timeout_seconds: float) -> str:
-    """Returns a connection string with the session's settings and, if the URL names one host, the host's addresses.
+async def resolved(database_url: str) -> str:
+    """Returns a connection string and, if the URL names one host, with the host's addresses.
 
-    The server cancels a statement after `statement_timeout_seconds`, when the caller has stopped waiting. Raises
-    InvalidDatabaseUrl, and DatabaseUnavailable if the host name is not found.
+    Raises InvalidDatabaseUrl, and DatabaseUnavailable if the host name is not found.
     """
     parts = parsed(database_url)
-    milliseconds = int(statement_timeout_seconds * 1000)
-    session = f"-c timezone=UTC -c jit=off {_PLANNER} -c statement_timeout={milliseconds}"
-    parts["options"] = f"{parts['options']} {session}" if parts.get("options") else session
     parts["client_encoding"] = "UTF8"
     parts.setdefault("fallback_application_name", "daveslist")
     host = parts.get("host", "")

@@ -1,4 +1,4 @@
-"""One connection to Postgres: aiopg's, with bounded waiting, and without three weaknesses of aiopg.
+"""One connection to Postgres or to a pooler: aiopg's, with bounded waiting, and without three weaknesses of aiopg.
 
 When a connection fails, aiopg checks its descriptor with `select()`, which raises ValueError for descriptors from 1024
 on: a process with a thousand sockets would never notice the failure. If the server cancels a statement, aiopg cancels
@@ -25,7 +25,9 @@ import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
 
+from shared.postgres import session
 from shared.postgres.errors import DatabaseUnavailable
+from shared.postgres.pooling import BEGIN_AGAIN, Pooling
 from shared.postgres.statement import Statement, adapted
 
 POLL_OK = psycopg2.extensions.POLL_OK
@@ -38,13 +40,10 @@ _SPENT = (
     psycopg2.errors.FeatureNotSupported,
     # The server is no longer the primary: only a new connection finds the new primary.
     psycopg2.errors.ReadOnlySqlTransaction,
+    # Somebody else removed a statement from the session of a pooler.
+    psycopg2.errors.InvalidSqlStatementName,
 )
 """Errors that only a new connection ends. If this connection stayed in the pool, it would be lent again and again."""
-
-_PLAN_ONCE = "SET plan_cache_mode TO force_generic_plan"
-"""Plan a prepared statement once. By itself, Postgres plans a statement with arrays at each execution: it expects ten
-elements of an array that it does not know, so a plan for one element always looks cheaper. For messages that took
-longer than to store them."""
 
 
 class Connection(aiopg.Connection):
@@ -54,13 +53,27 @@ class Connection(aiopg.Connection):
         self._is_established = False
         self._prepared: dict[str, tuple[str, str]] = {}
         self._statements: Any = None  # psycopg2's cursor, one for all statements
+        self._pooling: Pooling | None = None
+        self._prepared_here: set[str] | None = None  # in the session of this transaction, behind a pooler
         super().__init__(dsn, timeout, enable_json=False, enable_hstore=False, enable_uuid=False)
         assert self._waiter is not None
         self._connecting = self._waiter
 
     @classmethod
-    async def open(cls, dsn: str, timeout: float) -> Connection:
-        """Connect within the timeout, in seconds. Raises DatabaseUnavailable."""
+    async def open(
+        cls,
+        dsn: str,
+        timeout: float,
+        *,
+        statement_timeout: float | None = None,
+        pooling: Pooling | None = None,
+        is_pooled: bool | None = None,
+    ) -> Connection:
+        """Connect within the timeout, in seconds. Raises DatabaseUnavailable.
+
+        The server cancels a statement after `statement_timeout`, by default `timeout`. `is_pooled` says whether a
+        pooler is in between; None: it is noticed, because a pooler does not tell clients the process id of a session.
+        """
         try:
             connection = cls(dsn, timeout)
         except psycopg2.Error as error:
@@ -72,12 +85,24 @@ class Connection(aiopg.Connection):
             raise DatabaseUnavailable(_reason(error)) from error
         connection._is_established = True
         connection._statements = connection._conn.cursor()
+        statement_timeout = timeout if statement_timeout is None else statement_timeout
         try:
-            await connection.run(_PLAN_ONCE, None, timeout)
+            [(process_id,)], _ = await connection.run(f"{session.ZONE}; SELECT pg_backend_pid()", None, timeout)
+            if is_pooled is None:
+                is_pooled = process_id != connection._conn.get_backend_pid()
+            if is_pooled:
+                connection._pooling = pooling or Pooling(statement_timeout)
+            else:
+                await connection.run(session.for_session(statement_timeout), None, timeout)
         except BaseException:
             connection._close()
             raise
         return connection
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether a pooler is in between, so that the next transaction may have another session."""
+        return self._pooling is not None
 
     @property
     def is_usable(self) -> bool:
@@ -93,6 +118,8 @@ class Connection(aiopg.Connection):
         The timeout, in seconds, is for each of two round trips: preparing the statement and executing it. Raises
         DatabaseUnavailable, and psycopg2's errors for faults in the SQL.
         """
+        if self._pooling is not None:
+            return await self._execute_pooled(self._pooling, statement, parameters, timeout)
         if not statement.name:
             first = f"{statement.first}; " if statement.first else ""
             return await self.run(first + statement.sql, adapted(parameters), timeout)
@@ -113,29 +140,81 @@ class Connection(aiopg.Connection):
         self._prepared[statement.name] = prepared
         return prepared
 
+    async def _execute_pooled(
+        self, pooling: Pooling, statement: Statement, parameters: Sequence[Any], timeout: float
+    ) -> tuple[list[tuple[Any, ...]], int]:
+        first = f"{statement.first}; " if statement.first else ""
+        if self._prepared_here is None and not statement.is_alone:
+            first = f"{pooling.settings}; {first}"
+        if not statement.name:
+            return await self.run(first + statement.sql, adapted(parameters), timeout)
+        name = pooling.name(statement)
+        arguments = f" ({', '.join(['%s'] * len(parameters))})" if parameters else ""
+        # The SQL below is not for psycopg2, to which a percent sign has a meaning.
+        execute = first + self._statements.mogrify(f'EXECUTE "{name}"{arguments}', adapted(parameters)).decode()
+        if self._prepared_here is not None:
+            if name in self._prepared_here:
+                return await self.run(execute, None, timeout)
+            found = await self.run(f"{pooling.preparing(statement)}; {execute}", None, timeout)
+            self._prepared_here.add(name)
+            return found
+        try:
+            return await self._trip(execute, None, timeout)
+        except psycopg2.errors.InvalidSqlStatementName:
+            preparing = pooling.preparing(statement)
+        except psycopg2.errors.FeatureNotSupported:
+            preparing = pooling.preparing(statement, anew=True)
+        except psycopg2.Error as error:
+            raise self._failure(error) from error
+        return await self.run(f"{preparing}; {execute}", None, timeout)
+
+    async def begin(self, timeout: float) -> None:
+        """BEGIN a transaction. Raises DatabaseUnavailable."""
+        pooling = self._pooling
+        if pooling is None:
+            await self.run("BEGIN", None, timeout)
+            return
+        try:
+            [(name,)], _ = await self._trip("BEGIN" + pooling.begin, None, timeout)
+        except psycopg2.errors.InvalidSqlStatementName:
+            [(name,)], _ = await self.run(BEGIN_AGAIN + pooling.marking(), None, timeout)
+        except psycopg2.Error as error:
+            raise self._failure(error) from error
+        self._prepared_here = pooling.prepared_in(name)
+
+    async def end(self, command: str, timeout: float) -> None:
+        """COMMIT the transaction or ROLLBACK. Raises DatabaseUnavailable."""
+        self._prepared_here = None
+        await self.run(command, None, timeout)
+
     async def run(
         self, query: str, parameters: Sequence[Any] | None, timeout: float
     ) -> tuple[list[tuple[Any, ...]], int]:
         """Make one round trip, with parameters quoted by psycopg2. Returns and raises as `execute` does."""
-        cursor = self._statements
         try:
-            waiter = self._create_waiter("run")
-            try:
-                cursor.execute(query, parameters)
-            except BaseException:
-                self._waiter = None
-                raise
-            await self._poll(waiter, timeout)
-        except _SPENT as error:
-            self._close()
-            raise DatabaseUnavailable(_reason(error)) from error
-        except _AWAY as error:
-            raise DatabaseUnavailable(_reason(error)) from error
+            return await self._trip(query, parameters, timeout)
         except psycopg2.Error as error:
-            if self._conn.closed:
-                raise DatabaseUnavailable(_reason(error)) from error
+            raise self._failure(error) from error
+
+    async def _trip(
+        self, query: str, parameters: Sequence[Any] | None, timeout: float
+    ) -> tuple[list[tuple[Any, ...]], int]:
+        """Like `run`, with psycopg2's errors as they are."""
+        cursor = self._statements
+        waiter = self._create_waiter("run")
+        try:
+            cursor.execute(query, parameters)
+        except BaseException:
+            self._waiter = None
             raise
+        await self._poll(waiter, timeout)
         return (cursor.fetchall() if cursor.description is not None else []), cursor.rowcount
+
+    def _failure(self, error: psycopg2.Error) -> Exception:
+        """Returns what to raise for an error of psycopg2; closes the connection if only a new one ends the error."""
+        if isinstance(error, _SPENT):
+            self._close()
+        return DatabaseUnavailable(_reason(error)) if isinstance(error, _AWAY) or self._conn.closed else error
 
     async def _poll(self, waiter: asyncio.Future[None], timeout: float) -> None:
         """Wait for the server. If the caller stops waiting, close the connection: the answer would still come."""

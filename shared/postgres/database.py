@@ -16,10 +16,12 @@ from shared.postgres.address import parsed, resolved
 from shared.postgres.connection import Connection
 from shared.postgres.errors import DatabaseUnavailable
 from shared.postgres.pool import Pool
+from shared.postgres.pooling import Pooling
 from shared.postgres.statement import Statement
 from shared.settings import Settings
 
 _PING = Statement("ping", "SELECT 1")
+IS_POOLED = {"on": True, "off": False, "": None}
 
 
 class Transaction:
@@ -59,6 +61,8 @@ class Database:
         parsed(settings.database_url)
         self._url = settings.database_url
         self._timeout = settings.database_timeout_seconds
+        self._is_pooled = IS_POOLED[settings.database_pooler]
+        self._pooling = Pooling(self._timeout)
         self._pool = Pool(self._open, settings.database_pool_size, self._timeout)
 
     @classmethod
@@ -106,15 +110,15 @@ class Database:
         """
         connection = await self._pool.acquire()
         try:
-            await connection.run("BEGIN", None, self._timeout)
+            await connection.begin(self._timeout)
             try:
                 yield Transaction(connection, self._timeout)
             except BaseException:
                 if not connection.closed:
                     with suppress(DatabaseUnavailable):
-                        await connection.run("ROLLBACK", None, self._timeout)
+                        await connection.end("ROLLBACK", self._timeout)
                 raise
-            await connection.run("COMMIT", None, self._timeout)
+            await connection.end("COMMIT", self._timeout)
         finally:
             self._pool.release(connection)
 
@@ -129,7 +133,7 @@ class Database:
     async def _open(self) -> Connection:
         try:
             async with asyncio.timeout(self._timeout):
-                dsn = await resolved(self._url, self._timeout)
+                dsn = await resolved(self._url)
         except TimeoutError as error:
             raise DatabaseUnavailable("the host's name could not be looked up in time") from error
-        return await Connection.open(dsn, self._timeout)
+        return await Connection.open(dsn, self._timeout, pooling=self._pooling, is_pooled=self._is_pooled)

@@ -5,13 +5,18 @@ The processes have another role, which may only read and write rows. They ask wh
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psycopg2.errors
 
 from shared.postgres.address import resolved
 from shared.postgres.connection import Connection
+from shared.postgres.database import IS_POOLED
+from shared.postgres.errors import DatabaseUnavailable
 from shared.settings import Settings
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schema.sql"
@@ -20,6 +25,7 @@ GRANTS = SCHEMA.with_name("grants.sql")
 _LOCK = 7239870109
 """An advisory lock. schema.sql takes another one; this one also covers the check of the applied version."""
 _PATIENCE_SECONDS = 600.0
+_ASK_AGAIN_SECONDS = 0.1
 
 
 class SchemaRefused(Exception):
@@ -32,7 +38,6 @@ async def apply_schema(settings: Settings) -> bool:
     If exactly this file has been applied before, it does not run: CREATE INDEX IF NOT EXISTS would make writers wait.
     Raises DatabaseUnavailable, and SchemaRefused if the role does not own the database.
     """
-    sql = SCHEMA.read_text(encoding="utf-8")
     connection = await _connect(settings)
     try:
         [(role, may_create)] = await _run(
@@ -41,20 +46,46 @@ async def apply_schema(settings: Settings) -> bool:
         if not may_create:
             raise _refused(role)
         try:
-            await _run(connection, f"SELECT pg_advisory_lock({_LOCK})")
-            await _run(connection, "SET client_min_messages = warning")
-            await _run(connection, "CREATE TABLE IF NOT EXISTS schema_applied (checksum text)")
-            is_new = (_checksum(sql),) not in await _run(connection, "SELECT checksum FROM schema_applied")
-            if is_new:
-                await _run(connection, sql)
-                await _run(connection, "INSERT INTO schema_applied VALUES (%s)", _checksum(sql))
-            await _run(connection, GRANTS.read_text(encoding="utf-8"))
+            async with _alone(settings):
+                return await _apply(connection)
         except psycopg2.errors.InsufficientPrivilege:
             raise _refused(role) from None
-        return is_new
+    finally:
+        connection.close()
+
+
+async def _apply(connection: Connection) -> bool:
+    sql = SCHEMA.read_text(encoding="utf-8")
+    await _run(connection, "CREATE TABLE IF NOT EXISTS schema_applied (checksum text)")
+    is_new = (_checksum(sql),) not in await _run(connection, "SELECT checksum FROM schema_applied")
+    if is_new:
+        await _run(connection, sql)
+        await _run(connection, "INSERT INTO schema_applied VALUES (%s)", _checksum(sql))
+    await _run(connection, GRANTS.read_text(encoding="utf-8"))
+    return is_new
+
+
+@asynccontextmanager
+async def _alone(settings: Settings) -> AsyncIterator[None]:
+    """Hold the lock. It belongs to a transaction of another connection, because a pooler lends a session only for one.
+
+    Who does not get the lock asks again, and does not keep a session of the pooler meanwhile.
+    """
+    holder = await _connect(settings)
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while True:
+                await _run(holder, "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0")
+                if await _run(holder, f"SELECT pg_try_advisory_xact_lock({_LOCK})") == [(True,)]:
+                    break
+                await _run(holder, "ROLLBACK")
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+        yield
+    except TimeoutError:
+        raise DatabaseUnavailable("another process is changing the schema") from None
     finally:
         # The lock ends with the connection.
-        connection.close()
+        holder.close()
 
 
 async def is_schema_applied(settings: Settings) -> bool:
@@ -73,8 +104,13 @@ async def is_schema_applied(settings: Settings) -> bool:
 
 
 async def _connect(settings: Settings) -> Connection:
-    dsn = await resolved(settings.database_url, _PATIENCE_SECONDS)
-    return await Connection.open(dsn, settings.database_timeout_seconds)
+    dsn = await resolved(settings.database_url)
+    return await Connection.open(
+        dsn,
+        settings.database_timeout_seconds,
+        statement_timeout=_PATIENCE_SECONDS,
+        is_pooled=IS_POOLED[settings.database_pooler],
+    )
 
 
 async def _run(connection: Connection, sql: str, *parameters: str) -> list[tuple[object, ...]]:

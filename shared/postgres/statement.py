@@ -19,12 +19,15 @@ class Statement:
 
     `first` is SQL without parameters that runs before it, in the same trip and the same transaction. A statement sees
     what was committed when it began. So if `first` waits for a lock, the statement sees what its last holder has done.
+
+    `is_alone` is for what can be in no transaction, such as VACUUM. Behind a pooler it has none of the usual settings.
     """
 
     name: str
     sql: str
     types: tuple[str, ...] = ()
     first: str = ""
+    is_alone: bool = False
 
 
 def adapted(parameters: Sequence[Any]) -> Sequence[Any]:

@@ -234,7 +234,7 @@ class RedisBroker:
             # If the link broke before all topics were subscribed on it, the gap began with the previous link.
             self._complete_until = link.complete_until
             self._link = None
-        if link.unanswered:
+        if link.may_have_lost:
             self._lose(self._complete_until)
         self._topics.link_ended()
         self._hooks.look_again()

@@ -2,11 +2,15 @@
 
 Because everything travels on one connection, the broker knows after a break since when messages may have been missed,
 and whether Redis has confirmed everything that was published.
+
+The link of a single server also ends when that server is no longer the master: a replica would take what is published,
+and pass it on to nobody who is subscribed at the master.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -16,12 +20,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from shared.pubsub.redis_protocol import RedisProtocol
+from shared.redis_connections import MasterConnection, NotMaster, check_role
 
 _SUBSCRIBED = (b"subscribe", b"ssubscribe")
 _UNSUBSCRIBED = (b"unsubscribe", b"sunsubscribe")
 _MESSAGE = (b"message", b"smessage")
 _pack: Callable[[tuple[bytes, ...]], bytes] = pack_command  # type: ignore[assignment]
 _PING = _pack((b"PING",))
+_HELLO = _pack((b"HELLO",))
 
 
 class LinkCommands:
@@ -55,6 +61,10 @@ class RedisLink:
         """Callbacks: `on_message(channel, data)`, `on_subscribed(channel)`, `on_unsubscribed(channel)`, and
         `on_refused(error)`, which may raise RedisConnectionError to end the link."""
         self._connection = connection
+        self._master = connection if isinstance(connection, MasterConnection) else None
+        """The connection, if it can say whether its server is still the master. A cluster's says so by itself."""
+        # A server answers HELLO like a ping, and says in the answer whether it has become a replica.
+        self._ping = _HELLO if self._master is not None else _PING
         self._commands = commands
         self._on_message = on_message
         self._on_subscribed = on_subscribed
@@ -68,13 +78,18 @@ class RedisLink:
         """Set while `unanswered` is 0."""
         self.all_answered.set()
         self.complete_until = 0.0
-        """Loop time. Everything that Redis sent before it has arrived, and everything written before it is answered; 0
-        while unknown.
+        """Loop time. Everything that Redis sent before it has arrived, and everything written before it is answered by
+        the master; 0 while unknown.
 
         It is not the time of the last arrival: after a pause of this process, what arrives may be old.
         """
         self._asked_at = 0.0
         self._answers_to_come = 0
+
+    @property
+    def may_have_lost(self) -> bool:
+        """Whether something that was written since `complete_until` may not have reached the master."""
+        return self.unanswered > 0 or (self._master is not None and math.isfinite(self._master.confirmed_at))
 
     @property
     def heard(self) -> float:
@@ -85,7 +100,7 @@ class RedisLink:
         """Connect and authenticate. Raises RedisError, OSError, or TimeoutError after the timeout."""
         async with asyncio.timeout(self._timeout):
             await self._connection.connect()  # type: ignore[no-untyped-call]
-        self._protocol = RedisProtocol(self._pushed, self._answered, self._was_refused)
+        self._protocol = RedisProtocol(self._pushed, self._answered, self._greeted, self._was_refused)
         self._protocol.take_over(self._connection)
 
     async def close(self) -> None:
@@ -125,7 +140,8 @@ class RedisLink:
     async def serve(self) -> None:
         """Never returns. Raises RedisConnectionError when the link fails, or when Redis does not answer in time."""
         assert self._protocol is not None, "not open"
-        self.complete_until = asyncio.get_running_loop().time()
+        confirmed_at = math.inf if self._master is None else self._master.confirmed_at
+        self.complete_until = min(asyncio.get_running_loop().time(), confirmed_at)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
             # Shielded: cancelling this wait must not cancel the future, which belongs to the connection.
@@ -139,13 +155,15 @@ class RedisLink:
             await asyncio.sleep(self._timeout / 3)
             if self.unanswered > 0 and loop.time() - self.heard > self._timeout:
                 raise RedisConnectionError(f"nothing heard for {self._timeout} s")
+            if self._master is not None and self._master.is_left:
+                raise NotMaster("the sentinels name another master")
             self.unanswered += 1
             self.all_answered.clear()
             if not self._answers_to_come:
                 # Redis answers in order: when it answers this ping, everything published before it has arrived.
                 self._asked_at, self._answers_to_come = loop.time(), self.unanswered
             # Do not await the drain: it never comes if a silent server takes no more bytes.
-            self._protocol.write(_PING)
+            self._protocol.write(self._ping)
 
     # What arrives
 
@@ -165,7 +183,12 @@ class RedisLink:
         if self._answers_to_come:
             self._answers_to_come -= 1
             if not self._answers_to_come:
-                self.complete_until = self._asked_at
+                confirmed_at = math.inf if self._master is None else self._master.confirmed_at
+                self.complete_until = max(self.complete_until, min(self._asked_at, confirmed_at))
+
+    def _greeted(self, hello: dict[Any, Any]) -> None:
+        check_role(hello)
+        self._answered()
 
     def _was_refused(self, error: ResponseError) -> None:
         self._on_refused(error)

@@ -21,7 +21,7 @@ _AWAY = ("LOADING", "MASTERDOWN", "NOAUTH", "WRONGPASS")
 
 
 class RedisProtocol(asyncio.Protocol):
-    """Calls `on_push(parts)`, `on_answer()` and `on_refused(error)` in the order of arrival.
+    """Calls `on_push(parts)`, `on_answer()`, `on_hello(answer)` and `on_refused(error)` in the order of arrival.
 
     RedisConnectionError from a callback ends the connection.
     """
@@ -30,11 +30,13 @@ class RedisProtocol(asyncio.Protocol):
         self,
         on_push: Callable[[list[Any]], None],
         on_answer: Callable[[], None],
+        on_hello: Callable[[dict[Any, Any]], None],
         on_refused: Callable[[ResponseError], None],
     ) -> None:
         loop = asyncio.get_running_loop()
         self._on_push = on_push
         self._on_answer = on_answer
+        self._on_hello = on_hello
         self._on_refused = on_refused
         self._read = Reader(notEnoughData=_NOT_ENOUGH)
         self._time = loop.time
@@ -86,6 +88,9 @@ class RedisProtocol(asyncio.Protocol):
                     self._on_push(answer)
                 elif kind is ReplyError:
                     self._on_refused(_error(str(answer)))
+                elif kind is dict:
+                    # The only answer with names that the link asks for.
+                    self._on_hello(answer)
                 else:
                     self._on_answer()
         except (HiredisError, RedisConnectionError) as error:

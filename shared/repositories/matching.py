@@ -43,7 +43,7 @@ _TAKE = Statement(
     "matching_take",
     """DELETE FROM listing_changes WHERE id = ANY (ARRAY(
            SELECT id FROM listing_changes WHERE due_at <= now() ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED
-       )) RETURNING id, listing_id, before::text, vanished_at""",
+       )) RETURNING id, listing_id, before::text, vanished_at, extract(epoch FROM now() - due_at)::float8""",
     ("integer",),
 )
 _TAKE_KEPT = Statement(
@@ -225,6 +225,8 @@ class Step:
     alert_ids: list[int]
     ended: list[int]
     """The listings of which it noticed that they have ended."""
+    waited: Sequence[float] = ()
+    """How many seconds each of the changes had waited when it was taken."""
 
 
 class Matching:
@@ -248,6 +250,8 @@ class Matching:
                 return Step(0, [], [])
             ended = [listing_id for listing_id, has_ended in ends if has_ended]
             soon = [listing_id for listing_id, has_ended in ends if not has_ended]
+            waited = [row[4] for row in changes]
+            changes = [row[:4] for row in changes]
             if changes:
                 changes = [*changes, *await transaction.fetch(_TAKE_KEPT, sorted({row[1] for row in changes}))]
             before = _first_versions(changes)
@@ -266,7 +270,7 @@ class Matching:
             told += await transaction.fetch(_TELL_FAVOURITES, sorted({*(row[1] for row in changes), *ended}))
             if told and self._has_mail:
                 await mail_at_once(transaction, [row[0] for row in told])
-        return Step(max(len(changes), len(ends)), [row[0] for row in told], ended)
+        return Step(max(len(changes), len(ends)), [row[0] for row in told], ended, waited)
 
     async def waiting(self) -> int:
         """Returns how many changes wait, counted up to 100,000."""

@@ -46,12 +46,16 @@ _SEES_HIDDEN = f"EXISTS (SELECT FROM users f WHERE f.id = from_id AND f.role IN 
 _LISTING_IS_SEEN = f"""EXISTS (
     SELECT FROM listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
     WHERE l.id = listing_id AND {visible_to("from_id", "true", _SEES_HIDDEN)})"""
+# What is asked about a message is looked up by an index, once for each message. An EXISTS would not do: Postgres may
+# read a whole table into a hash for it, because it expects more messages in a batch than there are.
+#
 # Whether they wrote to each other before there were contacts: the recipient did, or the sender without a request.
-_WROTE_BEFORE = """(EXISTS (SELECT FROM messages m WHERE m.from_id = t.to_id AND m.to_id = t.from_id)
+_WROTE_BEFORE = """(
+    coalesce((SELECT true FROM messages m WHERE m.from_id = t.to_id AND m.to_id = t.from_id LIMIT 1), false)
     OR coalesce((SELECT NOT m.is_request FROM messages m WHERE m.from_id = t.from_id AND m.to_id = t.to_id
                  ORDER BY m.id LIMIT 1), false))"""
-_ALWAYS_REFUSED = f"""WHEN NOT EXISTS (SELECT FROM users u WHERE u.id = from_id AND u.deleted_at IS NULL
-                             AND NOT {is_banned("u")})
+_ALWAYS_REFUSED = f"""WHEN (SELECT true FROM users u WHERE u.id = from_id AND u.deleted_at IS NULL
+                  AND NOT {is_banned("u")}) IS NULL
             THEN 'sender gone'
             WHEN listing_id IS NOT NULL AND NOT {_LISTING_IS_SEEN}
             THEN 'listing not found'"""
@@ -67,20 +71,20 @@ _GIVEN = f"""SELECT n, from_id, to_id, text, listing_id, client_ref,
        c.seems_accepted IS TRUE OR from_id = to_id AS is_known,
        c.state IS NOT DISTINCT FROM 'declined' AS is_declined,
        CASE WHEN {_IS_SETTLED} THEN false
-            WHEN EXISTS (SELECT FROM listings l WHERE l.id = listing_id AND l.seller_id = to_id) THEN true
+            WHEN (SELECT l.seller_id = to_id FROM listings l WHERE l.id = listing_id) THEN true
             WHEN c.state IS NULL THEN {_WROTE_BEFORE}
             ELSE false
        END AS opens,
        CASE WHEN {_IS_SETTLED} THEN true
             ELSE coalesce((SELECT u.takes_requests FROM users u WHERE u.id = to_id), true)
        END AS takes_requests,
-       CASE WHEN NOT EXISTS (SELECT FROM users u WHERE u.id = to_id AND u.deleted_at IS NULL)
+       CASE WHEN (SELECT true FROM users u WHERE u.id = to_id AND u.deleted_at IS NULL) IS NULL
             THEN 'user not found'
             WHEN NOT {_IS_SETTLED}
-                 AND EXISTS (SELECT FROM blocks b WHERE b.blocker_id = from_id AND b.blocked_id = to_id)
+                 AND (SELECT true FROM blocks b WHERE b.blocker_id = from_id AND b.blocked_id = to_id)
             THEN 'blocking'
             WHEN NOT {_IS_SETTLED}
-                 AND EXISTS (SELECT FROM blocks b WHERE b.blocker_id = to_id AND b.blocked_id = from_id)
+                 AND (SELECT true FROM blocks b WHERE b.blocker_id = to_id AND b.blocked_id = from_id)
             THEN 'blocked'
             {_ALWAYS_REFUSED}
        END AS refusal
@@ -111,7 +115,7 @@ _INSERT_SETTLED = Statement(
            SELECT n, from_id, to_id, text, listing_id, client_ref,
                   c.seems_accepted IS FALSE AS is_request, c.state IS NOT DISTINCT FROM 'declined' AS is_declined,
                   CASE WHEN NOT {_IS_SETTLED} THEN 'not settled'
-                       WHEN NOT EXISTS (SELECT FROM users u WHERE u.id = to_id AND u.deleted_at IS NULL)
+                       WHEN (SELECT true FROM users u WHERE u.id = to_id AND u.deleted_at IS NULL) IS NULL
                        THEN 'user not found'
                        {_ALWAYS_REFUSED}
                   END AS refusal
@@ -143,9 +147,9 @@ _INSERT = Statement(
            {_ONCE}
            RETURNING id, from_id, to_id, client_ref, inserted_at, is_request, is_declined
        ), written AS (
-           SELECT from_id, to_id, bool_or(opens) AS opens FROM judged j
+           SELECT from_id, to_id, bool_or(opens) AS opens FROM judged
            WHERE NOT is_settled AND refusal IS NULL
-             AND EXISTS (SELECT FROM inserted i WHERE i.from_id = j.from_id AND i.to_id = j.to_id)
+             AND ((from_id, to_id) IN (SELECT from_id, to_id FROM inserted)) IS TRUE
            GROUP BY from_id, to_id
        ), sides AS (
            SELECT user_id, other_id, bool_or(wrote) AS wrote, bool_or(opened) AS opened FROM (

@@ -176,7 +176,9 @@ _LAST = Statement("", "SELECT coalesce(max(id), 0) FROM listings")
 _NO_NEWS = Statement("", "DELETE FROM listing_changes WHERE listing_id > %s AND before IS NULL")
 
 # Update the planner's statistics and the visibility map now, or the first searches would be slow.
-_VACUUM = Statement("", "VACUUM (ANALYZE) listings, listing_changes, vocabulary, suggestions, categories, users")
+_VACUUM = Statement(
+    "", "VACUUM (ANALYZE) listings, listing_changes, vocabulary, suggestions, categories, users", is_alone=True
+)
 
 
 class ListingSeedRepository:

@@ -16,6 +16,7 @@ from shared.repositories.nodes import NodeRepository
 from shared.settings import Settings
 from tests.support.cluster import ClusterServers, running_cluster
 from tests.support.ports import free_port
+from tests.support.sentinels import SentinelServers
 
 GATEWAY = "abcdef0123456789"
 Gateway = Callable[..., Awaitable[Broker]]
@@ -37,7 +38,7 @@ async def absence(settings: Settings, database: Database) -> AsyncIterator[Absen
 
 @pytest.fixture
 async def gateway(settings: Settings, database: Database) -> AsyncIterator[Gateway]:
-    """Starts the link of a gateway that is alive, on a Redis or a cluster."""
+    """Starts the link of a gateway that is alive, on a Redis, behind sentinels or on a cluster."""
     brokers: list[Broker] = []
 
     async def start(node: str = GATEWAY, redis_url: str = settings.redis_url) -> Broker:
@@ -98,6 +99,18 @@ async def test_nobody_is_away_while_a_gateway_has_no_link_and_somebody_is_when_i
     await reports_no_link("api-1")
     await database.execute(Statement("", "UPDATE nodes SET alive_until = now() WHERE id LIKE '0%%'"))
     assert await absence.online([1]) == set()
+
+
+async def test_the_master_behind_sentinels_is_asked(
+    sentinels: SentinelServers, settings: Settings, database: Database, gateway: Gateway
+) -> None:
+    broker = await gateway(redis_url=sentinels.url)
+    absence = Absence(replace(settings, redis_url=sentinels.url), database)
+    try:
+        await broker.subscribe(topics.private_chat(1))
+        assert await absence.online([1, 2]) == {1}
+    finally:
+        await absence.close()
 
 
 @pytest.fixture(scope="module")

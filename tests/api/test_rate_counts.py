@@ -1,4 +1,4 @@
-"""Where requests are counted: in Redis, in a Redis Cluster, and in the process itself while Redis is unreachable."""
+"""Where requests are counted: in Redis, in a cluster, behind sentinels, and in the process while Redis is away."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ from tests.support.silent import silent_server
 from tests.support.waiting import until
 
 
-@pytest.fixture
-def cluster_url() -> Iterator[str]:
+@pytest.fixture(params=["cluster", "sentinel"])
+def shared_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    if request.param == "sentinel":
+        yield request.getfixturevalue("sentinels").url
+        return
     with running_cluster() as cluster:
         yield cluster.url
 
 
-async def test_limits_hold_on_a_redis_cluster(cluster_url: str, make_api: MakeApi) -> None:
-    nodes = [await make_api(redis_url=cluster_url, writes_per_account_minute=2) for _ in range(2)]
+async def test_limits_hold_on_a_redis_cluster_and_behind_sentinels(shared_url: str, make_api: MakeApi) -> None:
+    nodes = [await make_api(redis_url=shared_url, writes_per_account_minute=2) for _ in range(2)]
     # The counts of the address and of the accounts are on several masters.
     people = [await nodes[0].register() for _ in range(4)]
     for someone in people:

@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from tests.bench.compiler import CannotBench, compiled
 from tests.bench.load_run import LoadFailed
-from tests.bench.parts import broadcast, catch_up, connect, crossing, memory, peers, persisted, push
+from tests.bench.parts import broadcast, catch_up, connect, crossing, memory, peers, persisted, pooler, push
 from tests.bench.rounds import FULL, QUICK, Effort
 from tests.bench.stage import Stage, stage
 from tests.bench.table import HEAD, WIDTHS, Row, line
@@ -33,6 +33,7 @@ PARTS: dict[str, Part] = {
     "connect": connect.run,
     "broadcast": broadcast.run,
     "persisted": persisted.run,
+    "pooler": pooler.run,
     "memory": memory.run,
     "crossing": crossing.run,
     "catch_up": catch_up.run,

@@ -184,11 +184,11 @@ class Nodes:
         with self._stage.on(cores or self._stage.server_core):
             return await self._processes.lab(*arguments)
 
-    async def gateway(self, *, port: int | None = None) -> Node:
-        """Start the product's gateway."""
+    async def gateway(self, *, port: int | None = None, database_url: str = "") -> Node:
+        """Start the product's gateway; `database_url` is another way to the stage's database."""
         settings = replace(
             self._processes.settings,
-            database_url=await self._stage.database_url(),
+            database_url=database_url or await self._stage.database_url(),
             redis_url=await self._stage.redis_url(),
         )
         self._processes.settings = settings

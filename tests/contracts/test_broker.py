@@ -1,4 +1,4 @@
-"""Tests the promises of a Broker with the brokers in memory, on a Redis and on a Redis Cluster."""
+"""Tests the promises of a Broker with the brokers in memory, on a Redis, behind sentinels and on a Redis Cluster."""
 
 from __future__ import annotations
 
@@ -84,12 +84,14 @@ def cluster() -> Iterator[ClusterServers]:
         yield servers
 
 
-@pytest.fixture(params=["memory", "redis", "cluster"])
+@pytest.fixture(params=["memory", "redis", "sentinel", "cluster"])
 def broker_url(request: pytest.FixtureRequest) -> str:
     """Asks for the servers here, because a running loop cannot start them."""
     match request.param:
         case "redis":
             return str(request.getfixturevalue("redis_url"))
+        case "sentinel":
+            return str(request.getfixturevalue("sentinels").url)
         case "cluster":
             return str(request.getfixturevalue("cluster").url)
     return ""

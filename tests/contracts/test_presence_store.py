@@ -58,13 +58,15 @@ async def start_cluster(server: EmbeddedRedis) -> None:
                 await asyncio.sleep(0.01)
 
 
-@pytest.fixture(params=["memory", "redis", "cluster"])
+@pytest.fixture(params=["memory", "redis", "sentinel", "cluster"])
 def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Asks for the servers here, because a running loop cannot start them."""
     if request.param == "memory":
         yield "memory"
     elif request.param == "redis":
         yield request.getfixturevalue("redis_url")
+    elif request.param == "sentinel":
+        yield request.getfixturevalue("sentinels").url
     else:
         server: EmbeddedRedis = request.getfixturevalue("cluster")
         yield server.url.replace("redis://", "redis+cluster://").removesuffix("/0")

@@ -73,7 +73,7 @@ def read(path: Path) -> dict[str, Any]:
         for key, known in KEYS.items():
             _only(service.get(key, {}), known, f"{name}.{key}")
         for network, options in _named(service.get("networks", {})).items():
-            _only({network: None}, compose["networks"], f"{name}.networks")
+            _only({network: None}, compose.get("networks", {}), f"{name}.networks")
             _only(options, {"ipv4_address"}, f"{name}.networks.{network}")
         for other, options in service.get("depends_on", {}).items():
             _only({other: None}, compose["services"], f"{name}.depends_on")
@@ -82,7 +82,7 @@ def read(path: Path) -> dict[str, Any]:
         _only(_named(service.get("secrets", [])), compose["secrets"], f"{name}.secrets")
         for value in _texts(service):
             interpolated(value, _Anything())
-    for name, network in compose["networks"].items():
+    for name, network in compose.get("networks", {}).items():
         _only(network, {"internal", "enable_ipv6", "ipam"}, f"networks.{name}")
     for name, secret in compose["secrets"].items():
         _only(secret, {"file"}, f"secrets.{name}")

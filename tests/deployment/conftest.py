@@ -28,6 +28,12 @@ class Deployment:
     processes: Processes
 
     @property
+    def ports(self) -> dict[str, int]:
+        """The port of each process, by its name and port in upstreams.conf."""
+        ports = {f"gateway-{number}:4000": node.port for number, node in enumerate(self.gateways, 1)}
+        return ports | {f"api-{number}:4001": node.port for number, node in enumerate(self.apis, 1)}
+
+    @property
     def process_ids(self) -> list[int]:
         """The ids of all processes: nginx with its workers, gateways and APIs."""
         workers = [worker.pid for worker in self.nginx.process.children()]

@@ -16,7 +16,7 @@ import psutil
 
 from development import child
 from tests.support.address import Listening
-from tests.support.certificate import make_certificate
+from tests.support.certificate import Certificate, make_certificate
 from tests.support.ports import free_port
 from tests.support.scratch import scratch_directory
 
@@ -33,8 +33,9 @@ def find_nginx() -> str | None:
 class Nginx(Listening):
     """One running nginx; `output` is the whole text that it wrote."""
 
-    def __init__(self, directory: Path, port: int, process_id: int) -> None:
+    def __init__(self, directory: Path, port: int, process_id: int, plain_port: int) -> None:
         self.port = port
+        self.plain_port = plain_port
         self.directory = directory
         self.process = psutil.Process(process_id)
 
@@ -65,7 +66,7 @@ class Nginx(Listening):
 async def running_nginx(program: str, ports: Mapping[str, int], *, with_tls: bool = False) -> AsyncIterator[Nginx]:
     """Run nginx. `ports` maps each process in upstreams.conf to its port here: `{"gateway-1:4000": 12345, ...}`.
 
-    With TLS it has a certificate that it signed itself, and speaks HTTP/2 as well.
+    With TLS it listens as with compose.tls.yaml, with a certificate that it signed itself, and at `plain_port` without.
     """
     with scratch_directory() as directory:
         port = free_port()
@@ -77,20 +78,17 @@ async def running_nginx(program: str, ports: Mapping[str, int], *, with_tls: boo
             upstreams = upstreams.replace(f"server {name} ", f"server 127.0.0.1:{there} ")
         assert "-1:" not in upstreams
         (settings / "upstreams.conf").write_text(upstreams, encoding="utf-8")
+        plain_port = port
         listen = f"listen 127.0.0.1:{port};\n"
         if with_tls:
-            certificate = make_certificate(directory)
-            # Debian's nginx is older than the directive `http2`, and every nginx still knows this word.
-            listen = (
-                f"listen 127.0.0.1:{port} ssl http2;\n"
-                f"ssl_certificate {certificate.chain};\nssl_certificate_key {certificate.key};\n"
-            )
+            plain_port = free_port()
+            listen = _listen_with_tls(settings, make_certificate(directory), port, plain_port)
         (settings / "listen.conf").write_text(listen, encoding="utf-8")
         # nginx and its children append to this file, as to a log.
         with (directory / "output").open("ab") as output:
             command: list[str | Path] = [program, "-p", directory, "-c", settings / "nginx.conf", "-g", "daemon off;"]
             process = child.spawn(command, death_signal=signal.SIGTERM, output=output)
-        nginx = Nginx(directory, port, process.pid)
+        nginx = Nginx(directory, port, process.pid, plain_port)
         try:
             is_up = await child.happens(lambda: process.poll() is not None or _accepts(port), START_SECONDS)
             assert is_up, "nginx did not start"
@@ -98,6 +96,24 @@ async def running_nginx(program: str, ports: Mapping[str, int], *, with_tls: boo
             yield nginx
         finally:
             await child.stop(process, (signal.SIGTERM, START_SECONDS))
+
+
+def _listen_with_tls(settings: Path, certificate: Certificate, port: int, plain_port: int) -> str:
+    """The file that compose.tls.yaml mounts, with the ports and files of this machine."""
+    text = (settings / "listen_tls.conf").read_text(encoding="utf-8")
+    for there, here in (
+        # Debian's nginx is older than the directive `http2`, and every nginx still knows this word.
+        ("listen 8443 ssl;", f"listen 127.0.0.1:{port} ssl http2;"),
+        ("listen 8080;", f"listen 127.0.0.1:{plain_port};"),
+        ("listen [::]:8443 ssl;\n", ""),
+        ("listen [::]:8080;\n", ""),
+        ("http2 on;\n", ""),
+        ("/run/secrets/tls_certificate", str(certificate.chain)),
+        ("/run/secrets/tls_key", str(certificate.key)),
+    ):
+        assert text.count(there) == 1, there
+        text = text.replace(there, here)
+    return text
 
 
 def _accepts(port: int) -> bool:

@@ -13,19 +13,23 @@ import yaml
 
 from shared.access.push_key import new_push_key
 from shared.settings import InvalidSettings, Settings
-from tests.deployment.composefile import NotKnown, environment, merged, read
+from tests.deployment.composefile import Missing, NotKnown, environment, merged, read
 from tests.support.secret import JWT_SECRET
 
 CHECKOUT = Path(__file__).parents[2]
 COMPOSE = read(CHECKOUT / "compose.yaml")
 SERVICES: dict[str, Any] = COMPOSE["services"]
 WITH_MAIL = merged(COMPOSE, read(CHECKOUT / "compose.mail.yaml"))
+WITH_TLS = merged(COMPOSE, read(CHECKOUT / "compose.tls.yaml"))
+WITH_S3 = merged(COMPOSE, read(CHECKOUT / "compose.s3.yaml"))
 PROCESSES = ["gateway-1", "gateway-2", "api-1", "api-2"]
 ENDING = ["operator", "postgres-roles", "schema"]
 """These services do their work once and end."""
 NGINX = CHECKOUT / "deploy" / "nginx"
 SECRETS = {"jwt_secrets": JWT_SECRET, "postgres_password": "p@ss:/word", "redis_password": "p@ss:/words"}
 MAIL_SECRETS = {"smtp_url": "smtps://cars:p%40ss@mail.example.com", "vapid_private_key": new_push_key()}
+S3_SECRETS = {"aws_access_key_id": "a key", "aws_secret_access_key": "its secret"}
+TLS_SECRETS = {"tls_certificate", "tls_key"}
 MOUNTED = "/run/secrets/"
 
 
@@ -75,8 +79,7 @@ def test_secrets_are_in_no_environment_and_each_service_has_only_its_own() -> No
     for name, service in SERVICES.items():
         variables = service.get("environment", {})
         secret = {each for each in variables if re.search("PASSWORD|SECRET", each) and not each.endswith("_FILE")}
-        # The engine passes on the key of the pictures' storage, if there is one.
-        assert secret <= {"AWS_SECRET_ACCESS_KEY"}, name
+        assert not secret, name
         assert not any(re.search("://.*:.*@", str(value)) for value in variables.values()), name
     assert {name: set(service.get("secrets", ())) for name, service in SERVICES.items()} == {
         **{name: set(SECRETS) for name in (*PROCESSES, "operator", "schema")},
@@ -141,25 +144,56 @@ def test_mail_and_push_messages_need_one_more_file_and_few_settings(name: str, s
         settings_of(name, secrets, WITH_MAIL, given)
 
 
-def test_only_the_apis_get_a_way_out_for_mail_and_the_secrets_of_it() -> None:
+@pytest.mark.parametrize("name", ["api-1", "api-2"])
+def test_pictures_in_s3_need_one_key_and_few_settings(name: str, secrets: Path) -> None:
+    assert settings_of(name, secrets).pictures_url == "file:///daveslist/data/pictures"
+    for secret, value in S3_SECRETS.items():
+        (secrets / secret).write_text(f"{value}\n", encoding="utf-8")
+    settings = settings_of(name, secrets, WITH_S3, {"PICTURES_URL": "s3://cars/pictures", "AWS_REGION": "x"})
+    assert settings.pictures_url == "s3://cars/pictures"
+    assert (settings.aws_access_key_id, settings.aws_secret_access_key) == tuple(S3_SECRETS.values())
+    assert settings.aws_endpoint_url == ""
+    own = {"PICTURES_URL": "s3://cars/pictures", "AWS_ENDPOINT_URL": "https://s3.example.com"}
+    assert settings_of(name, secrets, WITH_S3, own).aws_endpoint_url == "https://s3.example.com"
+    with pytest.raises(Missing, match="PICTURES_URL"):
+        settings_of(name, secrets, WITH_S3)
+
+
+def test_tls_adds_a_port_the_certificate_and_another_listen_conf_to_nginx_alone() -> None:
+    services = WITH_TLS["services"]
+    assert {name: service for name, service in services.items() if name != "nginx"} == {
+        name: service for name, service in SERVICES.items() if name != "nginx"
+    }
+    nginx = services["nginx"]
+    assert nginx["ports"] == [*SERVICES["nginx"]["ports"], "${TLS_PORT:-8443}:8443"]
+    assert set(nginx["secrets"]) == TLS_SECRETS
+    assert nginx["volumes"] == [
+        *SERVICES["nginx"]["volumes"],
+        "./deploy/nginx/listen_tls.conf:/etc/daveslist/listen.conf:ro",
+    ]
+    listen = (NGINX / "listen_tls.conf").read_text(encoding="utf-8")
+    assert set(re.findall(f"{MOUNTED}([a-z_]+);", listen)) == TLS_SECRETS
+    assert re.findall(r"^listen (.+);$", listen, re.MULTILINE) == ["8443 ssl", "[::]:8443 ssl", "8080", "[::]:8080"]
+
+
+@pytest.mark.parametrize(("compose", "added"), [(WITH_MAIL, set(MAIL_SECRETS)), (WITH_S3, set(S3_SECRETS))])
+def test_only_the_apis_get_a_way_out_and_the_secrets_for_it(compose: dict[str, Any], added: set[str]) -> None:
     apis = ["api-1", "api-2"]
-    services = WITH_MAIL["services"]
+    services = compose["services"]
     assert [name for name, service in services.items() if "out" in service.get("networks", ())] == apis
-    ways_out = {name for name, network in WITH_MAIL["networks"].items() if not (network or {}).get("internal")}
+    ways_out = {name for name, network in compose["networks"].items() if not (network or {}).get("internal")}
     assert ways_out == {"outside", "out"}
     for name, service in services.items():
-        has_one = not set(MAIL_SECRETS).isdisjoint(service.get("secrets", ()))
+        has_one = not added.isdisjoint(service.get("secrets", ()))
         assert has_one is (name in apis), name
         if name not in apis:
             assert service == SERVICES[name]
     for name in apis:
         assert set(services[name]["networks"]) == {"front", "back", "out"}
-        assert set(services[name]["secrets"]) == {*SECRETS, *MAIL_SECRETS}
+        assert set(services[name]["secrets"]) == {*SECRETS, *added}
         left = {**services[name], "networks": None, "secrets": None, "environment": None}
         assert left == {**SERVICES[name], "networks": None, "secrets": None, "environment": None}
-    assert {name: WITH_MAIL["secrets"][name] for name in MAIL_SECRETS} == {
-        name: {"file": f"./secrets/{name}"} for name in MAIL_SECRETS
-    }
+    assert {name: compose["secrets"][name] for name in added} == {name: {"file": f"./secrets/{name}"} for name in added}
 
 
 def test_visitors_can_reach_nginx_by_ipv6() -> None:

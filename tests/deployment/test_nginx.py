@@ -209,9 +209,7 @@ async def test_rendered_pages_are_compressed_and_not_sent_again(deployment: Depl
 async def test_with_a_certificate_nginx_speaks_http_2_and_http_1(deployment: Deployment) -> None:
     program = find_nginx()
     assert program is not None
-    ports = {f"gateway-{number + 1}:4000": node.port for number, node in enumerate(deployment.gateways)}
-    ports |= {f"api-{number + 1}:4001": node.port for number, node in enumerate(deployment.apis)}
-    async with running_nginx(program, ports, with_tls=True) as nginx:
+    async with running_nginx(program, deployment.ports, with_tls=True) as nginx:
         context = ssl.create_default_context(cafile=str(nginx.directory / "certificate.pem"))
         for offered, spoken in ((["h2", "http/1.1"], "h2"), (["http/1.1"], "http/1.1")):
             context.set_alpn_protocols(offered)
@@ -225,6 +223,30 @@ async def test_with_a_certificate_nginx_speaks_http_2_and_http_1(deployment: Dep
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await client.ws_connect(f"https://127.0.0.1:{nginx.port}/socket/websocket?token=x", ssl=context)
             assert refused.value.status == 403
+
+
+async def test_beside_tls_nginx_leads_everybody_to_the_same_address_with_tls_but_its_own_health_check(
+    deployment: Deployment,
+) -> None:
+    program = find_nginx()
+    assert program is not None
+    async with running_nginx(program, deployment.ports, with_tls=True) as nginx, aiohttp.ClientSession() as client:
+        plain = f"http://127.0.0.1:{nginx.plain_port}"
+        for method, path in (
+            ("GET", "/listings/1?x=%20a"),
+            ("POST", "/api/login"),
+            ("GET", "/socket/websocket?token=x"),
+            ("GET", "/health/nginx/more"),
+            ("GET", "/health/ready"),
+        ):
+            async with client.request(method, plain + path, allow_redirects=False) as moved:
+                assert (moved.status, moved.headers["Location"]) == (308, f"https://127.0.0.1{path}")
+        async with client.get(f"{plain}/health/nginx", allow_redirects=False) as healthy:
+            assert healthy.status == 200
+        context = ssl.create_default_context(cafile=str(nginx.directory / "certificate.pem"))
+        async with client.get(f"https://127.0.0.1:{nginx.port}/health/ready", ssl=context) as ready:
+            assert ready.status == 200
+            assert ready.headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
 async def test_no_process_names_its_libraries_and_their_versions(deployment: Deployment) -> None:

@@ -13,9 +13,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import aiohttp
 import psutil
 import psycopg2
 import pytest
+from yarl import URL
 
 from development import child
 from development.supervisor import SECOND_GATEWAY, wants_demo
@@ -23,6 +25,9 @@ from shared.running import find_running
 from tests.support.ports import free_port, is_free
 from tests.support.processes import base_environment
 from tests.support.servers import copy_postgres
+from tests.support.terminal import Terminal, terminal
+
+__all__ = ["terminal"]
 
 pytestmark = pytest.mark.servers
 CHECKOUT = Path(__file__).parents[2]
@@ -46,18 +51,36 @@ class Run:
         self.log = data.parent / f"{data.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def command(self, *, gateway: str = "standin_gateway", young_seconds: float = 5.0, demo: str = "") -> list[str]:
+    def command(
+        self,
+        *,
+        api: str = "tests.development.standin_api",
+        gateway: str = "standin_gateway",
+        young_seconds: float = 5.0,
+        demo: str = "",
+    ) -> list[str]:
         script = f"""
 import sys
 from development import supervisor
 supervisor.YOUNG_SECONDS = {young_seconds}
 supervisor.DEMO = {tuple(demo.split())}
-sys.exit(supervisor.main(api="tests.development.standin_api", gateway="tests.development.{gateway}"))
+sys.exit(supervisor.main(api="{api}", gateway="tests.development.{gateway}"))
 """
         return [sys.executable, "-c", script]
 
     def gateways(self) -> list[psutil.Process]:
         return [process for process in self.processes() if "tests.development.standin_gateway" in process.cmdline()]
+
+    def start_at(self, terminal: Terminal, *command: str) -> None:
+        """Start it at a terminal, as a person does."""
+        self.process = subprocess.Popen(
+            command,
+            cwd=CHECKOUT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=terminal.writer,
+            stderr=terminal.writer,
+        )
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         with self.log.open("wb") as log:
@@ -337,3 +360,28 @@ async def test_servers_named_in_the_environment_are_used_and_not_stopped(
     assert await run.exit_code() == 0
     with closing(psycopg2.connect(database_url)) as connection:
         assert connection.closed == 0, "make run must not stop servers that it did not start"
+
+
+async def test_at_a_terminal_the_real_api_writes_for_people_and_nothing_of_the_supervisors_questions(
+    run: Run, database_url: str, redis_url: str, terminal: Terminal
+) -> None:
+    run.environment |= {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "LOG_LEVEL": "DEBUG"}
+    run.start_at(terminal, *run.command(api="api"))
+    assert await child.happens(lambda: "is running" in terminal.read(), SECONDS), terminal.read()
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
+    async with aiohttp.ClientSession() as client:
+        for path in ("/api/listings?limit=1&token=hunter2", f"/api/{token}", "/api/%1b%5b2J%0a%E2%80%AEcar"):
+            url = URL(f"http://127.0.0.1:{run.api_port}{path}", encoded=True)
+            async with client.get(url, headers={"Authorization": f"Bearer {token}"}) as answer:
+                assert answer.status in (401, 404)
+    assert await child.happens(lambda: "car" in terminal.read().rpartition("is running")[2], SECONDS), terminal.read()
+    screen = terminal.read()
+    lines = re.sub(r"\x1b\[[0-9;]+m", "", screen).splitlines()
+    for what in (
+        r"GET /api/listings 401 [\d.]+ ms",
+        r"GET /api/\[redacted\] 404 .*",
+        r"GET /api/\\x1b\[2J\\x0a\\u202ecar 404 .*",
+    ):
+        assert [one for one in lines if re.fullmatch(rf"\d\d:\d\d:\d\d api +127\.0\.0\.1 +{what}", one)], screen
+    assert not [one for one in lines if one.startswith("{")]
+    assert not re.search(r"health|not ready|hunter2|eyJ", screen)

@@ -9,13 +9,9 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
-from pathlib import Path
 
 from shared.settings import Settings
-
-CHECKOUT = Path(__file__).parents[2]
-GUIDE = CHECKOUT / "docs" / "operating.md"
-BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
+from tests.documents.guide import CHECKOUT, write
 
 
 def table() -> str:
@@ -25,12 +21,6 @@ def table() -> str:
         default = _shown(setting.default if setting.default is not MISSING else "")
         rows.append(f"| `{setting.name.upper()}` | {default} | {said.get(setting.name, '')} |")
     return "\n".join(rows) + "\n"
-
-
-def in_guide() -> str:
-    """The table that is in the guide now."""
-    _, _, rest = GUIDE.read_text(encoding="utf-8").partition(BEGIN)
-    return rest.partition(END)[0]
 
 
 def _shown(value: object) -> str:
@@ -61,12 +51,5 @@ def _strings(module: ast.Module) -> Iterator[tuple[str, str]]:
                 yield name, text
 
 
-def main() -> None:
-    text = GUIDE.read_text(encoding="utf-8")
-    head, _, rest = text.partition(BEGIN)
-    tail = rest.partition(END)[2]
-    GUIDE.write_text(head + BEGIN + table() + END + tail, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    write("settings", table())

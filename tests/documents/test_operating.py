@@ -14,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from shared.postgres.schema import apply_schema
 from shared.settings import Settings
-from tests.documents.settings_table import GUIDE, in_guide, table
+from tests.documents import alerts_table, settings_table
+from tests.documents.guide import GUIDE, in_guide, metrics, named_metrics
 from tests.support.database import query
 from tests.support.processes import Processes
 from tests.support.roles import as_owner
@@ -25,13 +26,17 @@ TEXT = GUIDE.read_text(encoding="utf-8")
 
 
 def test_the_table_of_settings_is_up_to_date() -> None:
-    assert in_guide() == table(), "run python -m tests.documents.settings_table"
+    assert in_guide("settings") == settings_table.table(), "run python -m tests.documents.settings_table"
+
+
+def test_the_table_of_alerts_is_that_of_prometheus() -> None:
+    assert in_guide("alerts") == alerts_table.table(), "run python -m tests.documents.alerts_table"
 
 
 def test_every_named_setting_exists() -> None:
     """Checks the text outside of the table, where a wrong name is easily overlooked."""
     known = set(re.findall(r"^\| `([A-Z_0-9]+)` \|", TEXT, re.MULTILINE))
-    elsewhere = {"AWS_REGION", "SSL_CERT"}
+    elsewhere = {"AWS_REGION", "COMPOSE", "SSL_CERT"}
     named = {name.removesuffix("_FILE") for name in re.findall(r"`([A-Z]+_[A-Z_]+)[`=]", TEXT)}
     assert named <= known | elsewhere
 
@@ -46,13 +51,9 @@ async def test_exactly_the_existing_metrics_are_explained(processes: Processes) 
             families = list(text_string_to_metric_families(text))
             found |= {f"{each.name}_total" if each.type == "counter" else each.name for each in families}
     own = {name for name in found if not name.startswith(("process_", "python_"))}
-    tables = "\n".join(line for line in TEXT.splitlines() if line.startswith("| `"))
-    explained = set(re.findall(r"`((?:api|daveslist|gateway|http)_[a-z_]+)`", tables))
-    assert explained == own
+    assert metrics() == own
     alerts = "\n".join(line for line in TEXT.splitlines() if line.startswith("| ") and not line.startswith("| `"))
-    read = re.findall(r"(?:api|daveslist|gateway|http)_[a-z_]+", alerts)
-    # The number of observations in a histogram is a series of its own.
-    assert {name.removesuffix("_count") for name in read} <= own
+    assert named_metrics(alerts) <= own
 
 
 @pytest.mark.servers

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.ports import free_port
 from tests.support.processes import NURSERY, base_environment
+from tests.support.sentinels import SentinelServers
 
 pytestmark = pytest.mark.servers
 
@@ -43,6 +44,14 @@ def line_of(done: subprocess.CompletedProcess[str]) -> str:
 @pytest.mark.parametrize(("name", "text"), WRONG.items())
 def test_an_invalid_setting_is_named_in_one_line(module: str, name: str, text: str, tmp_path: Path) -> None:
     assert f"{name}: " in line_of(start(module, tmp_path / "data", **{name: text}))
+
+
+@pytest.mark.parametrize("module", ["gateway", "api"])
+def test_a_service_that_the_sentinels_do_not_know_is_named(
+    module: str, sentinels: SentinelServers, tmp_path: Path
+) -> None:
+    line = line_of(start(module, tmp_path / "data", REDIS_URL=f"redis+sentinel://{sentinels.hosts}/vans"))
+    assert line == f"python -m {module}: REDIS_URL: the sentinels know no service 'vans'"
 
 
 @pytest.mark.parametrize("module", MODULES)

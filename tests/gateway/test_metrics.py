@@ -123,7 +123,7 @@ async def test_broadcasts_catch_ups_and_crashes_are_counted(node: Endpoint, metr
     await until(lambda: samples(metrics)["catch_ups_total"] > 0)
     seen = samples(metrics)
     assert [seen[f"{name}_total"] for name in ("broadcasts", "received", "catch_ups")] == [1, 0, 1]
-    assert seen["channel_crashes_total Room"] == 1
+    assert (seen["channel_crashes_total client Room"], seen["channel_crashes_total program Room"]) == (1, 0)
 
 
 async def test_joins_are_timed_by_channel_and_result(node: Endpoint, metrics: Metrics) -> None:
@@ -140,7 +140,9 @@ async def test_joins_are_timed_by_channel_and_result(node: Endpoint, metrics: Me
     assert 0 < seen["join_seconds_sum Room ok"] < SOON
 
 
-async def test_one_in_many_pushes_whose_handler_waits_is_timed_by_its_event(node: Endpoint, metrics: Metrics) -> None:
+async def test_pushes_of_two_events_in_turns_are_both_timed_also_if_one_is_answered_at_once(
+    node: Endpoint, metrics: Metrics
+) -> None:
     client = Client(node)
     await client.joins("room:1")
     for number in range(2 * TIMED_EVERY):
@@ -151,20 +153,46 @@ async def test_one_in_many_pushes_whose_handler_waits_is_timed_by_its_event(node
         await client.gets(1)
         Room.gate.clear()
     seen = samples(metrics)
-    assert [name for name in seen if name.startswith("handle_in_seconds_count")] == [
-        "handle_in_seconds_count Room wait"
-    ]
-    assert seen["handle_in_seconds_count Room wait"] == 2
+    assert {name: value for name, value in seen.items() if name.startswith("handle_in_seconds_count")} == {
+        "handle_in_seconds_count Room shout": 2,
+        "handle_in_seconds_count Room wait": 2,
+    }
     assert 0 < seen["handle_in_seconds_sum Room wait"] < SOON
 
 
-async def test_an_unknown_event_makes_no_time_series(node: Endpoint, metrics: Metrics) -> None:
+@pytest.mark.parametrize("event", ["made up", "made up, later", "\u202e", "e" * 1000, ["made up"], None, 7])
+async def test_events_that_the_channel_does_not_know_have_one_label(
+    node: Endpoint, metrics: Metrics, event: Any
+) -> None:
     for number in range(TIMED_EVERY):
         client = Client(node)
         await client.joins("room:1")
-        client.says("j1", number, "room:1", "made up, later")
+        client.says("j1", number, "room:1", f"{event}{number}" if type(event) is str else event)
         await client.gets(1)
-    assert not [name for name in samples(metrics) if "made up" in name]
+    counted = [name for name in samples(metrics) if name.startswith("handle_in_seconds_count")]
+    assert counted == ["handle_in_seconds_count Room other"]
+
+
+async def test_a_channel_that_takes_any_event_makes_no_series_of_long_or_odd_ones(
+    node: Endpoint, metrics: Metrics
+) -> None:
+    async def handled() -> str:
+        return "handled"
+
+    for event in ("e" * 65, "\ud800", "\u202e", ["list"], None):
+        assert await node.counts.timed("Room", event, handled()) == "handled"
+    assert samples(metrics)["handle_in_seconds_count Room other"] == 5
+
+
+async def test_a_crash_of_the_program_is_told_apart_from_one_that_a_client_causes(
+    node: Endpoint, metrics: Metrics
+) -> None:
+    assert samples(metrics)["channel_crashes_total program Room"] == 0
+    client = Client(node)
+    client.says("j1", "r1", "room:broken", "phx_join", {})
+    await client.gets(1)
+    seen = samples(metrics)
+    assert (seen["channel_crashes_total client Room"], seen["channel_crashes_total program Room"]) == (0, 1)
 
 
 async def test_metrics_name_the_process(node: Endpoint, metrics: Metrics) -> None:

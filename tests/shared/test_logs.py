@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
+from shared.faults import FAULTS
 from shared.logs import configure_logs, log_of
 from shared.settings import Settings
 
@@ -50,6 +51,28 @@ def test_a_server_error_is_logged_with_its_traceback(written: io.StringIO) -> No
     line = json.loads(written.getvalue())
     assert line["level"] == "error"
     assert "ours" in line["exception"]
+
+
+def test_faults_are_counted_and_what_clients_cause_is_not(written: io.StringIO) -> None:
+    before = FAULTS.count
+    log = log_of("api.somewhere")
+    log.error("broken")
+    log.warning("channel crashed", exc_info=ValueError("ours"))
+    logging.getLogger("asyncio").error("Task exception was never retrieved", exc_info=ValueError("ours"))
+    assert FAULTS.count - before == 3
+    log.warning("channel crashed")
+    log.info("request")
+    for error in (BadHttpMessage("Invalid header"), ConnectionResetError()):
+        logging.getLogger("aiohttp.server").error("Error handling request", exc_info=error)
+    assert FAULTS.count - before == 3
+
+
+def test_faults_are_counted_also_where_their_lines_are_too_many(written: io.StringIO) -> None:
+    before = FAULTS.count
+    for _ in range(1000):
+        log_of("api.somewhere").error("broken")
+    assert FAULTS.count - before == 1000
+    assert written.getvalue().count("broken") < 1000
 
 
 PROJECT = Path(__file__).resolve().parents[2]

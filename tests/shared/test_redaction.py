@@ -94,6 +94,7 @@ def test_a_token_shortened_by_reprlib_is_redacted() -> None:
     [
         "password=hunter2", '{"password": "hunter2"}', "{'current_password': 'hunter2'}", "password: hunter2",
         "postgresql://daveslist:hunter2@db:5432/daveslist", "redis://:hunter2@h", "JWT_SECRET=hunter2",
+        "redis+sentinel://app:hunter2@one:1,two:2/cars", "redis+sentinel://one/cars?sentinel_password=hunter2",
         "JWT_SECRETS=one,hunter2", "{'JWT_SECRETS': 'one,hunter2,other'}",
         "Authorization: Basic hunter2", "Proxy-Authorization: hunter2", "Set-Cookie: a=hunter2; Path=/",
         "('token', 'hunter2')", "refresh_token=hunter2&x=1", "aws_secret_access_key=hunter2 token%3Dhunter2",

@@ -152,6 +152,18 @@ URLS = [
     ("REDIS_URL", "redis://:SECRET@h/abc"),
     ("REDIS_URL", "redis://:SECRET@h/1/2"),
     ("REDIS_URL", "redis+cluster://:SECRET@h/1"),
+    ("REDIS_URL", "nonsense+sentinel://:SECRET@h/cars"),
+    ("REDIS_URL", "unix+sentinel://:SECRET@h/cars"),
+    ("REDIS_URL", "redis+sentinel://:SECRET@/cars"),
+    ("REDIS_URL", "redis+sentinel://:SECRET@h,/cars"),
+    ("REDIS_URL", "redis+sentinel://:SECRET@h:port/cars"),
+    ("REDIS_URL", "redis+sentinel://:SECRET@h,i:99999/cars"),
+    ("REDIS_URL", "redis+sentinel://:SECRET@h,[::1/cars"),
+    ("REDIS_URL", "redis+sentinel://:SECRET@h,i"),
+    ("REDIS_URL", "redis+sentinel://:SECRET@h,i/"),
+    ("REDIS_URL", "redis+sentinel://:SECRET@h/cars/one"),
+    ("REDIS_URL", "redis+sentinel://:SECRET@h/cars/1/2"),
+    ("REDIS_URL", "redis+sentinel://h/cars?sentinel_password=SECRET&nonsense=1"),
 ]
 
 
@@ -177,6 +189,9 @@ def test_an_invalid_url_is_refused_with_its_variable_and_without_its_password(na
         ("REDIS_URL", "unix:///tmp/redis.sock?db=2"),
         ("REDIS_URL", "redis+cluster://h:6379"),
         ("REDIS_URL", "rediss+cluster://h:6379"),
+        ("REDIS_URL", "redis+sentinel://h/cars"),
+        ("REDIS_URL", "redis+sentinel://u:p@h:26379,[::1]:26380,i/cars/2?sentinel_username=a&sentinel_password=b"),
+        ("REDIS_URL", "rediss+sentinel://h,i/cars?ssl_ca_certs=/etc/ca.pem"),
     ],
 )
 def test_a_valid_url_is_accepted(name: str, url: str) -> None:
@@ -195,7 +210,7 @@ def test_refresh_tokens_must_live_at_least_as_long_as_access_tokens() -> None:
     assert same.refresh_token_seconds == same.access_token_seconds == 60
 
 
-SECRETS = ["DATABASE_URL", "DATABASE_PASSWORD", "REDIS_URL", "REDIS_PASSWORD"]
+SECRETS = ["DATABASE_URL", "DATABASE_PASSWORD", "REDIS_URL", "REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD"]
 SECRETS += ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
 
 
@@ -296,6 +311,18 @@ def test_a_password_of_its_own_completes_an_address(password: str) -> None:
         options = parse_url(url.replace("+cluster", ""))
         assert (options["username"], options["password"], options["host"]) == ("daveslist", password, "redis")
     assert parse_url(with_redis_password("redis://redis:6379", password))["password"] == password
+
+
+@pytest.mark.parametrize("hosts", ["redis", "redis:26379,other", "[::1]:1,other:2"])
+def test_passwords_complete_an_address_of_sentinels(hosts: str) -> None:
+    url = with_redis_password(f"redis+sentinel://app@{hosts}/cars/2?sentinel_username=asker", "a/?@:", "b&=@")
+    assert (
+        url == f"redis+sentinel://app:a%2F%3F%40%3A@{hosts}/cars/2?sentinel_username=asker&sentinel_password=b%26%3D%40"
+    )
+    assert with_redis_password(url, "other", "another") == url
+    bare = with_redis_password(f"rediss+sentinel://{hosts}/cars", "", "b")
+    assert bare == f"rediss+sentinel://{hosts}/cars?sentinel_password=b"
+    assert with_redis_password("redis://redis", "a", "b") == "redis://:a@redis"
 
 
 def test_the_password_in_an_address_stays() -> None:

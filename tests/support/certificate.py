@@ -1,4 +1,4 @@
-"""A certificate of 127.0.0.1 for one test, signed by itself."""
+"""A certificate for one test, signed by itself."""
 
 from __future__ import annotations
 
@@ -21,10 +21,14 @@ class Certificate:
     key: Path
 
 
-def make_certificate(directory: Path) -> Certificate:
-    """Write a key and its certificate, which is valid for a day, into the directory."""
+def make_certificate(directory: Path, *names: str) -> Certificate:
+    """Write a key and its certificate, which is valid for a day, into the directory.
+
+    It is the certificate of 127.0.0.1 and of these names.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    its_names = [x509.IPAddress(IPv4Address("127.0.0.1")), *map(x509.DNSName, names)]
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder()
@@ -34,7 +38,7 @@ def make_certificate(directory: Path) -> Certificate:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(its_names), critical=False)
         .sign(key, hashes.SHA256())
     )
     certificate = Certificate(directory / "certificate.pem", directory / "key.pem")

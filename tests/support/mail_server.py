@@ -142,6 +142,7 @@ async def mail_server(
     login: tuple[str, str] | None = None,
     starttls: ssl.SSLContext | None = None,
     tls: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
     port: int = 0,
 ) -> AsyncIterator[MailServer]:
     """A server that asks for this log-in, if any, and offers or has TLS with these contexts."""
@@ -155,7 +156,7 @@ async def mail_server(
         conversations.append(Conversation(told, **options))
         return conversations[-1]
 
-    server = await asyncio.get_running_loop().create_server(begin, "127.0.0.1", port, ssl=tls)
+    server = await asyncio.get_running_loop().create_server(begin, host, port, ssl=tls)
     told.port = server.sockets[0].getsockname()[1]
     try:
         yield told

@@ -20,7 +20,7 @@ from tests.try_deployment.stack import (
     environment_of_an_operator,
     scratch_folder,
 )
-from tests.try_deployment.steps import ending, faults, replacing, starting, visiting
+from tests.try_deployment.steps import ending, faults, outside, replacing, starting, upgrading, visiting
 from tests.try_deployment.walk import Report, Step, Walk
 
 SERVICES = ("gateway-1", "gateway-2", "api-1", "api-2", "redis", "postgres", "nginx")
@@ -49,11 +49,19 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("restored in place", ending.backup_is_put_in_the_place_of_what_is_there),
     ("restored from nothing", ending.backup_is_restored_from_nothing),
     ("third gateway", replacing.a_third_gateway_is_added),
+    ("mail", outside.mail_reaches_people),
+    ("pictures in S3", outside.pictures_are_in_a_bucket),
+    # From here on nginx answers only by HTTPS.
+    ("HTTPS", outside.browsers_come_by_https),
     ("stop and start", ending.stops_and_starts_in_order),
     ("logs bounded", ending.logs_are_bounded),
     ("logs", ending.logs_have_no_secret),
+    ("release before", upgrading.release_before_comes_up),
+    ("upgrade", upgrading.is_upgraded),
+    ("gone back", upgrading.is_gone_back_from),
+    ("upgrade again", upgrading.is_upgraded),
 )
-NEEDED = frozenset({"up", "restored in place", "restored from nothing", "stop and start"})
+NEEDED = frozenset({"up", "restored in place", "restored from nothing", "stop and start", "release before"})
 """The walk ends if one of these steps fails: the later ones need their results."""
 
 
@@ -99,6 +107,7 @@ def walk_in(stack: Stack) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         walk.visitors_leave()
+        walk.neighbours_leave()
         stack.remove()
 
 

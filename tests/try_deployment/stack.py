@@ -7,9 +7,11 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,12 @@ from tests.try_deployment.engine import CommandFailed, Engine, NoEngine
 
 CHECKOUT = Path(__file__).parents[2]
 _OF_MAIL = ("MAIL_FROM", "CONFIRM_ADDRESSES", "VAPID_CONTACT")
+_READ = frozenset(
+    {"ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "PICTURES_URL", "SITE_URL", "TLS_PORT", *_OF_MAIL}
+)
+"""The variables that the Compose files read, and that do not begin with AWS_."""
+FURTHER = ("compose.mail.yaml", "compose.s3.yaml", "compose.tls.yaml")
+"""The Compose files that an operator may add to compose.yaml."""
 SECRETS = ("jwt_secrets", "postgres_password", "redis_password")
 """The names of the files in the folder `secrets`."""
 HEALTHY_SECONDS = 90.0
@@ -35,32 +43,66 @@ Network = IPv4Network | IPv6Network
 
 
 def environment_of_an_operator(environ: Mapping[str, str], project: str) -> dict[str, str]:
-    """This environment without the variables that compose.yaml reads, so that only the walk's own settings count."""
-    read = ("ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "PICTURES_URL", "SITE_URL", *_OF_MAIL)
+    """This environment without what the Compose files read, so that only the walk's own settings count."""
     kept = {
         name: value
         for name, value in environ.items()
-        if name not in read and not name.startswith(("COMPOSE_", "AWS_", "BUILDKIT_PROGRESS"))
+        if name not in _READ and not name.startswith(("COMPOSE_", "AWS_", "BUILDKIT_PROGRESS"))
     }
     # Port 0 means any free port. The walk's visitors come from inside.
-    return {**kept, "COMPOSE_PROJECT_NAME": project, "COMPOSE_ANSI": "never", "PORT": "0"}
+    return {**kept, "COMPOSE_PROJECT_NAME": project, "COMPOSE_ANSI": "never", "PORT": "0", "TLS_PORT": "0"}
 
 
 def copy_of_the_deployment(directory: Path) -> None:
-    """Copy the files that compose.yaml and the Dockerfile name. The walk changes some of them, as an operator does."""
+    """Copy what the Compose files and the Dockerfile name. The walk changes some of it, as an operator does."""
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
     taken = [
         line.removeprefix("!")
         for line in (CHECKOUT / ".dockerignore").read_text(encoding="utf-8").splitlines()
         if line.startswith("!")
     ]
-    for name in (*taken, "compose.yaml", "Dockerfile", ".dockerignore", "deploy"):
+    for name in (*taken, "compose.yaml", *FURTHER, "Dockerfile", ".dockerignore", "deploy"):
         there = directory / name
         there.parent.mkdir(parents=True, exist_ok=True)
         if (CHECKOUT / name).is_dir():
             shutil.copytree(CHECKOUT / name, there, ignore=ignored)
         else:
             shutil.copy2(CHECKOUT / name, there)
+
+
+def release_before() -> str:
+    """The commit of the release before this version."""
+    return (CHECKOUT / "tests" / "rolling" / "release_before.txt").read_text(encoding="utf-8").split()[0]
+
+
+def release_before_is_here() -> bool:
+    """False in a checkout without its history."""
+    done = subprocess.run(
+        ["git", "cat-file", "-e", f"{release_before()}^{{commit}}"], cwd=CHECKOUT, capture_output=True, check=False
+    )
+    return done.returncode == 0
+
+
+def copy_of_the_release_before(directory: Path) -> None:
+    """Copy the same files as the release before has them."""
+    done = subprocess.run(["git", "archive", release_before()], cwd=CHECKOUT, capture_output=True, check=True)
+    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
+        ignored = archive.extractfile(".dockerignore")
+        assert ignored is not None
+        taken = [line[1:] for line in ignored.read().decode().splitlines() if line.startswith("!")]
+        names = (*taken, "Dockerfile", ".dockerignore", "deploy")
+        for member in archive.getmembers():
+            is_compose = member.name.startswith("compose") and member.name.endswith(".yaml")
+            if is_compose or any(member.name == name or member.name.startswith(f"{name}/") for name in names):
+                archive.extract(member, directory, filter="data")
+
+
+def remove_the_deployment(directory: Path) -> None:
+    """Remove all files of a version. The secrets and what the walk has written itself stay."""
+    kept = {"secrets", "containers.log", "visitors.log", "visitors.env"}
+    for path in directory.iterdir():
+        if path.name not in kept:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def is_lasting(container: dict[str, Any]) -> bool:
@@ -245,6 +287,7 @@ class Stack:
         self._stop_following()
         for words in (
             ("rm", "--force", "--volumes", f"{self.project}-visitors"),
+            ("rmi", "--force", f"{self.project}-people:now"),
             ("compose", "down", "--volumes", "--remove-orphans", "--timeout", "5"),
         ):
             self.engine.run(*words, check=False)

@@ -13,6 +13,7 @@ import yaml
 from tests.try_deployment.engine import Engine
 from tests.try_deployment.stack import (
     CHECKOUT,
+    FURTHER,
     SECRETS,
     Stack,
     copy_of_the_deployment,
@@ -31,13 +32,21 @@ UPSTREAMS = (CHECKOUT / "deploy" / "nginx" / "upstreams.conf").read_text(encodin
 def test_the_environment_has_only_the_walks_own_settings() -> None:
     given = {"PATH": "/bin", "ALLOWED_ORIGINS": "x", "LOG_LEVEL": "y", "COMPOSE_FILE": "z", "AWS_REGION": "a"}
     environment = environment_of_an_operator(given, "mine")
-    assert environment == {"PATH": "/bin", "COMPOSE_PROJECT_NAME": "mine", "COMPOSE_ANSI": "never", "PORT": "0"}
+    ports = {"PORT": "0", "TLS_PORT": "0"}
+    assert environment == {"PATH": "/bin", "COMPOSE_PROJECT_NAME": "mine", "COMPOSE_ANSI": "never", **ports}
 
 
 def test_the_environment_has_no_variable_that_compose_reads() -> None:
-    read = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE)) | set(re.findall(r"^ +(AWS_[A-Z_]+):$", COMPOSE, re.MULTILINE))
+    files = [COMPOSE, *((CHECKOUT / name).read_text(encoding="utf-8") for name in FURTHER)]
+    read = {name for text in files for name in re.findall(r"\$\{([A-Z0-9_]+)", text)}
+    assert {"PICTURES_URL", "AWS_REGION", "MAIL_FROM"} < read
     environment = environment_of_an_operator(dict.fromkeys(read, "x"), "mine")
-    assert {name: environment.get(name) for name in read} == {name: "0" if name == "PORT" else None for name in read}
+    free = ("PORT", "TLS_PORT")
+    assert {name: environment.get(name) for name in read} == {name: "0" if name in free else None for name in read}
+
+
+def test_every_compose_file_is_copied() -> None:
+    assert {"compose.yaml", *FURTHER} == {path.name for path in CHECKOUT.glob("compose*.yaml")}
 
 
 def test_the_copy_has_every_file_that_compose_and_the_dockerfile_name(tmp_path: Path) -> None:

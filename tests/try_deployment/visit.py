@@ -27,8 +27,10 @@ class VisitFailed(AssertionError):
 class Visitors:
     """A container of the API's image, in all networks, with the tests of this checkout."""
 
-    def __init__(self, stack: Stack, words: str) -> None:
+    def __init__(self, stack: Stack, words: str, image: str | None = None) -> None:
+        """`image` is another one than the API's, with the packages of this checkout."""
         self._stack = stack
+        self._image = image
         self._words = words
         self._name = f"{stack.project}-visitors"
         self._errors = stack.directory / "visitors.log"
@@ -50,7 +52,7 @@ class Visitors:
             *("--env-file", self._stack.directory / "visitors.env"),
             *("--volume", f"{CHECKOUT / 'tests'}:/daveslist/tests:ro"),
             *_mounted(api["secrets"], configuration["secrets"]),
-            *(api["image"], "python", "-m", "tests.try_deployment.visitors"),
+            *(self._image or api["image"], "python", "-m", "tests.try_deployment.visitors"),
         )
         for other in ("back", "outside"):
             engine.run("network", "connect", networks[other]["name"], self._name)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.try_deployment.neighbour import Neighbour
 from tests.try_deployment.stack import Stack
 from tests.try_deployment.visit import Visitors
 
@@ -28,6 +29,7 @@ class Walk:
     pictures: list[str] = field(default_factory=list)
     """The paths of the pictures that were uploaded."""
     logged_secrets: dict[str, Any] = field(default_factory=dict)
+    neighbours: dict[str, Neighbour] = field(default_factory=dict)
     _visitors: Visitors | None = None
 
     @property
@@ -35,13 +37,17 @@ class Walk:
         assert self._visitors is not None, "there are no visitors"
         return self._visitors
 
-    def visitors_come(self) -> None:
-        self._visitors = Visitors(self.stack, self.words).__enter__()
+    def visitors_come(self, image: str | None = None) -> None:
+        self._visitors = Visitors(self.stack, self.words, image).__enter__()
 
     def visitors_leave(self) -> None:
         if self._visitors is not None:
             self._visitors.__exit__(None, None, None)
             self._visitors = None
+
+    def neighbours_leave(self) -> None:
+        for neighbour in self.neighbours.values():
+            neighbour.remove()
 
 
 class TooLong(AssertionError):

@@ -20,7 +20,11 @@ export class Inbox {
    */
   conversations = new Map();
   isLoaded = false;
-  outbox = new Outbox({ sent: (one, answer) => this.#sent(one, answer), changed: () => this.#tell() });
+  outbox = new Outbox({
+    sent: (one, answer) => this.#sent(one, answer),
+    changed: () => this.#tell(),
+    refused: (one, reason) => reason === "you blocked this person" && this.#blockedElsewhere(one.to),
+  });
   #connection;
   #api;
   #announce;
@@ -41,6 +45,8 @@ export class Inbox {
   #asking = null;
   #askAgain = null;
   #listeners = [];
+  /** Ids of people whom this user has blocked on another device, as a refused message has told. */
+  #blocked = new Set();
 
   /**
    * `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` speaks to screen readers,
@@ -91,6 +97,7 @@ export class Inbox {
     this.#stale = new Set();
     this.#deleted.clear();
     this.#untold.clear();
+    this.#blocked.clear();
     this.#asking = null;
   }
 
@@ -157,6 +164,24 @@ export class Inbox {
       this.ask(userId);
     }
     this.#tell();
+  }
+
+  /** Whether this user has blocked that person; undefined if it is not known here. */
+  isBlocked(userId) {
+    return this.#blocked.has(userId) || this.conversations.get(userId)?.blocked;
+  }
+
+  /** This user has blocked that person, or unblocked. */
+  blocked(userId, isBlocked) {
+    if (!isBlocked) this.#blocked.delete(userId);
+    const conversation = this.conversations.get(userId);
+    if (conversation) conversation.blocked = isBlocked;
+    this.#tell();
+  }
+
+  #blockedElsewhere(userId) {
+    this.#blocked.add(userId);
+    this.blocked(userId, true);
   }
 
   /** Drops the text of a message that its sender has deleted; `from` is known if it was deleted just now. */
@@ -236,6 +261,7 @@ export class Inbox {
         const message = this.#untold.get(userId);
         if (message && !this.#deleted.has(message.id)) this.#say(one, message);
         this.#untold.delete(userId);
+        this.#blocked.delete(userId);
       }
     } catch (error) {
       if (isCurrent()) for (const userId of asked) this.#stale.add(userId);

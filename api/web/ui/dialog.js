@@ -1,12 +1,15 @@
-// A question in a modal dialog. Escape closes it; the focus then goes back to where it was.
+// A question in a modal dialog. Escape closes it; the focus then goes back to where it was. If it asks for a text, what was
+// typed is there again when the same question is asked about the same thing.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { Form, formOf } from "./form.js";
+import { FormDraft } from "./form_draft.js";
 
 export class Dialog {
   isOpen = false;
   /** The subject with which the dialog was opened. */
   subject = null;
+  #draft = null;
 
   /** `submit(values, subject)` does the confirmed work; the dialog closes when it succeeds. `request` is as in `Form`. */
   constructor(view, id, { title, action, isDanger = false, request = "", fields = () => nothing, submit }) {
@@ -14,7 +17,9 @@ export class Dialog {
     this.id = id;
     this.options = { title, action, isDanger, fields };
     this.form = new Form(view, `${id}-form`, request, async (values) => {
+      const draft = this.#draft;
       await submit(values, this.subject);
+      draft?.forget();
       this.close();
     });
   }
@@ -25,7 +30,21 @@ export class Dialog {
     this.isOpen = true;
     this.view.update();
     // Draw first: a dialog has to be in the page before it can be shown.
-    queueMicrotask(() => queueMicrotask(() => this.#element?.showModal()));
+    queueMicrotask(() => queueMicrotask(() => this.#show()));
+  }
+
+  #show() {
+    const element = this.#element;
+    if (!element) return;
+    element.showModal();
+    const form = element.querySelector("form");
+    this.#draft = form.querySelector("textarea") ? new FormDraft(this.#draftName) : null;
+    this.#draft?.fill(form, this.view.signal);
+  }
+
+  get #draftName() {
+    const { path, id, title } = this.subject ?? {};
+    return [this.id, location.pathname, path ?? id ?? title ?? ""].join(" ");
   }
 
   close() {

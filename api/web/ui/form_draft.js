@@ -2,6 +2,8 @@
 
 import { draftOf, keepDraft } from "../drafts.js";
 
+const NOT_KEPT = ["file", "radio", "password"];
+
 export class FormDraft {
   /** Fields that are not filled in yet, because the options of a list may come later: name -> [typed, before]. */
   #waiting = null;
@@ -37,7 +39,7 @@ export class FormDraft {
 
   #keep(form) {
     if (this.isForgotten) return;
-    const fields = [...form.elements].filter(({ name, type }) => name && type !== "file" && type !== "radio");
+    const fields = [...form.elements].filter(({ name, type }) => name && !NOT_KEPT.includes(type));
     const typed = fields.filter((field) => field.value !== initial(field));
     const draft = Object.fromEntries(typed.map((field) => [field.name, [field.value, initial(field)]]));
     keepDraft(this.name, typed.length ? JSON.stringify({ ...this.#waiting, ...draft }) : "");

@@ -3,6 +3,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
+import { draftOf, keepDraft } from "../drafts.js";
 import { isolated } from "../isolate.js";
 import { limitsOf } from "../limits.js";
 import { uploadPatiently } from "../patient_upload.js";
@@ -14,17 +15,36 @@ import { pictureIcon } from "./icons.js";
 import { picture } from "./picture.js";
 
 const PATH = "/api/messages/pictures";
+/** The server deletes a picture that no message has after a day. */
+const KEPT_MS = 23 * 3_600_000;
 
 let lastKey = 0;
 
-/** The pictures that the next message will have. */
+/** The pictures that the next message will have. Those that are uploaded are kept as a draft of this name. */
 export class ChosenPictures {
-  /** {key, name, address, image, stored, isUnderWay}; `stored` is what the server answered. */
+  /** {key, name, address, stored, at}; `stored` is what the server answered at the time `at`. */
   #items = [];
-  #refused = "";
+  /** What is said of the files that were not taken. */
+  #refused = [];
 
-  constructor(view) {
+  constructor(view, draftName) {
     this.view = view;
+    this.draftName = draftName;
+  }
+
+  /** Takes up what was chosen before. */
+  start() {
+    const kept = JSON.parse(draftOf(this.draftName) || "[]");
+    this.#take(kept.filter(({ at }) => at > Date.now() - KEPT_MS));
+  }
+
+  #take(kept) {
+    this.#items.push(...kept.map((one) => ({ key: (lastKey += 1), name: "The picture", ...one })));
+  }
+
+  #keep() {
+    const kept = this.#items.filter(({ stored }) => stored).map(({ stored, at }) => ({ stored, at }));
+    keepDraft(this.draftName, kept.length ? JSON.stringify(kept) : "");
   }
 
   stop() {
@@ -40,13 +60,15 @@ export class ChosenPictures {
     const stored = this.#items.map((item) => item.stored);
     this.stop();
     this.#items = [];
-    this.#refused = "";
+    this.#refused = [];
+    this.#keep();
     return stored;
   }
 
   /** Takes pictures back, of a message that was refused. */
   putBack(pictures) {
-    this.#items.push(...pictures.map((stored) => ({ key: (lastKey += 1), name: "The picture", stored })));
+    this.#take(pictures.map((stored) => ({ stored, at: Date.now() })));
+    this.#keep();
   }
 
   get #most() {
@@ -70,7 +92,7 @@ export class ChosenPictures {
   }
 
   template() {
-    if (!this.#items.length && !this.#refused) return nothing;
+    if (!this.#items.length && !this.#refused.length) return nothing;
     return html`<ul class="chosen-pictures">
         ${repeat(
           this.#items,
@@ -78,7 +100,11 @@ export class ChosenPictures {
           (item, index) => this.#item(item, index + 1),
         )}
       </ul>
-      ${this.#refused ? html`<p class="fault small-text" role="alert">${this.#refused}</p>` : nothing}`;
+      ${this.#refused.length
+        ? html`<ul class="fault small-text" role="alert">
+            ${this.#refused.map((words) => html`<li>${words}</li>`)}
+          </ul>`
+        : nothing}`;
   }
 
   #item(item, number) {
@@ -97,10 +123,10 @@ export class ChosenPictures {
   async #chosen(element) {
     const files = [...element.files];
     element.value = "";
-    this.#refused = "";
+    this.#refused = [];
     for (const file of files) {
       if (this.#items.length >= this.#most) {
-        this.#refused = `A message has room for ${this.#most} pictures.`;
+        this.#refused.push(`A message has room for ${this.#most} pictures.`);
         break;
       }
       await this.#add(file);
@@ -120,13 +146,15 @@ export class ChosenPictures {
       };
       const image = await shown(item.address);
       item.stored = await uploadPatiently(file, image, (fitting) => uploadWhole(PATH, fitting, told));
+      item.at = Date.now();
       // It was removed meanwhile.
       if (!this.#items.includes(item)) return this.#discard(item);
+      this.#keep();
       announce(`${isolated(file.name)} is uploaded.`);
     } catch (error) {
       const problem = Problem.of(error);
       this.#drop(item);
-      this.#refused = `${isolated(file.name)}: ${problem.of("picture") || problem.message}`;
+      this.#refused.push(`${isolated(file.name)}: ${problem.of("picture") || problem.message}`);
     }
     this.view.update();
   }
@@ -141,6 +169,7 @@ export class ChosenPictures {
   #drop(item) {
     this.#items = this.#items.filter((other) => other !== item);
     if (item.address) URL.revokeObjectURL(item.address);
+    this.#keep();
   }
 
   /** What is not deleted now is deleted by the server within a day. */

@@ -42,7 +42,7 @@ export class Messages extends View {
   /** The car that the next message is about, because the person comes from its page. */
   listing = null;
   #lastListing = null;
-  isBlocked = false;
+  #isBlocked = false;
   /** What is listed: the inbox, the requests that wait, or those that were declined. */
   #box = "inbox";
   #declined = null;
@@ -50,11 +50,16 @@ export class Messages extends View {
   #hasWritten = false;
   /** Titles of other cars that messages are about, by id; null for those that are gone. */
   #titles = new Map();
-  #hasDraft = false;
+  /** The field that shows the draft: after a block it is another one. */
+  #fieldWithDraft = null;
   #followsEnd = true;
   #height = 0;
   #top = 0;
   #isPrepending = false;
+  #onUnload = (event) => {
+    // What is typed is kept, and pictures that are uploaded.
+    if (this.#chosen.isBusy) event.preventDefault();
+  };
   #onShow = () => this.#markRead();
   #onResize = () => requestAnimationFrame(() => this.update());
   reporting = reportDialog(this, () => {
@@ -73,7 +78,7 @@ export class Messages extends View {
     submit: () => this.#block(true),
   });
 
-  #chosen = new ChosenPictures(this);
+  #chosen = new ChosenPictures(this, `pictures to ${this.params.user_id}`);
   #gallery = new Gallery(this);
   /** The message whose pictures are shown large. */
   #enlarged = null;
@@ -92,6 +97,8 @@ export class Messages extends View {
     if (this.#box === "declined") this.#loadDeclined();
     if (!this.userId) return;
     this.thread = inbox.thread(this.userId);
+    this.#chosen.start();
+    window.addEventListener("beforeunload", this.#onUnload);
     document.addEventListener("visibilitychange", this.#onShow);
     window.addEventListener("focus", this.#onShow);
     // When the keyboard opens, the end of the log stays in view. Its new height is known in the next frame.
@@ -102,6 +109,7 @@ export class Messages extends View {
   stop() {
     super.stop();
     this.#chosen.stop();
+    window.removeEventListener("beforeunload", this.#onUnload);
     document.removeEventListener("visibilitychange", this.#onShow);
     window.removeEventListener("focus", this.#onShow);
     window.removeEventListener("resize", this.#onResize);
@@ -123,7 +131,11 @@ export class Messages extends View {
 
   #meet({ user, blocked }) {
     this.other = user;
-    this.isBlocked = blocked ?? false;
+    this.#isBlocked = blocked ?? false;
+  }
+
+  get isBlocked() {
+    return inbox.isBlocked(this.userId) ?? this.#isBlocked;
   }
 
   /** A deleted account is unknown, but its messages stay. */
@@ -376,10 +388,13 @@ export class Messages extends View {
       </p>`;
     }
     if (this.other.name === "") return html`<p class="closed notice"><bdi>${name}</bdi> gets no messages any more.</p>`;
-    if (inbox.outbox.isHopeless(this.userId)) {
-      return html`<p class="closed notice">You cannot write to <bdi translate="no">${name}</bdi>.</p>`;
+    if (!inbox.outbox.isHopeless(this.userId, this.listing !== null)) return null;
+    if (inbox.outbox.isOnlyAboutListings(this.userId)) {
+      return html`<p class="closed notice">
+        <bdi translate="no">${name}</bdi> takes messages only about their cars. Write from the page of one.
+      </p>`;
     }
-    return null;
+    return html`<p class="closed notice">You cannot write to <bdi translate="no">${name}</bdi>.</p>`;
   }
 
   #message(message, index) {
@@ -496,7 +511,7 @@ export class Messages extends View {
       <p class="message-foot small-text ${isRefused ? "fault" : "quiet"}">
         ${isRefused
           ? html`<span role="alert">Not sent: ${one.reason}</span>
-              ${outbox.isHopeless(this.userId)
+              ${this.isBlocked || outbox.isHopeless(this.userId, one.listing_id !== null)
                 ? nothing
                 : html`<button class="link" @click=${() => outbox.again(one)}>Try again</button>
                     <button class="link" @click=${() => this.#edit(one)}>Edit</button>`}
@@ -599,8 +614,8 @@ export class Messages extends View {
   /** The field may be the one of the conversation before, with its text. */
   #showDraft() {
     const field = document.querySelector(".composer textarea");
-    if (!field || this.#hasDraft) return;
-    this.#hasDraft = true;
+    if (!field || field === this.#fieldWithDraft) return;
+    this.#fieldWithDraft = field;
     field.value = draftOf(this.#draft);
   }
 
@@ -633,11 +648,8 @@ export class Messages extends View {
     this.done = "";
     try {
       await (isBlocked ? api.put(path) : api.delete(path));
-      this.isBlocked = isBlocked;
-      // After a block the field is a new one.
-      this.#hasDraft = false;
-      const conversation = inbox.conversations.get(this.userId);
-      if (conversation) conversation.blocked = isBlocked;
+      this.#isBlocked = isBlocked;
+      inbox.blocked(this.userId, isBlocked);
     } catch (error) {
       // The dialog shows its own failures.
       if (isBlocked) throw error;

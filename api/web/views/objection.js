@@ -15,8 +15,19 @@ export class Objection extends View {
     this.#isDone = true;
   });
 
+  /** Whoever comes by the link is not logged in, so no draft can be kept for them. */
+  #onUnload = (event) => {
+    if (!this.#isDone && document.querySelector(`#${this.form.id} textarea`)?.value.trim()) event.preventDefault();
+  };
+
   start() {
     this.#token = takeLinkToken();
+    window.addEventListener("beforeunload", this.#onUnload);
+  }
+
+  stop() {
+    super.stop();
+    window.removeEventListener("beforeunload", this.#onUnload);
   }
 
   template() {

@@ -12,6 +12,7 @@ import { Acts } from "../ui/acts.js";
 import { banDialog } from "../ui/ban_dialog.js";
 import { Dialog } from "../ui/dialog.js";
 import { Form, formOf, select, textarea } from "../ui/form.js";
+import { FormDraft } from "../ui/form_draft.js";
 import { PagedList } from "../ui/list.js";
 import { ago, day } from "../ui/moment.js";
 import { objectionText, sanctionText } from "../ui/sanctions.js";
@@ -31,11 +32,14 @@ export class Person extends View {
   person = null;
   acts = new Acts(this);
   #path = `/api/users/${this.params.id}`;
+  #draft = new FormDraft(`note on ${this.params.id}`);
   sanctions = new PagedList(this, `${this.#path}/sanctions`);
   notes = new PagedList(this, `${this.#path}/notes`);
   noting = new Form(this, "note", "NoteBody", async (values, element) => {
     await api.make(`${this.#path}/notes`, values);
     element.reset();
+    this.#draft.forget();
+    this.#draft = new FormDraft(this.#draft.name);
     this.notes.load();
     return "Noted.";
   });
@@ -98,6 +102,10 @@ export class Person extends View {
   #readAgain() {
     openReports.ask();
     return this.sanctions.loadPages(this.sanctions.pages);
+  }
+
+  afterDraw() {
+    if (!this.isLeft) this.#draft.fill(document.getElementById(this.noting.id), this.signal);
   }
 
   template() {

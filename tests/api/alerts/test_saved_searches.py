@@ -454,7 +454,10 @@ async def test_metrics_say_how_many_changes_wait_and_were_told(
     assert await metrics() == {"api_waiting_changes": 3, "api_told_changes_total": 2}
     await told.tell()
     assert await metrics() == {"api_waiting_changes": 0, "api_told_changes_total": 5}
-    assert (await samples(told.api))["api_alerts_total", frozenset()] == 5
+    seen = await samples(told.api)
+    assert seen["api_alerts_total", frozenset()] == 5
+    assert seen["api_telling_seconds_count", frozenset()] == 5
+    assert seen["api_telling_seconds_sum", frozenset()] > 0
     assert len(await told.api.every_page("/api/alerts", who=buyer)) == 5
 
 

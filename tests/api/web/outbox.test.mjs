@@ -7,12 +7,16 @@ import { PrivateChat } from "../../../clients/javascript/private_chat/index.js";
 import { Clock, settled } from "../../clients/clock.mjs";
 import { Socket } from "../../clients/socket.mjs";
 
-/** Stands for the browser's storage of a tab. */
-globalThis.sessionStorage = {
+/** Hears what another tab writes. */
+let written = [];
+globalThis.addEventListener = (name, listener) => name === "storage" && written.push(listener);
+
+/** Stands for the browser's storage. */
+globalThis.localStorage = {
   items: new Map(),
-  getItem: (name) => sessionStorage.items.get(name) ?? null,
-  setItem: (name, text) => sessionStorage.items.set(name, text),
-  clear: () => sessionStorage.items.clear(),
+  getItem: (name) => localStorage.items.get(name) ?? null,
+  setItem: (name, text) => localStorage.items.set(name, text),
+  clear: () => localStorage.items.clear(),
 };
 
 let clock, socket, outbox, sent;
@@ -25,11 +29,12 @@ async function joined() {
 }
 
 beforeEach(() => {
+  written = [];
   clock = Clock.install();
   socket = new Socket();
   sent = [];
   outbox = new Outbox({ sent: (one, { id }) => sent.push([one.message, id]), changed: () => {} });
-  sessionStorage.clear();
+  localStorage.clear();
   outbox.open(new PrivateChat(socket, "3"), "3");
 });
 
@@ -45,7 +50,7 @@ test("messages written without a connection wait, and are sent in order after th
   assert.deepEqual(states(), ["waiting", "waiting"]);
 });
 
-test("messages that wait are sent by the next page of the tab, as the same messages, for their author only", async () => {
+test("messages that wait are sent by the next page, also in another tab, as the same messages, for their author only", async () => {
   const first = outbox.add("7", "one", 12);
   outbox.add("7", "two");
   // The page is closed, for example because its person loads a new version.
@@ -63,6 +68,29 @@ test("messages that wait are sent by the next page of the tab, as the same messa
   socket.last.pushes[0].answer("ok", { id: 5, inserted_at: "" });
   await settled();
   assert.deepEqual(next("3").pending.map(({ message }) => message), ["two"]);
+});
+
+test("a message that another tab has discarded is not shown as refused any more, and one that waits stays", async () => {
+  await joined();
+  const refused = outbox.add("7", "one");
+  socket.last.pushes[0].answer("error", { reason: "invalid message" });
+  await settled();
+  const waiting = outbox.add("7", "two");
+  assert.deepEqual(outbox.pending, [refused, waiting]);
+  localStorage.clear();
+  for (const listener of written) listener({ key: "daveslist.outbox" });
+  assert.deepEqual(outbox.pending, [waiting]);
+});
+
+test("a message that has waited for more than a day is sent only when its writer says so", async () => {
+  outbox.add("7", "Is it still there?");
+  await clock.pass(25 * 3_600_000);
+  outbox = new Outbox({ sent: () => {}, changed: () => {} });
+  outbox.open(new PrivateChat((socket = new Socket()), "3"), "3");
+  await joined();
+  assert.deepEqual([socket.last.texts ?? [], states()], [[], ["refused"]]);
+  outbox.again(outbox.pending[0]);
+  assert.deepEqual(socket.last.texts, ["Is it still there?"]);
 });
 
 test("an answered message leaves the outbox with its id", async () => {
@@ -125,6 +153,7 @@ test("a refused message shows the reason, and stays until its writer sends it ag
 for (const [reason, words] of [
   ["blocked", "This person does not want messages from you."],
   ["user not found", "This person has left Daveslist."],
+  ["only about listings", "This person takes messages only about their cars. Write from the page of one."],
   ["could not be sent", "This message could not be sent."],
 ]) {
   test(`the page has its own words for this reason: ${reason}`, async () => {
@@ -134,6 +163,7 @@ for (const [reason, words] of [
     await settled();
     assert.deepEqual([outbox.state(one), one.reason], ["refused", words]);
     assert.deepEqual([outbox.isHopeless("7"), outbox.isHopeless("8")], [reason !== "could not be sent", false]);
+    assert.equal(outbox.isHopeless("7", true), ["blocked", "user not found"].includes(reason));
   });
 }
 

@@ -231,6 +231,30 @@ async def test_a_refused_message_says_why_and_can_be_discarded(site: Site, open_
     await expect(page.locator("[data-pending]")).to_have_count(0)
 
 
+async def test_what_cannot_be_sent_to_somebody_is_not_offered_to_be_tried_again(site: Site, open_page: Open) -> None:
+    ann, bob = await two_people(site)
+    eve, fay = await site.stranger("Eve"), await site.stranger("Fay")
+    await site.rest.call("PATCH", "/api/me", 200, who=fay, body={"takes_requests": False})
+    page = await open_page(f"/messages/{bob.id}", ann)
+    await is_live(page)
+    # Ann blocks Bob on another device.
+    await site.rest.call("PUT", f"/api/users/{bob.id}/block", 200, who=ann)
+    await write(page, "Hello?")
+    await expect(page.locator("#blocked")).to_contain_text("You have blocked Bob.")
+    await expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    await page.locator("#blocked").get_by_role("button", name="Unblock").click()
+    await page.get_by_role("button", name="Try again").click()
+    await expect(messages(page).last).to_have_text("Hello?")
+
+    page = await open_page(f"/messages/{fay.id}", eve)
+    await is_live(page)
+    await write(page, "Do you need insurance?")
+    await expect(page.locator("[data-pending]")).to_contain_text("takes messages only about their cars")
+    await expect(page.locator(".closed")).to_contain_text("from the page of one")
+    await expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Discard")).to_be_visible()
+
+
 async def test_a_block_asks_first_is_shown_and_can_be_undone(site: Site, open_page: Open) -> None:
     ann, bob = await two_people(site)
     await site.rest.call(

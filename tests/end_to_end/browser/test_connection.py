@@ -114,9 +114,12 @@ async def test_conversations_are_shown_while_no_gateway_can_be_reached(
     await expect(messages(page)).to_have_text(["Hello"])
     await expect(page.locator("[data-banner]")).to_be_visible()
     await write(page, "Hello?")
-    # What waits is still there, and sent once, if the page is loaded anew.
+    # What waits is still there, and sent once, if the tab is closed and the page opened in another one.
     await expect(page.locator("[data-pending]")).to_have_count(1)
-    await page.reload()
+    tab = await page.context.new_page()
+    await page.close()
+    page = tab
+    await page.goto(f"/messages/{bob.id}")
     await expect(page.locator("[data-pending] .bubble")).to_have_text("Hello?")
     behind_door.door.nodes[:] = site.gateways
     await expect(messages(page)).to_have_text(["Hello", "Hello?"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import FilePayload, expect
 
 from shared.domain.users import Role
 from tests.end_to_end.browser.conftest import Open, Site, jpeg
@@ -34,6 +34,65 @@ async def test_each_conversation_keeps_its_own_draft_until_it_is_sent(site: Site
     await expect(field).to_have_value("")
     await page.goto(f"/messages/{cat.id}")
     await expect(field).to_have_value("For Cat")
+
+
+async def test_pictures_chosen_for_a_message_are_there_again_until_they_are_sent(site: Site, open_page: Open) -> None:
+    ann, bob, cat = [await site.person(name) for name in ("Ann", "Bob", "Cat")]
+    for other in (bob, cat):
+        await site.rest.call("POST", "/api/messages", 201, who=other, body={"to": ann.id, "message": "Hello"})
+    page = await open_page(f"/messages/{bob.id}", ann)
+    chosen = page.locator(".chosen-picture[aria-busy=false]")
+    damaged: FilePayload = {**jpeg("green", 96, 64), "name": "damaged.jpg", "buffer": b"\xff\xd8\xff" + bytes(100)}
+    no_picture: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Hello"}
+    files = [jpeg("red", 96, 64), damaged, no_picture, jpeg("blue", 96, 64)]
+    await page.get_by_label("Add pictures", exact=True).set_input_files(files)
+    await expect(chosen).to_have_count(2)
+    # Each file that is not taken is named.
+    await expect(page.locator(".composer [role=alert]")).to_contain_text("damaged.jpg")
+    await expect(page.locator(".composer [role=alert]")).to_contain_text("notes.txt")
+    await page.locator(f'[data-conversation="{cat.id}"]').click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Cat")
+    await expect(page.locator(".chosen-picture")).to_have_count(0)
+    await page.go_back()
+    await expect(chosen).to_have_count(2)
+    await page.reload()
+    await expect(chosen).to_have_count(2)
+    await page.get_by_role("button", name="Remove picture 2").click()
+    await page.reload()
+    await expect(chosen).to_have_count(1)
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.locator("[data-message] guarded-picture img")).to_have_js_property("naturalWidth", 96)
+    await page.reload()
+    await expect(page.locator("[data-message] guarded-picture img")).to_have_count(1)
+    await expect(page.locator(".chosen-picture")).to_have_count(0)
+
+
+async def test_what_is_written_in_a_dialog_is_there_when_it_is_opened_again(site: Site, open_page: Open) -> None:
+    seller, bob = await site.person("Ann", Role.MODERATOR), await site.person("Bob")
+    category = await site.category("Campers", seller)
+    listing, other = [await site.listing(seller, category, title) for title in ("A camper", "A bus")]
+    page = await open_page(f"/listings/{listing}", bob)
+    text, reason = page.get_by_label("More about it"), page.get_by_label("Reason")
+    report = page.get_by_role("button", name="Report").first
+    await report.click()
+    await text.fill("The mileage is wrong, because")
+    await reason.select_option("fraud")
+    await page.keyboard.press("Escape")
+    await expect(text).to_have_count(0)
+    await report.click()
+    await expect(text).to_have_value("The mileage is wrong, because")
+    await page.goto(f"/listings/{other}")
+    await report.click()
+    await expect(text).to_have_value("")
+    await page.goto(f"/listings/{listing}")
+    await report.click()
+    await expect(text).to_have_value("The mileage is wrong, because")
+    await expect(reason).to_have_value("fraud")
+    await page.locator("dialog[open] button.primary").click()
+    await expect(page.get_by_text("The moderators will look at it.")).to_be_visible()
+    await page.reload()
+    await report.click()
+    await expect(text).to_have_value("")
 
 
 async def test_a_reply_outlives_the_session_and_is_not_shown_to_another_person(site: Site, open_page: Open) -> None:

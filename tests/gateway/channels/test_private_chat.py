@@ -400,7 +400,7 @@ async def test_an_unknown_event_crashes_only_its_own_channel(node: Endpoint) -> 
     ann, bob = await chatting(node, ANN), await chatting(node, BOB)
     says(ann, "no such event", {})
     assert ann.take() == [crashed(topic=f"private_chat:{ANN}")]
-    assert counted(node.counts.channel_crashes) == {"PrivateChat": 1}
+    assert counted(node.counts.channel_crashes) == {"PrivateChatclient": 1}
     says(bob, TYPING, {"to": str(ANN)})
     assert bob.take() == [answer(bob)]
 

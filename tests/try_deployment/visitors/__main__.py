@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from shared.start import settings_to_start_with
-from tests.try_deployment.visitors import books, chats, refusals, visits
+from tests.try_deployment.visitors import books, chats, outside, refusals, visits
 from tests.try_deployment.visitors.crowd import Crowd
 
 PATIENCE_SECONDS = 120.0
@@ -29,6 +29,12 @@ DEEDS: dict[str, Callable[..., Awaitable[Any]]] = {
         chats.begin_watch,
         chats.end_chat,
         chats.end_watch,
+        outside.choose_a_password,
+        outside.come_by_https,
+        outside.confirm_the_address,
+        outside.forget_the_password,
+        outside.may_not_write_yet,
+        outside.until_certified,
         refusals.foreign_origin,
         refusals.metrics_are_refused,
         refusals.told_apart,

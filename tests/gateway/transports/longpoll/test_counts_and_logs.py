@@ -39,6 +39,19 @@ async def test_frames_in_both_directions_are_counted(http: aiohttp.ClientSession
     assert (node.endpoint.counts.frames_in, node.endpoint.counts.frames_out) == (4, 4)
 
 
+async def test_open_sessions_are_counted_however_they_end(http: aiohttp.ClientSession, cluster: Cluster) -> None:
+    client, node = await connected(http, cluster)
+    other = LongPollClient(http, [node], 2)
+    await other.open()
+    counts = node.endpoint.counts
+    assert (counts.longpolls, len(node.endpoint.connections)) == (2, 2)
+    await client.post("no frame")
+    await until(lambda: counts.longpolls == 1)
+    node.endpoint.disconnect(2)
+    await until(lambda: counts.longpolls == 0)
+    assert len(node.endpoint.connections) == 0
+
+
 async def test_every_refusal_is_counted_by_reason(http: aiohttp.ClientSession, cluster: Cluster) -> None:
     (node,) = await cluster.start(allowed_origins=("https://example.com",))
     client = LongPollClient(http, [node])
