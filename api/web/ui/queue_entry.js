@@ -33,7 +33,7 @@ const SHOWN = {
 /** `around` is what is shown of the messages around a reported one; nothing for what is no message. */
 export function queueEntry(entry, around) {
   return html`<li data-report=${entry.kind === "report" ? entry.id : nothing} data-entry=${`${entry.kind} ${entry.id}`}>
-    ${SHOWN[entry.kind](entry)}
+    ${(SHOWN[entry.kind] ?? report)(entry)}
     <p class="quiet small-text">
       ${entry.by ? html`<bdi translate="no">${nameOf(entry.by)}</bdi>` : "Found by Daveslist"}, ${ago(entry.created_at)}
     </p>

@@ -6,7 +6,7 @@ import { Dialog } from "./dialog.js";
 const TYPED_INTO = "input, textarea, select, [contenteditable]";
 
 export class Shortcuts {
-  /** `keys` are `[key, words, act(row)]`; `row` is the element of `rows` that has the focus. j and k go down and up. */
+  /** `keys` are `[key, words, act(row)]`; `row` is the element of `rows` that has the focus, or null. j and k go down and up. */
   constructor(view, rows, keys) {
     this.rows = rows;
     this.keys = keys;
@@ -33,7 +33,7 @@ export class Shortcuts {
     else if (event.key === "k") go(row, this.rows, -1);
     else {
       const [, , act] = this.keys.find(([key]) => key === event.key) ?? [];
-      if (!act || !row) return;
+      if (!act) return;
       act(row);
     }
     event.preventDefault();

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from aiohttp import FormData
 from playwright.async_api import expect
@@ -10,6 +12,8 @@ from shared.domain.users import Role
 from tests.api.pictures.samples import encoded
 from tests.api.pictures.test_likeness import photo
 from tests.end_to_end.browser.conftest import Open, Site
+from tests.end_to_end.browser.engines.chromium import ChromiumTab
+from tests.end_to_end.browser.engines.person import Someone
 from tests.support.client import PASSWORD
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -187,6 +191,64 @@ async def test_what_the_program_finds_is_shown_with_both_listings_and_can_be_ope
     await expect(group).to_have_count(0)
     await mods.get_by_role("button", name="Undo").click()
     await expect(group.locator("[data-entry]")).to_have_count(2)
+
+
+async def test_the_keyboard_is_enough_for_the_whole_of_moderation(site: Site, open_page: Open) -> None:
+    mona, otto = await site.person("Mona", Role.MODERATOR), await site.person("Otto", Role.MODERATOR)
+    ann, eve = await site.person("Ann"), await site.person("Eve")
+    for text in ("Hello", "Pay me first"):
+        sent = await site.rest.call("POST", "/api/messages", 201, who=eve, body={"to": ann.id, "message": text})
+    await site.rest.call("POST", f"/api/messages/{sent['id']}/reports", 201, who=ann, body={"reason": "fraud"})
+    page = await open_page("/account", mona, reduced_motion="reduce")
+    monas = Someone(ChromiumTab(page), site.apis[0].url, has_mouse=False)
+    await page.goto("/moderation")
+    group = page.locator(f"[data-group='user {eve.id}']")
+    await expect(group).to_be_visible()
+    # Whoever comes to a group by Tab can use its keys.
+    await monas.press("Show the messages around it")
+    await expect(group.locator(".reported-messages li")).to_have_count(2)
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("dialog")).to_contain_text("Resolve all of this group")
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await page.keyboard.press("r")
+    await expect(group).to_have_count(0)
+    # The group is gone, and the focus is still in the list.
+    await page.keyboard.press("u")
+    await expect(group).to_be_visible()
+    await page.keyboard.press("j")
+    await expect(page.locator(".report-group:focus")).to_have_count(1)
+    await group.get_by_role("link", name="What was done before").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#new-account")).to_contain_text("may write first to")
+    await monas.press("Suspend")
+    await monas.fill("Reason", "Wants money first")
+    await monas.choose("For how long", "7")
+    await monas.press("Suspend")
+    await expect(page.get_by_role("button", name="End the suspension")).to_be_visible()
+    refused = await site.rest.call(
+        "POST", "/api/login", 403, body={"email": eve.email, "password": PASSWORD, "device_id": None}
+    )
+    body = {"token": refused["objection_token"], "text": "It was my brother."}
+    await site.rest.call("POST", "/api/objections", 201, body=body)
+    await monas.sees("[data-sanction]", "It was my brother.")
+    await monas.fill("For other moderators", "Has a brother.")
+    await monas.press("Add the note")
+    await monas.sees("[data-note]", "Has a brother.")
+
+    page = await open_page("/moderation", otto, reduced_motion="reduce")
+    ottos = Someone(ChromiumTab(page), site.apis[0].url, has_mouse=False)
+    tab = page.get_by_role("link", name=re.compile("^Objections"))
+    await tab.focus()
+    await page.keyboard.press("Enter")
+    row = page.locator("[data-sanction]").filter(has_text="It was my brother.")
+    await row.get_by_role("button", name="Decide").focus()
+    await page.keyboard.press("Enter")
+    await ottos.choose("Decision", "lifted")
+    await ottos.fill("Answer", "You are right.")
+    await ottos.press("Decide")
+    await expect(row).to_have_count(0)
+    await monas.sees("[data-sanction]", "It is lifted.")
 
 
 async def test_a_deleted_category_goes_to_the_trash_and_its_listings_come_back(site: Site, open_page: Open) -> None:
