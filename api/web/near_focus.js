@@ -10,6 +10,10 @@ export function withFocusNear(draw) {
   if (!around.length || focused.isConnected || document.activeElement !== document.body) return;
   const near = around.find((one) => one.isConnected);
   if (!near) return;
-  if (!near.hasAttribute("tabindex")) near.tabIndex = -1;
+  if (!near.hasAttribute("tabindex")) {
+    near.tabIndex = -1;
+    // It is no button: nothing marks it.
+    near.dataset.near = "";
+  }
   near.focus({ preventScroll: true });
 }

@@ -465,7 +465,7 @@ export class Messages extends View {
   #reportButton(message) {
     const title = `What is wrong with “${isolated(shortened(message.message))}”?`;
     const open = () => this.reporting.open({ title, path: `/api/messages/${message.id}` });
-    return html`<button class="message-delete" aria-label=${`Tell moderators of “${isolated(shortened(message.message))}”`} title="Report" @click=${open}>
+    return html`<button class="message-delete" aria-label=${`Report “${isolated(shortened(message.message))}”`} title="Report" @click=${open}>
       <span aria-hidden="true">⚑</span>
     </button>`;
   }

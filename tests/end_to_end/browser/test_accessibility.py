@@ -92,6 +92,8 @@ async def faults_of(page: Page, view: View) -> list[str]:
     for size, scheme, rules in LOOKS[view.where]:
         await page.emulate_media(color_scheme=scheme)
         await page.set_viewport_size(size)
+        # What is half below the header, which stays, cannot be pressed there. It can after scrolling.
+        await page.evaluate("scrollTo(0, 0)")
         found: list[Any] = [*await page.evaluate(CHECK, rules), *await page.evaluate(_OVERFLOW)]
         faults += [f"{view}, {size['width']} wide, {scheme}: {fault}" for fault in found]
     return faults

@@ -130,7 +130,7 @@ async def test_two_moderators_share_a_queue_that_moves_by_itself(site: Site, ope
     for text in ("Hello", "Do you want a loan?"):
         await site.rest.call("POST", "/api/messages", 201, who=eve, body={"to": ann.id, "message": text})
     anns = await open_page(f"/messages/{eve.id}", ann)
-    await anns.get_by_role("button", name="Tell moderators of “Do you want a loan?”").click()
+    await anns.get_by_role("button", name="Report “Do you want a loan?”").click()
     await anns.get_by_label("Reason").select_option("unrelated")
     await anns.get_by_role("dialog").get_by_role("button", name="Report").click()
     await expect(anns.get_by_role("dialog")).to_have_count(0)
