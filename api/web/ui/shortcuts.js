@@ -13,6 +13,7 @@ export class Shortcuts {
     this.help = new Dialog(view, "shortcuts", {
       title: () => "Keyboard shortcuts",
       action: "Close",
+      isNotice: true,
       fields: () => html`<p class="quiet">They work while the focus is in the list.</p>
         <dl class="shortcuts">
           ${[["j", "The next one"], ["k", "The one before"], ...keys, ["?", "This help"]].map(
@@ -40,7 +41,7 @@ export class Shortcuts {
   };
 
   button() {
-    return html`<button class="button small" @click=${() => this.help.open()}>Keyboard shortcuts</button>`;
+    return html`<button class="button small shortcuts-button" @click=${() => this.help.open()}>Keyboard shortcuts</button>`;
   }
 
   template() {

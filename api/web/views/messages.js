@@ -22,10 +22,9 @@ import { Gallery } from "../ui/gallery.js";
 import { menu } from "../ui/menu.js";
 import { ChosenPictures, picturesOf } from "../ui/message_pictures.js";
 import { moment, ofMessage } from "../ui/moment.js";
-import { reportDialog } from "../ui/report_dialog.js";
+import { REPORTED, reportDialog } from "../ui/report_dialog.js";
 import { userText } from "../ui/user_text.js";
 
-const REPORTED = "Thank you. The moderators will look at it.";
 /** The time of a message below the heading of its day. */
 const inDay = moment(timeOfDay);
 /** If the log is scrolled to within this many pixels of its end, it follows new messages. */
@@ -244,7 +243,11 @@ export class Messages extends View {
   #thread() {
     if (this.problem) {
       const words = this.problem.status === 404 ? "There is no such person." : this.problem.message;
-      return html`<section class="thread"><h1>This did not work</h1><p class="fault" role="alert">${words}</p></section>`;
+      return html`<section class="thread">
+        <h1>This did not work</h1>
+        <p class="fault" role="alert">${words}</p>
+        <p><a href="/messages">All messages</a></p>
+      </section>`;
     }
     if (!this.other) return html`<section class="thread"><p class="quiet" role="status">Loading…</p></section>`;
     const name = nameOf(this.other);

@@ -6,6 +6,7 @@ import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { isolated } from "../isolate.js";
 import { count, nameOf } from "../format.js";
+import { navigate } from "../navigation.js";
 import { openReports } from "../open_reports.js";
 import { Problem } from "../problem.js";
 import { live } from "../realtime/live.js";
@@ -55,6 +56,7 @@ export class Reports extends View {
     ["r", "Resolve all of this group", (row) => this.#withGroup(row, (group) => this.#resolve(group))],
     ["h", "Hide the listing, or show it again", (row) => this.#withGroup(row, (group) => this.#hideOrShow(group))],
     ["m", "Look at the messages around the reported ones", (row) => this.#withGroup(row, (group) => this.#lookAtAll(group))],
+    ["p", "Warn or suspend the person", (row) => this.#withGroup(row, ({ person }) => navigate(`/moderation/people/${person.id}`))],
     ["t", "Take the group over", (row) => this.#withGroup(row, (group) => this.queue.claim(group, { take: true }), true)],
     ["u", "Undo", () => this.#undo()],
   ]);
@@ -181,7 +183,7 @@ export class Reports extends View {
     const { kind, listing, person, size } = group;
     return html`<div class="row-buttons">
       ${kind === "person" || listing.trashed ? nothing : this.#hideButton(listing)}
-      <a class="button small" href=${`/moderation/people/${person.id}`}>What was done before</a>
+      <a class="button small" href=${`/moderation/people/${person.id}`}>Warn or suspend</a>
       <button class="button small primary" @click=${() => this.#resolve(group)}>
         ${size > 1 ? `Resolve all ${size}` : "Resolved"}
       </button>
@@ -222,9 +224,9 @@ export class Reports extends View {
   }
 
   #hideButton(listing) {
-    return listing.hidden
-      ? html`<button class="button small" @click=${() => this.#show(listing)}>Show again</button>`
-      : html`<button class="button small" @click=${() => this.hiding.open(listing)}>Hide</button>`;
+    // The same button, so that it keeps the focus.
+    const press = () => (listing.hidden ? this.#show(listing) : this.hiding.open(listing));
+    return html`<button class="button small" @click=${press}>${listing.hidden ? "Show again" : "Hide"}</button>`;
   }
 
   #around(entry) {

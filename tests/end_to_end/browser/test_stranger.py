@@ -160,7 +160,7 @@ async def test_an_unrelated_offer_ends_with_a_suspended_stranger_and_nobody_else
         await expect(group.locator(".reported-messages li")).to_have_count(11)
         await expect(group.locator(".reported-messages [aria-current]")).to_contain_text("Number 11")
         await expect(group.locator(".reported-messages")).to_contain_text(OFFER)
-        await group.get_by_role("link", name="What was done before").click()
+        await group.get_by_role("link", name="Warn or suspend").click()
 
         await car.begin()
         await monas.get_by_role("button", name="Suspend").click()
