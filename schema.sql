@@ -927,6 +927,8 @@ CREATE TABLE IF NOT EXISTS nodes (
     heard_at    timestamptz NOT NULL, -- when its link to Redis was last known to be up
     unheard     bigint      NOT NULL  -- grows when it publishes while the link is away
 );
+ALTER TABLE nodes ADD COLUMN IF NOT EXISTS version text; -- NULL for a process of before there was this column
+ALTER TABLE nodes ADD COLUMN IF NOT EXISTS started_at timestamptz;
 
 -- Periodic work that one process at a time does, such as collecting the vocabulary, and when it was last done.
 CREATE TABLE IF NOT EXISTS chores (
@@ -1132,6 +1134,10 @@ CREATE INDEX IF NOT EXISTS contacts_requests ON contacts (user_id, state, other_
 -- Whether people may write to this one about anything, or first only about a listing of this one.
 ALTER TABLE users ADD COLUMN IF NOT EXISTS takes_requests boolean NOT NULL DEFAULT true;
 
+-- Whether `user_id` has written to `other_id`, who may then write back without being compared (see "Held messages"). In rows of
+-- earlier versions it may be false although they did; the next message between the two mends that.
+ALTER TABLE contacts ADD COLUMN IF NOT EXISTS has_written boolean NOT NULL DEFAULT false;
+
 -- A block unsettles the pair, in its turn among the inserts. Its next message looks up everything again.
 CREATE OR REPLACE FUNCTION unsettle_blocked_pair() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -1155,6 +1161,46 @@ CREATE CONSTRAINT TRIGGER users_refuse_requests_between_messages AFTER UPDATE OF
 DROP TRIGGER IF EXISTS blocks_commit_between_messages ON blocks;
 CREATE CONSTRAINT TRIGGER blocks_commit_between_messages AFTER INSERT ON blocks
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION unsettle_blocked_pair();
+
+-- Held messages ---------------------------------------------------------------------------------------------------------
+
+-- What people wrote in the last hour to others who have never written to them: the sketches of the texts
+-- (shared/domain/likeness.py). Rows are added under the lock of messages, so their ids become visible in order.
+CREATE TABLE IF NOT EXISTS recent_texts (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    from_id bigint      NOT NULL,
+    to_id   bigint      NOT NULL,
+    sketch  bytea       NOT NULL,
+    sent_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS recent_texts_of_sender ON recent_texts (from_id, id);
+CREATE INDEX IF NOT EXISTS recent_texts_old ON recent_texts (sent_at);
+
+-- The messages of one sender that wait for one decision of a moderator. `told_at` is when the moderators who look at the queue were
+-- told. `decided_by` is null if all were let go by the rule, or the sender has left.
+CREATE TABLE IF NOT EXISTS holds (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id    bigint      NOT NULL REFERENCES users (id),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    decided_at timestamptz,
+    decided_by bigint      REFERENCES users (id),
+    decision   text        CHECK (decision IN ('let_go', 'kept')),
+    told_at    timestamptz
+);
+CREATE UNIQUE INDEX IF NOT EXISTS holds_open ON holds (user_id) WHERE decided_at IS NULL;
+CREATE INDEX IF NOT EXISTS holds_to_tell ON holds (id) WHERE told_at IS NULL;
+
+-- The messages that are held and may still be let go. It is a table of its own, because an index of messages by held_at would lock a
+-- large table while it is made. As in messages, there are no foreign keys to users.
+CREATE TABLE IF NOT EXISTS held_messages (
+    message_id bigint      PRIMARY KEY,
+    hold_id    bigint      NOT NULL REFERENCES holds (id),
+    from_id    bigint      NOT NULL,
+    to_id      bigint      NOT NULL,
+    held_at    timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS held_messages_of_hold ON held_messages (hold_id, message_id);
+CREATE INDEX IF NOT EXISTS held_messages_due ON held_messages (held_at);
 
 -- People who are away ---------------------------------------------------------------------------------------------------
 

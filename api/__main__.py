@@ -1,25 +1,20 @@
-"""`python -m api` serves the API or runs one of the operator's commands. Reads the environment and the command line."""
+"""`python -m api` serves the API or runs one of the operator's commands. Reads the environment and the command line.
+
+The modules of the API itself are imported only where they are needed: the parent of several workers does without them.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
 
-import uvloop
-
-from api import commands
-from api.server import SchemaMissing, serve
 from shared.domain.users import Role
 from shared.hiding import hide_from_other_processes
-from shared.logs import configure_logs
-from shared.postgres import DatabaseUnavailable
-from shared.postgres.schema import SchemaRefused
 from shared.settings import InvalidSettings, Settings
-from shared.start import settings_to_start_with
+from shared.workers.command import add_options, workers_of
 
-Command = Callable[[Settings, argparse.Namespace], Awaitable[None]]
+SERVE = "serve"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,31 +23,33 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m api",
         description="The REST API of Daveslist, and its commands. Everything else is set by environment variables.",
     )
+    add_options(top)
     subparsers = top.add_subparsers(metavar="COMMAND")
 
-    def add(name: str, command: Command, help: str, *, is_owner: bool = False) -> argparse.ArgumentParser:
+    def add(name: str, help: str, *, is_owner: bool = False) -> argparse.ArgumentParser:
         subparser = subparsers.add_parser(name, help=help, description=help)
-        subparser.set_defaults(command=command, is_owner=is_owner)
+        subparser.set_defaults(command=name, is_owner=is_owner)
         return subparser
 
-    add("serve", _serve, "serve the API (the default)")
-    seed = add("seed", commands.seed, "add demo data, fast, as the role that owns the database", is_owner=True)
+    # Without the default, the option of `python -m api --workers 2 serve` would be forgotten.
+    add_options(add(SERVE, "serve the API (the default)"), default=argparse.SUPPRESS)
+    seed = add("seed", "add demo data, fast, as the role that owns the database", is_owner=True)
     seed.add_argument("--users", type=_count, default=0, metavar="N", help="user1@example.com and so on, same password")
     seed.add_argument("--listings", type=_count, default=0, metavar="N")
     seed.add_argument(
         "--pictures", type=_count, default=0, metavar="N", help="drawn ones, for the newest N listings that have none"
     )
     seed.add_argument("--if-empty", action="store_true", help="add nothing if there are users already")
-    token = add("token", commands.token, "print `USER_ID TOKEN` lines, each token valid for a day")
+    token = add("token", "print `USER_ID TOKEN` lines, each token valid for a day")
     token.add_argument("user_ids", type=_count, nargs="+", metavar="USER_ID")
-    add("push-key", commands.push_key, "print a new key for VAPID_PRIVATE_KEY")
-    role = add("role", commands.role, "give a role to a user")
+    add("push-key", "print a new key for VAPID_PRIVATE_KEY")
+    role = add("role", "give a role to a user")
     role.add_argument("email")
     role.add_argument("role", choices=[role.value for role in Role])
-    off = add("second-factor-off", commands.second_factor_off, "turn a user's second factor off, who has lost it")
+    off = add("second-factor-off", "turn a user's second factor off, who has lost it")
     off.add_argument("email")
-    add("schema", commands.schema, "apply schema.sql, as the role that owns the database", is_owner=True)
-    top.set_defaults(command=_serve, is_owner=False)
+    add("schema", "apply schema.sql, as the role that owns the database", is_owner=True)
+    top.set_defaults(command=SERVE, is_owner=False)
     return top
 
 
@@ -61,15 +58,48 @@ def main(arguments: list[str] | None = None) -> int:
 
     A failure prints one line to standard error.
     """
-    options = parser().parse_args(arguments)
+    top = parser()
+    options = top.parse_args(arguments)
+    if options.workers is not None and options.command != SERVE:
+        top.error("--workers is for serving")
     hide_from_other_processes()
+    if options.command == SERVE and options.worker is None:
+        try:
+            settings = Settings.from_environment()
+            workers = workers_of(options, settings.api_workers)
+            if workers > 1:
+                from shared.workers.parent import serve_by_several
+
+                return serve_by_several("api", settings, workers)
+        except (InvalidSettings, OSError) as error:
+            return _fail(str(error), 2 if isinstance(error, InvalidSettings) else 1)
+    return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    import uvloop
+
+    from api import commands
+    from api.server import SchemaMissing, serve
+    from shared.logs import configure_logs
+    from shared.postgres import DatabaseUnavailable
+    from shared.postgres.schema import SchemaRefused
+    from shared.start import settings_to_start_with
+    from shared.workers.worker import assigned
+
+    worker = None
+    if options.worker is not None and (worker := assigned(options.worker)) is None:
+        return 0
     try:
         settings = settings_to_start_with(is_owner=options.is_owner)
     except InvalidSettings as error:
         return _fail(str(error), 2)
-    configure_logs(settings, "api")
+    configure_logs(settings, "api" if worker is None else f"api {worker.number}")
     try:
-        uvloop.run(options.command(settings, options))
+        if options.command == SERVE:
+            uvloop.run(serve(settings, worker))
+        else:
+            uvloop.run(commands.COMMANDS[options.command](settings, options))
     except InvalidSettings as error:
         return _fail(str(error), 2)
     except DatabaseUnavailable as error:
@@ -79,10 +109,6 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
     return 0
-
-
-async def _serve(settings: Settings, _: argparse.Namespace) -> None:
-    await serve(settings)
 
 
 def _count(text: str) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 from api.demo.pictures import add_pictures
 from api.passwords import hash_now
@@ -128,3 +129,14 @@ async def _database(settings: Settings) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], Coroutine[Any, Any, None]]] = {
+    "seed": seed,
+    "token": token,
+    "push-key": push_key,
+    "role": role,
+    "second-factor-off": second_factor_off,
+    "schema": schema,
+}
+"""The commands by their names on the command line."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from api.schemas.answers import Reply
+from shared import tracing
 from shared.access.seal import Seal
 from shared.domain.messages import Decision
 from shared.domain.moderation import GroupSubject
@@ -35,6 +36,7 @@ class Realtime:
         self._broker = broker
         self._seal = Seal.of(settings, SEALED_FOR)
         self._node_id = node_id
+        self._tracing = tracing.active()
         self.published = 0
         """The number of broadcasts so far."""
 
@@ -113,7 +115,10 @@ class Realtime:
     def broadcast(self, to_topics: Sequence[str], event: str, payload: Any) -> None:
         """Publish an event on topics, encoded once. A failure is only logged: gateways catch up from Postgres."""
         try:
-            data = pack(Envelope(self._node_id, event, json_payload(payload)))
+            envelope = Envelope(self._node_id, event, json_payload(payload))
+            if self._tracing is not None:
+                envelope = envelope._replace(trace=self._tracing.publish(topics.kind_of(to_topics), event))
+            data = pack(envelope)
             self.published += 1
             for topic in to_topics:
                 self._broker.publish(topic, self._seal.sealed(topic, data))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
 
 from gateway.catch_up import CatchUp
 from gateway.channels.own_topic import CATCH_UP_LIMIT
@@ -19,23 +20,29 @@ from gateway.presence.store_redis import RedisStore
 from gateway.queue_gaps import read_queue_again
 from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint, new_node_id
+from gateway.system_reports import SystemReports
 from gateway.transports.longpoll import LongPollTransport
 from gateway.transports.websockets import PATHS, WebSockets
+from shared import tracing
 from shared.access.admission import Admission, Admit
 from shared.access.tokens import Tokens
 from shared.health import Health
 from shared.membership import Membership
+from shared.metrics import Metrics
 from shared.postgres import Database
 from shared.private_chat import EVENTS, Chats
 from shared.pubsub import broker_for
 from shared.repositories.alerts import AlertRepository
 from shared.repositories.listing_access import ListingAccess
+from shared.repositories.nodes import NodeRepository
 from shared.repositories.shared_reads import SharedReads
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
 
 ENDPOINT = web.AppKey("endpoint", Endpoint)
 WEBSOCKETS = web.AppKey("websockets", WebSockets)
+HEALTH = web.AppKey("health", Health)
+METRICS = web.AppKey("metrics", Metrics)
 
 MOST_SHARED = 500
 """The most listings or users that one statement looks up."""
@@ -51,12 +58,14 @@ def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
         app.router.add_route("*", path, websockets.handle)
     app.on_shutdown.append(websockets.end)
     longpoll = LongPollTransport(endpoint, admit)
+    traces = tracing.active()
+    handle = longpoll.handle if traces is None else _posts_traced(longpoll.handle, traces.middleware(str))
     for path in ("/socket/longpoll", "/socket/longpoll/"):
-        app.router.add_route("*", path, longpoll.handle)
+        app.router.add_route("*", path, handle)
     app.cleanup_ctx.append(longpoll.lifetime)
 
 
-async def create_app(settings: Settings) -> web.Application:
+async def create_app(settings: Settings, node_id: str | None = None) -> web.Application:
     """Returns the gateway's application. It starts without Postgres and Redis, and is ready when both answer."""
     database = Database(settings)
     chats, alerts = Chats.of(database, settings), AlertRepository(database)
@@ -64,6 +73,7 @@ async def create_app(settings: Settings) -> web.Application:
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
     admission = Admission.of(settings, tokens, UserRepository(database))
     limit, overlap_seconds = CATCH_UP_LIMIT, settings.catch_up_overlap_seconds
+    reports = SystemReports(NodeRepository(database))
     context = Context(
         settings=settings,
         admission=admission,
@@ -78,8 +88,9 @@ async def create_app(settings: Settings) -> web.Application:
         alert_catch_ups=SharedReads(
             partial(alerts.catch_ups, limit=limit, overlap_seconds=overlap_seconds), most=MOST_CAUGHT_UP
         ),
+        system=reports,
     )
-    node_id = new_node_id()
+    node_id = node_id or new_node_id()
     store = RedisStore.of(settings)
     endpoint = Endpoint(
         settings,
@@ -95,6 +106,7 @@ async def create_app(settings: Settings) -> web.Application:
     catch_up = CatchUp(endpoint, MissedMessages(chats.messages), MissedDeletions(chats.messages), MissedAlerts(alerts))
     revalidation = Revalidation(endpoint, admission)
     read_queue_again(endpoint)
+    reports.serve(endpoint)
 
     lost_nodes = LostNodes(
         endpoint.gap,
@@ -117,6 +129,7 @@ async def create_app(settings: Settings) -> web.Application:
             yield
             await catch_up.stop()
             await revalidation.stop()
+            await reports.stop()
             await chats.writer.close()
             await endpoint.stop()
         await store.close()
@@ -127,14 +140,23 @@ async def create_app(settings: Settings) -> web.Application:
     app[ENDPOINT] = endpoint
     app.cleanup_ctx.append(lifetime)
     add_socket(app, endpoint, admission.admit)
-    health = Health(database, endpoint.broker, lambda: endpoint.is_draining)
-    metrics = gateway_metrics(endpoint, database, chats.writer, catch_up)
+    health = app[HEALTH] = Health(database, endpoint.broker, lambda: endpoint.is_draining)
+    metrics = app[METRICS] = gateway_metrics(endpoint, database, chats.writer, catch_up)
     app.router.add_get("/metrics", metrics.handle)
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)
     app.router.add_get("/health/accepting", _accepting(endpoint))
     app.router.add_get("/", _to_the_page(settings))
     return app
+
+
+def _posts_traced(handle: Handler, traced: Middleware) -> Handler:
+    """Returns a handler that makes spans of POSTs. A poll only waits, and is in no trace."""
+
+    async def handled(request: web.Request) -> web.StreamResponse:
+        return await (traced(request, handle) if request.method == hdrs.METH_POST else handle(request))
+
+    return handled
 
 
 async def _name_no_versions(_: web.Request, response: web.StreamResponse) -> None:

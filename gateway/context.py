@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from gateway.channels.rate_limit import UserBuckets
 from shared.access.admission import Admission
@@ -13,6 +14,13 @@ from shared.repositories.listing_access import Audience
 from shared.repositories.messages import CaughtUp
 from shared.repositories.shared_reads import SharedReads
 from shared.settings import Settings
+
+
+class Watched(Protocol):
+    """What the channel `system` asks for; gateway/system_reports.py has it."""
+
+    def watch(self) -> None: ...
+    def ask_for(self, user_id: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +42,5 @@ class Context:
     """User id and `after_id` of a join -> the messages that the client may lack."""
     alert_catch_ups: SharedReads[tuple[int, int], CaughtUpAlerts]
     """The same of alerts."""
+    system: Watched
+    """The reports for admins."""

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from gateway.transports.door import Door, Hall
 from gateway.transports.websockets import WebSockets
+from shared.refusals import have_all_asked
 
 BACKLOG = 4096
 """Connections that may wait in the kernel: the clients of a dead node all come at once."""
@@ -62,11 +63,22 @@ class Listener:
         for server in self._servers:
             server.close()
 
+    def is_settled(self) -> bool:
+        """Whether the first request of each connection has arrived, and it is decided who goes on with it."""
+        return self._hall.doors == 0 and have_all_asked(self._hall.server)
+
 
 async def listen(
-    server: web.Server, websockets: WebSockets, host: str, port: int, *, max_connections: int, head_seconds: float
+    server: web.Server,
+    websockets: WebSockets,
+    host: str,
+    port: int,
+    *,
+    max_connections: int,
+    head_seconds: float,
+    sockets: list[socket.socket] | None = None,
 ) -> Listener:
-    """Serve until the returned listener is closed. Raises OSError if it cannot listen."""
+    """Serve until the returned listener is closed, on the address or on the sockets. Raises OSError if it cannot."""
     limit = min(max_connections, _descriptors() - RESERVED_DESCRIPTORS)
     hall = Hall(server, websockets, head_seconds)
 
@@ -75,9 +87,11 @@ async def listen(
 
     factory: Callable[[], asyncio.Protocol] = connected
     loop = asyncio.get_running_loop()
-    first = await loop.create_server(factory, host, port, backlog=BACKLOG)
-    servers = [first]
-    for listening in first.sockets:
+    if sockets is None:
+        servers = [await loop.create_server(factory, host, port, backlog=BACKLOG)]
+    else:
+        servers = [await loop.create_server(factory, sock=each, backlog=BACKLOG) for each in sockets]
+    for listening in [each for first in tuple(servers) for each in first.sockets]:
         for _ in range(ACCEPTED_AT_ONCE - 1):
             again = socket.socket(fileno=os.dup(listening.fileno()))
             servers.append(await loop.create_server(factory, sock=again, backlog=BACKLOG))

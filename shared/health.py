@@ -61,6 +61,20 @@ class Health:
 
     async def ready(self, request: web.Request) -> web.Response:
         """503 while Postgres or the broker is away, or the process is stopping; `reasons` says which."""
+        reasons, details = await self._reasons()
+        if request.headers.get(hdrs.USER_AGENT) != SUPERVISOR:
+            self._tell_change(reasons | details)
+        if reasons:
+            return _answer(HealthState(status=Status.UNAVAILABLE, reasons=reasons), 503)
+        return _answer(HealthState(status=Status.OK))
+
+    async def is_ready(self) -> bool:
+        """Whether `ready` would answer 200."""
+        reasons, _ = await self._reasons()
+        return not reasons
+
+    async def _reasons(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Returns what is missing, for everybody, and its details for the log."""
         reasons: dict[str, str] = {}
         details: dict[str, str] = {}
         try:
@@ -72,11 +86,7 @@ class Health:
             reasons[self._broker.server] = "not connected"
         if self._is_stopping():
             reasons["process"] = "stopping"
-        if request.headers.get(hdrs.USER_AGENT) != SUPERVISOR:
-            self._tell_change(reasons | details)
-        if reasons:
-            return _answer(HealthState(status=Status.UNAVAILABLE, reasons=reasons), 503)
-        return _answer(HealthState(status=Status.OK))
+        return reasons, details
 
     def _tell_change(self, reasons: Mapping[str, str]) -> None:
         missing = frozenset(reasons)

@@ -6,7 +6,8 @@ of the process and its id, which logs also have.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
 
 import prometheus_client
 from aiohttp import web
@@ -19,6 +20,8 @@ from shared.faults import FAULTS
 from shared.postgres import Database
 from shared.pubsub.broker import Broker
 from shared.repositories.message_writer import MessageWriter
+from shared.workers.pages import Pages
+from shared.workers.worker import Worker
 
 # Without this, each counter has a second series with its creation time.
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -37,6 +40,8 @@ class Metrics:
         *others: Collector,
     ) -> None:
         """`process` is `api` or `gateway`; `others` are the metrics that only this kind of process has."""
+        self._node_id = node_id
+        self._pages: Pages | None = None
         self._registry = CollectorRegistry()
         self._registry.register(_Common(process, node_id, database, broker, message_writer))
         self._registry.register(FAULTS)
@@ -46,12 +51,36 @@ class Metrics:
         PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
 
+    @asynccontextmanager
+    async def shown_by_all(self, worker: Worker | None) -> AsyncIterator[None]:
+        """While this lasts, any of the workers shows the metrics of all. Nothing changes if there is only one."""
+        if worker is None:
+            yield
+            return
+        self._pages = Pages(worker, self._node_id, self._registry.collect)
+        await self._pages.start()
+        try:
+            yield
+        finally:
+            await self._pages.stop()
+
     async def handle(self, _: web.Request) -> web.Response:
-        return web.Response(body=self.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        text = self.text() if self._pages is None else generate_latest(_Collected(await self._pages.collect()))
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     def text(self) -> bytes:
         """Returns the metrics in Prometheus's text format."""
         return generate_latest(self._registry)
+
+
+class _Collected(Collector):
+    """Metrics that have been read already."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
 
 
 class _Common(Collector):

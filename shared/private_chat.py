@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
+from shared import tracing
 from shared.access.actor import Actor
 from shared.domain.declared import Different, Id, Identifier, Label, OtherUser, Text
 from shared.domain.messages import (
@@ -31,6 +32,7 @@ from shared.repositories.blocks import BlockRepository
 from shared.repositories.contacts import ContactRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
+from shared.repositories.recent_texts import HoldLimits
 from shared.settings import Settings
 
 
@@ -47,9 +49,12 @@ class Chats:
     @classmethod
     def of(cls, database: Database, settings: Settings) -> Self:
         """Returns what events need of this database. Close the writer before the database."""
-        messages = MessageRepository(database)
+        messages = MessageRepository(database, HoldLimits.of(settings))
         beginnings = BeginningRepository(database, most=settings.new_account_people, days=settings.new_account_days)
-        writer = MessageWriter.from_settings(messages, settings)
+        writer_class = MessageWriter
+        if tracing.active() is not None:
+            from shared.tracing.writer import TracedMessageWriter as writer_class
+        writer = writer_class.from_settings(messages, settings)
         return cls(messages, beginnings, writer, BlockRepository(database), ContactRepository(database))
 
 
@@ -111,6 +116,8 @@ class Send(Event):
         # A repeated `client_ref` returns the message that was stored first, even if the recipient differs.
         told = message_payload(message)
         answer = {"id": told["id"], "inserted_at": told["inserted_at"]}
+        if message.is_held:
+            answer["held"] = True
         if message.deleted_at is not None:
             # A repeat of a message that its sender has deleted since does not bring it back.
             answer["deleted_at"] = told["deleted_at"]

@@ -27,6 +27,12 @@ def status_of(status: int, error: BaseException | None) -> int:
     return status
 
 
+def have_all_asked(server: web.Server) -> bool:
+    """Returns whether a request has arrived on each connection of the server."""
+    # The public `connections` has no handlers whose count could be read; aiohttp closes those that ask nothing.
+    return all(handler._request_count for handler in server._connections)
+
+
 def refusing(server: web.Server, refuse: Refuse) -> Handlers:
     """Returns what makes the server's handlers of connections, which refuse in the words of the process."""
 

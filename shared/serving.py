@@ -6,13 +6,14 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from shared.listening import cannot_listen
 from shared.logs import log_of
-from shared.start import cannot_listen
+from shared.workers.worker import Worker
 
 log = log_of(__name__)
 
@@ -27,14 +28,29 @@ class Listener(Protocol):
         """Accept no more connections."""
 
 
+@runtime_checkable
+class Settling(Protocol):
+    """A listener that knows of the connections that it has accepted."""
+
+    def is_settled(self) -> bool:
+        """Whether the first request of each connection has arrived."""
+
+
 Listen = Callable[[web.Server], Awaitable[Listener]]
 """Listens, and gives each connection to a handler of the server."""
 Leave = Callable[[], Awaitable[None]]
 
 
-def stop_signal() -> asyncio.Event:
-    """Returns an event that SIGTERM and SIGINT set."""
+READY_POLL_SECONDS = 0.05
+SETTLE_SECONDS = 5.0
+"""How long a replaced worker waits for the first requests on the connections that it accepted last."""
+
+
+def stop_signal(worker: Worker | None = None) -> asyncio.Event:
+    """Returns an event that SIGTERM and SIGINT set; and, for one of several workers, the parent."""
     stop = asyncio.Event()
+    if worker is not None:
+        worker.watch(stop.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
@@ -82,8 +98,12 @@ async def serve_until(
     port: int,
     keepalive_seconds: float,
     finish_seconds: float = 0.0,
+    worker: Worker | None = None,
+    is_ready: Callable[[], Awaitable[bool]] | None = None,
 ) -> None:
     """Start the application and listen. After `stop`, await `leave`, then accept no more connections.
+
+    A `worker` whose successor is there accepts no more connections before `leave`. Its parent is told when `is_ready`.
 
     Current requests then have `finish_seconds` to finish, and at least 3 s. If `finish_seconds` is more than 3 s, the
     rest of a body may still arrive meanwhile. A connection without a request is closed after `keepalive_seconds`, also
@@ -98,19 +118,47 @@ async def serve_until(
     await runner.setup()
     assert runner.server is not None
     listener: Listener | None = None
+    telling: asyncio.Task[None] | None = None
     try:
         try:
             listener = await listen(runner.server)
         except OSError as error:
             raise cannot_listen(name, host, port, error) from None
         log.info("listening", host=host, port=port)
+        if worker is not None and is_ready is not None:
+            worker.is_listening()
+            telling = asyncio.create_task(_tell_when_ready(worker, is_ready))
         await stop.wait()
+        if worker is not None and worker.is_replaced:
+            # Those that wait in the socket are for the successor. Whoever was accepted just now is still served.
+            listener.close()
+            await _settled(listener)
         await leave()
         listener.close()
         if requests is not None:
             # From the moment when the runner cleans up, aiohttp drops whatever arrives, also the rest of a body.
             await requests.ended(finish_seconds - _WRITE_SECONDS)
     finally:
+        if telling is not None:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
         if listener is not None:
             listener.close()
         await runner.cleanup()
+
+
+async def _settled(listener: Listener) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SETTLE_SECONDS):
+            looks = 0
+            # A request that has just arrived is given to its handler in the turns of the loop that follow.
+            while looks < 2:
+                await asyncio.sleep(READY_POLL_SECONDS)
+                looks = 0 if isinstance(listener, Settling) and not listener.is_settled() else looks + 1
+
+
+async def _tell_when_ready(worker: Worker, is_ready: Callable[[], Awaitable[bool]]) -> None:
+    # Postgres and Redis do not say when they are there, so they are asked.
+    while not await is_ready():  # noqa: ASYNC110
+        await asyncio.sleep(READY_POLL_SECONDS)
+    worker.is_ready()

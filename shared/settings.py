@@ -18,7 +18,7 @@ from shared.access.origins import origin_fault
 from shared.access.secret_faults import secrets_fault
 from shared.access.smtp_server import SmtpServer, is_mailbox
 
-_MAY_BE_0 = frozenset({"new_account_days"})
+_MAY_BE_0 = frozenset({"new_account_days", "similar_messages_people"})
 """Settings that 0 switches off."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS = ("", "json", "text")
@@ -28,6 +28,8 @@ _MOST_TOKEN_SECONDS = 10 * 365 * 24 * 3600
 _MOST_DAYS = 100 * 365
 _MOST_BYTES = 2**62
 _MOST = 2**31 - 1
+_MOST_WORKERS = 128
+"""Beyond any machine; each worker has connections to Postgres of its own."""
 
 
 _SECRET = "secret"
@@ -86,6 +88,20 @@ class Settings:
     terminal, else `json`."""
     no_color: str = ""
     """With any value, lines for people have no colours. They have none where standard error is no terminal."""
+    otel_exporter_otlp_endpoint: str = ""
+    """The receiver of traces (OpenTelemetry, OTLP over HTTP), such as `http://127.0.0.1:4318`. Empty: no traces are
+    made. The further variables of OpenTelemetry count too, such as `OTEL_EXPORTER_OTLP_HEADERS` and
+    `OTEL_TRACES_SAMPLER`."""
+    otel_exporter_otlp_traces_endpoint: str = ""
+    """The same with its whole path, such as `http://127.0.0.1:4318/v1/traces`."""
+    otel_exporter_otlp_protocol: str = ""
+    """`http/protobuf` is the only one."""
+    otel_traces_exporter: str = ""
+    """`otlp` makes traces, and `none` makes none. Empty: the endpoint decides."""
+    otel_sdk_disabled: str = ""
+    """`true` switches traces off."""
+    otel_service_name: str = ""
+    """The name of the processes in traces. Empty: `daveslist-api` and `daveslist-gateway`."""
     log_lines_per_second: float = 20.0
     """Log lines about one event that a process writes, per second in the long run. Further lines are left out; the next
     line about the event has their number in `left_out`."""
@@ -109,10 +125,14 @@ class Settings:
     """The address on which the API listens; `0.0.0.0` means all addresses."""
     api_port: int = 4001
     """The port on which the API listens."""
+    api_workers: int = 1
+    """Processes of `python -m api` that share its port, each a node of its own; `--workers` overrides it."""
     gateway_host: str = "127.0.0.1"
     """The address on which the gateway listens."""
     gateway_port: int = 4000
     """The port on which the gateway listens; the second gateway of `make run` takes this port plus two."""
+    gateway_workers: int = 1
+    """Processes of `python -m gateway` that share its port, each a node of its own; `--workers` overrides it."""
     gateway_url: str = ""
     """The gateway's address for browsers, such as `https://chat.example.com`. Empty: in development the page's own host
     with `gateway_port`; in production the page's own address, whose `/socket` the load balancer sends to gateways."""
@@ -188,6 +208,15 @@ class Settings:
     """The most listings that a new account may make within a day, also counting those that it has deleted since."""
     new_account_people: int = 30
     """The most people to whom a new account may write first within a day."""
+    similar_messages_people: int = 5
+    """The same or nearly the same message to more people than this who have not answered is held for a moderator. With
+    0, or with `RATE_LIMITS=off`, none is."""
+    similar_questions_people: int = 20
+    """The same for short questions, and for messages about the recipient's own listing."""
+    similar_messages_seconds: float = 3600.0
+    """Messages are compared with those of this time before."""
+    held_message_seconds: float = 86400.0
+    """A held message that no moderator has decided about for this long is delivered."""
     renewal_seconds: float = 86400.0
     """A listing can be renewed again this long after its last renewal, which puts it on top of the newest ones."""
 
@@ -643,6 +672,8 @@ def _most(name: str) -> float:
         return _MOST_SECONDS
     if name.endswith("_days"):
         return _MOST_DAYS
+    if name in ("api_workers", "gateway_workers"):
+        return _MOST_WORKERS
     return _MOST_BYTES if name.endswith("_bytes") else _MOST
 
 

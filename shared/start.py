@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
+from shared import tracing
 from shared.access.push_key import push_key
 from shared.access.secret import jwt_secrets
-from shared.folders import why
 from shared.postgres.address import InvalidDatabaseUrl, parsed, with_password
 from shared.pubsub import address_fault
 from shared.redis import service_fault
@@ -24,6 +23,7 @@ def settings_to_start_with(*, is_owner: bool = False) -> Settings:
     """
     settings = with_servers(Settings.from_environment(), is_owner=is_owner)
     check_addresses(settings)
+    tracing.check(settings)
     return replace(
         settings,
         jwt_secrets=jwt_secrets(settings),
@@ -53,10 +53,3 @@ async def check_services(settings: Settings) -> None:
     fault = await service_fault(settings.redis_url)
     if fault:
         raise InvalidSettings(f"REDIS_URL: {fault}")
-
-
-def cannot_listen(name: str, host: str, port: int, error: OSError) -> OSError:
-    """Returns an error of one line that names the variables; `name` is the beginning of their names."""
-    # asyncio's own text repeats the address.
-    reason = os.strerror(error.errno).lower() if error.errno is not None else why(error)
-    return OSError(f"{name}_HOST, {name}_PORT: cannot listen on {host}:{port}: {reason}")

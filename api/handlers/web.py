@@ -56,6 +56,7 @@ PAGES: Mapping[str, str | None] = {
     "/address/confirm": "newcomers",
     "/admin": "staff",
     "/admin/audit": "staff",
+    "/admin/system": "staff",
     "/alerts": "users",
     "/favourites": "users",
     "/listings/deleted": "users",

@@ -166,6 +166,25 @@ class Session:
     current: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A session of somebody, as admins see it: without the address. `device` is "" if it is unknown."""
+
+    id: str
+    created_at: Timestamp
+    used_at: Timestamp
+    device: str
+
+
+def device(session: users.Session) -> Device:
+    return Device(
+        id=session.id,
+        created_at=rfc3339(session.created_at),
+        used_at=rfc3339(session.used_at),
+        device=session.place.device,
+    )
+
+
 def session(session: users.Session, own_id: str) -> Session:
     return Session(
         id=session.id,

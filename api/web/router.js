@@ -31,6 +31,7 @@ const ROUTES = [
   ["/address/confirm", newcomers("Confirm"), null],
   ["/admin", staff("People"), "admin"],
   ["/admin/audit", staff("Audit"), "admin"],
+  ["/admin/system", staff("System"), "admin"],
   ["/alerts", users("AlertsView"), "user"],
   ["/favourites", users("Favourites"), "user"],
   ["/listings/deleted", users("Deleted"), "user"],

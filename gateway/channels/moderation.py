@@ -11,20 +11,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from gateway.channel import Error, HandleResult, InfoResult, JoinResult, Notice, Ok, Stop
-from gateway.channels.authenticated import TOO_MANY_REQUESTS, TRY_AGAIN, AuthenticatedChannel
-from gateway.channels.own_topic import UNAUTHORIZED
-from gateway.context import Context
+from gateway.channel import Error, HandleResult, InfoResult, Ok
+from gateway.channels.authenticated import TOO_MANY_REQUESTS
+from gateway.channels.staff import StaffChannel
 from gateway.presence.outlet import PRESENCE_STATE
-from shared.access.actor import Actor
-from shared.access.admission import Refused
-from shared.access.policy import Action, may_ever
+from shared.access.policy import Action
 from shared.domain.ids import parse_id
 from shared.domain.moderation import GroupSubject, SubjectKind
-from shared.events import control
 from shared.events.moderation import QUEUE_EVENTS, TAKEN, claim_key
-from shared.postgres import DatabaseUnavailable
-from shared.security_events import SecurityEvent
 
 CLAIM = "claim"
 RELEASE = "release"
@@ -34,33 +28,21 @@ _PRESENT = "present"
 """The message that the channel sends to itself after its join."""
 
 
-class Moderation(AuthenticatedChannel):
+class Moderation(StaffChannel):
     """Join: moderators and admins. Pushes: the events of shared/events/moderation.py, and presence.
 
     `claim` {kind, id, take?} and `release` {} are answered `{}`. A group that somebody else holds is refused with the
     reason `claimed` and `by`, unless `take` is true: then the other one loses it.
     """
 
+    action = Action.REPORT_READ
     intercepts = QUEUE_EVENTS | {TAKEN}
     tracks_presence = True
-    watches_access = True
 
     _claimed: str | None = None
 
-    async def join(self, topic: str, params: Any) -> JoinResult:
-        # Subscribe before the look-up: a role that is lost in between would go unnoticed.
-        await self.subscribe()
-        try:
-            actor = await self.context.admission.readmit(self.actor)
-        except Refused:
-            return UNAUTHORIZED
-        except DatabaseUnavailable:
-            return TRY_AGAIN
-        if not _is_staff(actor):
-            self.tell(SecurityEvent.ACCESS_REFUSED, topic=topic)
-            return UNAUTHORIZED
+    def joined(self) -> None:
         self.send_info(_PRESENT)
-        return Ok()
 
     async def handle_info(self, message: Any) -> InfoResult:
         if message != _PRESENT:
@@ -116,22 +98,6 @@ class Moderation(AuthenticatedChannel):
                 self._release()
         self.push(event, payload)
         return None
-
-    # Who may stay
-
-    def concerns(self, notice: Notice) -> bool:
-        return notice.event == control.ROLE_CHANGED
-
-    @classmethod
-    async def look(cls, topic: str, context: Context) -> None:
-        """Nothing has to be looked up: the actor has the role that Postgres had when it changed."""
-
-    def judge(self, found: None) -> InfoResult:
-        return None if _is_staff(self.actor) else Stop()
-
-
-def _is_staff(actor: Actor) -> bool:
-    return may_ever(Action.REPORT_READ, actor)
 
 
 def _subject(payload: dict[str, Any]) -> GroupSubject | None:

@@ -7,8 +7,9 @@ from gateway.channels.alerts import Alerts
 from gateway.channels.listing import Listing
 from gateway.channels.moderation import Moderation
 from gateway.channels.private_chat import PrivateChat
+from gateway.channels.system import System
 from gateway.protocol.topics import TopicRoutes
-from shared.events.topics import MODERATION
+from shared.events.topics import MODERATION, SYSTEM
 
 ROUTES: TopicRoutes[type[Channel]] = TopicRoutes(
     (
@@ -16,5 +17,6 @@ ROUTES: TopicRoutes[type[Channel]] = TopicRoutes(
         ("private_chat:*", PrivateChat),
         ("listing:*", Listing),
         (MODERATION, Moderation),
+        (SYSTEM, System),
     )
 )

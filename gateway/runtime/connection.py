@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from gateway.protocol.close_codes import DEEP_REFS, SLOW, TOKEN_EXPIRED, TOO_MANY_CRASHES, Close
 from gateway.protocol.messages import ERROR, PHX_CLOSE, TOO_MANY_REQUESTS, Frame, Message, UnencodableReply
@@ -34,6 +34,9 @@ class Connection:
     that wait for a busy channel. `allowance` is what the user may still send, from which the transport subtracts each
     frame that it reads. A transport stops reading while `is_congested`.
     """
+
+    transport: ClassVar[str] = ""
+    """How its client is connected: `websocket` or `longpoll`."""
 
     __slots__ = (
         "_resumed",

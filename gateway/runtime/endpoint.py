@@ -24,9 +24,11 @@ from gateway.runtime.looks import Looks
 from gateway.runtime.registry import Registry, Subscriber
 from gateway.runtime.roster import Roster
 from gateway.runtime.stepping import Stepper
+from shared import tracing
 from shared.access.seal import NotSealed, Seal
 from shared.events import control
 from shared.events.envelope import SEALED_FOR, BadEnvelope, Envelope, beginning_of, json_payload, pack, unpack
+from shared.events.topics import kind_of
 from shared.logs import log_of
 from shared.pubsub.broker import Broker
 from shared.security_events import SecurityEvents
@@ -65,7 +67,9 @@ class Endpoint:
         self.context = context
         self.may_join = may_join
         self.node_id = node_id or new_node_id()
-        self.step = Stepper(asyncio.get_running_loop()).step
+        self.tracing = tracing.active()
+        step = Stepper(asyncio.get_running_loop()).step
+        self.step = step if self.tracing is None else self.tracing.alone(step)
         self.looks = Looks(self.step)
         self.topics: Registry[str, Subscriber] = Registry()
         self.channels = 0
@@ -86,6 +90,7 @@ class Endpoint:
         self.allowances = Allowances(settings)
         self.connections = Roster(settings, self.counts)
         self._on_probe: Callable[[float], None] | None = None
+        self._on_report: Callable[[dict[str, Any]], None] | None = None
         self._next_gap: float | None = None
         self._seal = Seal.of(settings, SEALED_FOR)
         self._own_beginning = beginning_of(self.node_id)
@@ -152,6 +157,10 @@ class Endpoint:
         """Call the listener every second with the seconds that a message has taken to the broker and back."""
         self._on_probe = listener
 
+    def on_report(self, listener: Callable[[dict[str, Any]], None]) -> None:
+        """Call the listener with the payload when another node asks for a report (`control.REPORT`)."""
+        self._on_report = listener
+
     def handle_topic(self, topic: str, handler: Callable[[Envelope], None]) -> None:
         """Pass other nodes' messages on a topic to a handler of this node. No client can join such a topic."""
         self._handlers[topic] = handler
@@ -202,16 +211,23 @@ class Endpoint:
         self.counts.broadcasts += 1
         broadcast = Broadcast.of(topic, event, payload)
         self.deliver(broadcast, sender)
-        self.send(topic, broadcast.envelope(self.node_id))
+        envelope = broadcast.envelope(self.node_id)
+        if self.tracing is not None:
+            envelope = envelope._replace(trace=self.tracing.publish(kind_of([topic]), event))
+        self.send(topic, envelope)
 
     def broadcast_to_all(self, topics: Iterable[str], event: str, payload: Any) -> None:
         """Like `broadcast`, to each of several topics; the payload is encoded once."""
         self.counts.broadcasts += 1
         encoded = Broadcast.of("", event, payload)
-        envelope = pack(encoded.envelope(self.node_id))
+        envelope = encoded.envelope(self.node_id)
+        if self.tracing is not None:
+            topics = tuple(topics)
+            envelope = envelope._replace(trace=self.tracing.publish(kind_of(topics), event))
+        packed = pack(envelope)
         for topic in topics:
             self.deliver(Broadcast(topic, event, encoded.payload, encoded.is_binary))
-            self.broker.publish(topic, self._seal.sealed(topic, envelope))
+            self.broker.publish(topic, self._seal.sealed(topic, packed))
 
     def deliver(self, broadcast: Broadcast, sender: Subscriber | None = None) -> None:
         """Send a broadcast to the members on this node only."""
@@ -248,6 +264,10 @@ class Endpoint:
             handler(envelope)
         elif envelope.event == PRESENCE_DIFF:
             self.presence.receive(topic, envelope.node, envelope.payload)
+        elif envelope.trace and self.tracing is not None:
+            members = len(self.topics.members(topic))
+            with self.tracing.delivery(envelope.trace, kind_of([topic]), envelope.event, members):
+                self.deliver(Broadcast.from_envelope(topic, envelope))
         else:
             self.deliver(Broadcast.from_envelope(topic, envelope))
 
@@ -290,6 +310,8 @@ class Endpoint:
                 self.gap(payload["seconds"])
             case control.CATEGORY_CHANGED | control.SELLER_CHANGED | control.BLOCKS_CHANGED:
                 self._notify(Notice(envelope.event, payload))
+            case control.REPORT if self._on_report is not None:
+                self._on_report(payload)
 
     def _notify(self, notice: Notice) -> None:
         """Pass the notice to all channels on this node that watch access."""

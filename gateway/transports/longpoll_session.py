@@ -83,6 +83,8 @@ class LongPollConnection(Connection):
     another one and joins.
     """
 
+    transport = "longpoll"
+
     __slots__ = (
         "_flushing",
         "_forget",

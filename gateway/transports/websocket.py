@@ -66,6 +66,8 @@ class Shared:
 class WebSocketConnection(Connection, asyncio.Protocol):
     """A connection and the protocol of its transport in one."""
 
+    transport = "websocket"
+
     __slots__ = (
         "_counts",
         "_has_ended",

@@ -13,7 +13,8 @@ Where the product's description is silent, the grid follows what users of classi
   Whoever has a sanction can object to it, also without being let in.
 - An admin may do what a moderator may, and delete anything permanently. Private messages are for their two sides only.
 - Everybody reads and changes their own account, blocks, sessions, saved searches, favourites and alerts. Admins do not
-  see or change those of others.
+  see or change those of others, but for one thing: they see on which devices somebody is logged in, without where, and
+  disconnect one.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ class Action(StrEnum):
     SERVICE_READ = "service_read"
     SESSION_CREATE = "session_create"
     SESSION_END = "session_end"
+    SYSTEM_CHANGE = "system_change"
+    SYSTEM_READ = "system_read"
     TRASH_DELETE = "trash_delete"
     TRASH_READ = "trash_read"
     TRASH_RESTORE = "trash_restore"
@@ -152,6 +155,8 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
         Action.SERVICE_READ:          (_ANY, _ANY, _ANY, _ANY),
         Action.SESSION_CREATE:        (_ANY, _ANY, _ANY, _ANY),
         Action.SESSION_END:           (_NO,  _OWN, _OWN, _OWN),
+        Action.SYSTEM_CHANGE:         (_NO,  _NO,  _NO,  _ANY),
+        Action.SYSTEM_READ:           (_NO,  _NO,  _NO,  _ANY),
         Action.TRASH_DELETE:          (_NO,  _NO,  _NO,  _ANY),
         Action.TRASH_READ:            (_NO,  _OWN, _ANY, _ANY),
         Action.TRASH_RESTORE:         (_NO,  _OWN, _ANY, _ANY),

@@ -25,6 +25,8 @@ SELLER_CHANGED = "seller_changed"
 """A seller was banned, a ban has ended, or the seller deleted the account: check again who may see their listings."""
 BLOCKS_CHANGED = "blocks_changed"
 """A user has blocked somebody, or does so no more: ask again whom they may be shown to, and who is shown to them."""
+REPORT = "report"
+"""An admin looks: say on the topic `system` what you have to do, or which connections of a user you have."""
 
 
 def disconnect(user_id: int, session_id: str | None = None, *, kept_session_id: str | None = None) -> dict[str, Any]:
@@ -62,3 +64,8 @@ def blocks_changed(user_id: int) -> dict[str, Any]:
 def catch_up(seconds: float) -> dict[str, Any]:
     """Returns the payload of CATCH_UP: broadcasts of the last `seconds` seconds may be lost."""
     return {"seconds": seconds}
+
+
+def report(user_id: int | None = None) -> dict[str, Any]:
+    """Returns the payload of REPORT: the user, or None for the gateway itself."""
+    return {"user_id": user_id}

@@ -1,8 +1,9 @@
 """The form of a broadcast between nodes on the broker. Its payload has the bytes that clients get. No I/O.
 
 A line of JSON, a newline, the payload: `["<node>","<event>","json"]\n{...}`. A node splices the payload into its
-clients' frames without decoding it. The third element is `json` or `binary`. On the broker the bytes are sealed for
-their topic (shared/access/seal.py).
+clients' frames without decoding it. The third element is `json` or `binary`. If the broadcast is part of a trace, its
+`traceparent` (W3C Trace Context) is the fourth. A node ignores further elements, which only later versions know. On the
+broker the bytes are sealed for their topic (shared/access/seal.py).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class _Header(msgspec.Struct, array_like=True, frozen=True):
     node: str
     event: str
     kind: str
+    trace: str = ""
 
 
 _decode_header = msgspec.json.Decoder(_Header).decode
@@ -38,6 +40,8 @@ class Envelope(NamedTuple):
     event: str
     payload: bytes
     is_binary: bool = False
+    trace: str = ""
+    """The `traceparent` of the publisher's span; "" if the publisher makes no traces."""
 
 
 def json_payload(payload: Any) -> bytes:
@@ -47,7 +51,9 @@ def json_payload(payload: Any) -> bytes:
 
 def pack(envelope: Envelope) -> bytes:
     """Returns the bytes of a broadcast."""
-    header = _encode((envelope.node, envelope.event, "binary" if envelope.is_binary else "json"))
+    kind = "binary" if envelope.is_binary else "json"
+    trace = (envelope.trace,) if envelope.trace else ()
+    header = _encode((envelope.node, envelope.event, kind, *trace))
     return header + b"\n" + envelope.payload
 
 
@@ -60,9 +66,9 @@ def unpack(data: bytes) -> Envelope:
     """Returns the broadcast in the bytes. Raises BadEnvelope."""
     header, newline, payload = data.partition(b"\n")
     try:
-        node, event, kind = msgspec.structs.astuple(_decode_header(header))
+        node, event, kind, trace = msgspec.structs.astuple(_decode_header(header))
     except msgspec.MsgspecError as error:
         raise BadEnvelope(str(error)) from error
     if not newline or kind not in ("json", "binary"):
         raise BadEnvelope("no payload, or a payload of an unknown kind")
-    return Envelope(node, event, payload, kind == "binary")
+    return Envelope(node, event, payload, kind == "binary", trace)

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from shared import tracing
+from shared.postgres import traced
 from shared.postgres.address import parsed, resolved
 from shared.postgres.connection import Connection
 from shared.postgres.errors import DatabaseUnavailable
@@ -63,6 +65,7 @@ class Database:
         self._timeout = settings.database_timeout_seconds
         self._is_pooled = IS_POOLED[settings.database_pooler]
         self._pooling = Pooling(self._timeout)
+        self._connection = traced.Connection if tracing.active() else Connection
         self._pool = Pool(self._open, settings.database_pool_size, self._timeout)
 
     @classmethod
@@ -136,4 +139,4 @@ class Database:
                 dsn = await resolved(self._url)
         except TimeoutError as error:
             raise DatabaseUnavailable("the host's name could not be looked up in time") from error
-        return await Connection.open(dsn, self._timeout, pooling=self._pooling, is_pooled=self._is_pooled)
+        return await self._connection.open(dsn, self._timeout, pooling=self._pooling, is_pooled=self._is_pooled)

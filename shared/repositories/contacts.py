@@ -60,7 +60,8 @@ _ARE_APART = Statement("contacts_are_apart", f"SELECT {are_apart('$1', '$2')}", 
 _SHOW_READ = Statement(
     "contacts_show_read",
     f"""UPDATE messages SET read_at = now()
-        WHERE to_id = $1 AND from_id = $2 AND read_at = {READ_IN_SECRET} AND NOT {are_apart("$1", "$2")}""",
+        WHERE to_id = $1 AND from_id = $2 AND read_at = {READ_IN_SECRET} AND held_at IS NULL
+          AND NOT {are_apart("$1", "$2")}""",
     ("bigint", "bigint"),
 )
 

@@ -38,7 +38,8 @@ _JOINED = f"""page p JOIN messages m ON m.id = p.message_id LEFT JOIN users u ON
              WHERE s.from_id = $1 AND s.to_id = p.other_id AND s.listing_id IS NOT NULL ORDER BY s.id DESC LIMIT 1)
             UNION ALL
             (SELECT r.id, r.listing_id FROM messages r
-             WHERE r.from_id = p.other_id AND r.to_id = $1 AND r.listing_id IS NOT NULL ORDER BY r.id DESC LIMIT 1)
+             WHERE r.from_id = p.other_id AND r.to_id = $1 AND r.listing_id IS NOT NULL AND r.held_at IS NULL
+             ORDER BY r.id DESC LIMIT 1)
             ORDER BY id DESC LIMIT 1
         ) AS named JOIN listings l ON l.id = named.listing_id
         JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
@@ -48,14 +49,16 @@ _IS_ALL = WIDTH + 11
 """The column behind those of a conversation."""
 _LAST_WITH = """greatest(
     (SELECT s.id FROM messages s WHERE s.from_id = $1 AND s.to_id = other_id ORDER BY s.id DESC LIMIT 1),
-    (SELECT r.id FROM messages r WHERE r.to_id = $1 AND r.from_id = other_id ORDER BY r.id DESC LIMIT 1))"""
+    (SELECT r.id FROM messages r WHERE r.to_id = $1 AND r.from_id = other_id AND r.held_at IS NULL
+     ORDER BY r.id DESC LIMIT 1))"""
 
 _RECENT = Statement(
     "conversations_recent",
     f"""WITH recent AS MATERIALIZED (
             (SELECT s.to_id AS other_id, s.id FROM messages s WHERE s.from_id = $1 ORDER BY s.id DESC LIMIT $3)
             UNION ALL
-            (SELECT r.from_id, r.id FROM messages r WHERE r.to_id = $1 ORDER BY r.id DESC LIMIT $3)
+            (SELECT r.from_id, r.id FROM messages r WHERE r.to_id = $1 AND r.held_at IS NULL
+             ORDER BY r.id DESC LIMIT $3)
             ORDER BY id DESC LIMIT $3
         ), page AS MATERIALIZED (
             SELECT other_id, max(id) AS message_id FROM recent GROUP BY other_id
@@ -74,10 +77,12 @@ _LATEST = Statement(
                 SELECT m.to_id, m.id FROM messages m WHERE m.from_id = $1 AND m.to_id < sent.other_id
                 ORDER BY m.to_id DESC, m.id DESC LIMIT 1) AS next
         ), received (other_id, message_id) AS (
-            (SELECT from_id, id FROM messages WHERE to_id = $1 ORDER BY from_id DESC, id DESC LIMIT 1)
+            (SELECT from_id, id FROM messages WHERE to_id = $1 AND held_at IS NULL
+             ORDER BY from_id DESC, id DESC LIMIT 1)
             UNION ALL
             SELECT next.from_id, next.id FROM received, LATERAL (
-                SELECT m.from_id, m.id FROM messages m WHERE m.to_id = $1 AND m.from_id < received.other_id
+                SELECT m.from_id, m.id FROM messages m
+                WHERE m.to_id = $1 AND m.from_id < received.other_id AND m.held_at IS NULL
                 ORDER BY m.from_id DESC, m.id DESC LIMIT 1) AS next
         ), page AS MATERIALIZED (
             SELECT other_id, max(message_id) AS message_id
@@ -94,7 +99,8 @@ def _next_after(other_id: str) -> str:
     """Returns SQL for the user's next partner in the order of ids; NULL after the last one."""
     return f"""least(
         (SELECT s.to_id FROM messages s WHERE s.from_id = $1 AND s.to_id > {other_id} ORDER BY s.to_id LIMIT 1),
-        (SELECT r.from_id FROM messages r WHERE r.to_id = $1 AND r.from_id > {other_id} ORDER BY r.from_id LIMIT 1))"""
+        (SELECT r.from_id FROM messages r WHERE r.to_id = $1 AND r.from_id > {other_id} AND r.held_at IS NULL
+         ORDER BY r.from_id LIMIT 1))"""
 
 
 _BY_USER = Statement(

@@ -7,8 +7,11 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from shared.access.policy import Action
 from shared.domain.users import PasswordChanged, Place, Session, SessionNotFound
 from shared.postgres import Database, Statement, Transaction
+from shared.repositories.acting import require
+from shared.repositories.audit import record
 from shared.repositories.bans import is_banned
 from shared.repositories.users import KeptToken, end_other_tokens
 
@@ -161,6 +164,14 @@ class SessionRepository:
         """End one of the user's sessions. Raises SessionNotFound."""
         if not await self._database.execute(_END_OF_USER, session_id, user_id):
             raise SessionNotFound
+
+    async def end_of(self, user_id: int, session_id: str, *, by: int) -> None:
+        """End somebody's session; the audit log says so. Raises SessionNotFound, NoLongerAllowed."""
+        async with self._database.transaction() as transaction:
+            await require(transaction, by, Action.SYSTEM_CHANGE)
+            if not await transaction.execute(_END_OF_USER, session_id, user_id):
+                raise SessionNotFound
+            await record(transaction, by, "session_end", "user", user_id)
 
     async def end_others(self, user_id: int, kept: KeptToken) -> None:
         """End all of the user's sessions and tokens except one."""

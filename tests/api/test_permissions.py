@@ -114,6 +114,8 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("PUT", "/api/users/{id=somebody}/ban", {"reason": "fraud"}, ADMINS),
         ("DELETE", "/api/users/{id=somebody}/ban", None, "401 403 403 403 403 403 403 204"),
         ("DELETE", "/api/users/{id=somebody}/second-factor", None, ADMINS.replace("200", "204")),
+        ("GET", "/api/users/{id=somebody}/sessions", None, ADMINS),
+        ("DELETE", "/api/users/{id=somebody}/sessions/{session_id=session}", None, ADMINS.replace("200", "404")),
         ("PUT", "/api/users/{id=somebody}/block", None, USERS),
         ("DELETE", "/api/users/{id=somebody}/block", None, "401 204 204 204 204 403 204 204"),
     ],

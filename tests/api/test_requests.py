@@ -190,6 +190,9 @@ async def test_a_decision_and_a_message_at_the_same_time_come_one_after_the_othe
 ) -> None:
     ann, bob = await api.register("Ann"), await api.register("Bob")
     await write(api, bob, ann, "Hello")
+    # After an answer, one statement stores what Bob writes, so it waits for one turn.
+    await write(api, ann, bob, "Hello")
+    await write(api, bob, ann, "How are you?")
     broadcasts.seen.clear()
     async with hold(INSERTS) as held:
         acts = [lambda: write(api, bob, ann, "And now?"), lambda: decide(api, ann, bob, "declined")]

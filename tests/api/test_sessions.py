@@ -169,3 +169,32 @@ async def test_one_session_is_ended_from_another_one(api: Api, broadcasts: Broad
 )  # fmt: skip
 def test_a_device_is_named_in_a_few_words(user_agent: str, device: str) -> None:
     assert device_of(user_agent) == device
+
+
+async def test_an_admin_sees_somebodys_devices_without_addresses_and_disconnects_one(
+    make_api: MakeApi, rows: Rows
+) -> None:
+    api = await make_api(trusted_proxies=ANY_PROXY)
+    someone, admin = await api.register(), await api.register("Root", Role.ADMIN)
+    body = {"email": someone.email, "password": PASSWORD}
+    headers = {"User-Agent": FIREFOX, "X-Forwarded-For": "203.0.113.7"}
+    begun = person(await api.call("POST", "/api/login", 200, json=body, headers=headers))
+    path = f"/api/users/{someone.id}/sessions"
+    first = await api.call("GET", f"{path}?limit=1", 200, who=admin)
+    rest = await api.call("GET", path, 200, who=admin, params={"cursor": first["next_cursor"]})
+    assert (len(first["data"]), len(rest["data"])) == (1, 1)
+    [device] = first["data"]
+    assert set(device) == {"id", "created_at", "used_at", "device"}
+    assert device["device"] == "Firefox on Linux"
+    # Somebody else's session is none of this person.
+    own = (await api.call("GET", "/api/me/sessions", 200, who=admin))["data"][0]["id"]
+    for unknown in (own, "nothing", "%00"):
+        await api.call("DELETE", f"{path}/{unknown}", 404, who=admin)
+    await api.call("GET", "/api/me", 200, who=begun)
+    await api.call("DELETE", f"{path}/{device['id']}", 204, who=admin)
+    await api.call("GET", "/api/me", 401, who=begun)
+    await api.call("POST", "/api/token/refresh", 401, json={"refresh_token": begun.refresh_token})
+    await api.call("GET", "/api/me", 200, who=someone)
+    await api.call("DELETE", f"{path}/{device['id']}", 404, who=admin)
+    [act] = await rows.fetch("SELECT actor_id, target_id FROM audit WHERE action = 'session_end'")
+    assert act == (admin.id, someone.id)

@@ -21,7 +21,18 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from tests.bench.compiler import CannotBench, compiled
 from tests.bench.load_run import LoadFailed
-from tests.bench.parts import broadcast, catch_up, connect, crossing, memory, peers, persisted, pooler, push
+from tests.bench.parts import (
+    broadcast,
+    catch_up,
+    connect,
+    crossing,
+    memory,
+    peers,
+    persisted,
+    pooler,
+    push,
+    workers,
+)
 from tests.bench.rounds import FULL, QUICK, Effort
 from tests.bench.stage import Stage, stage
 from tests.bench.table import HEAD, WIDTHS, Row, line
@@ -36,6 +47,7 @@ PARTS: dict[str, Part] = {
     "pooler": pooler.run,
     "memory": memory.run,
     "crossing": crossing.run,
+    "workers": workers.run,
     "catch_up": catch_up.run,
     "peers": peers.run,
 }

@@ -16,6 +16,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import psycopg2
 
 from development import child
@@ -118,8 +119,9 @@ class Stage:
             os.sched_setaffinity(0, self.load_core)
 
     async def load(self, mode: str, *nodes: Node, **options: object) -> Measured:
-        """Run the load generator against these nodes."""
-        ports, pids = [node.port for node in nodes], [node.pid for node in nodes]
+        """Run the load generator against these nodes. The CPU time of a node is that of its workers, if it has some."""
+        ports = [node.port for node in nodes]
+        pids = [pid for node in nodes for pid in (node.pid, *worker_ids(node))]
         return await self.generator.measure(mode, ports, pids, **options)
 
     @asynccontextmanager
@@ -176,15 +178,17 @@ class Nodes:
         with self._stage.on(self._stage.server_core):
             return await self._processes.start(f"tests.bench.{module}", "--port", str(port), port=port, python=python)
 
-    async def lab(self, *, redis: bool = False, cores: set[int] | None = None) -> Node:
+    async def lab(self, *, redis: bool = False, cores: set[int] | None = None, workers: int = 1) -> Node:
         """Start a gateway node with the lab's channels; with Redis, it is connected to other nodes."""
-        arguments = ["--secret", SECRET]
+        arguments = ["--secret", SECRET, "--workers", str(workers)]
         if redis:
             arguments += ["--redis-url", await self._stage.redis_url()]
         with self._stage.on(cores or self._stage.server_core):
             return await self._processes.lab(*arguments)
 
-    async def gateway(self, *, port: int | None = None, database_url: str = "") -> Node:
+    async def gateway(
+        self, *, port: int | None = None, database_url: str = "", cores: set[int] | None = None, workers: int = 1
+    ) -> Node:
         """Start the product's gateway; `database_url` is another way to the stage's database."""
         settings = replace(
             self._processes.settings,
@@ -194,7 +198,8 @@ class Nodes:
         self._processes.settings = settings
         port = port or free_port()
         environment = {"GATEWAY_PORT": str(port), "LOG_LEVEL": "WARNING"}
-        with self._stage.on(self._stage.server_core):
+        environment["GATEWAY_WORKERS"] = str(workers)
+        with self._stage.on(cores or self._stage.server_core):
             return await self._processes.start("gateway", port=port, environment=environment, ready="/health/ready")
 
 
@@ -212,6 +217,11 @@ async def stage() -> AsyncIterator[Stage]:
     finally:
         os.sched_setaffinity(0, allowed)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def worker_ids(node: Node) -> list[int]:
+    """The ids of the processes that a parent has started."""
+    return [child.pid for child in psutil.Process(node.pid).children() if "--worker" in child.cmdline()]
 
 
 def _write_tokens(path: Path) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import signal
+import sys
 from dataclasses import replace
 
 import uvloop
@@ -19,7 +18,11 @@ from shared.access.tokens import InvalidToken, Tokens
 from shared.domain.users import Role
 from shared.pubsub import broker_for
 from shared.pubsub.memory import MemoryBroker
+from shared.serving import stop_signal
 from shared.settings import Settings
+from shared.workers import parent
+from shared.workers.command import add_options, workers_of
+from shared.workers.worker import Worker, assigned
 from tests.lab.listening import serve as listen
 from tests.lab.node import lab_node
 
@@ -42,7 +45,7 @@ class LabAdmission:
         return Actor(claims.user_id, claims.session_id, claims.role or Role.USER, "", claims.expires_at)
 
 
-async def serve(port: int, secret: str, redis_url: str) -> None:
+async def serve(port: int, secret: str, redis_url: str, worker: Worker | None = None) -> None:
     settings = replace(
         Settings.from_environment({}),
         jwt_secrets=(secret,),
@@ -57,33 +60,45 @@ async def serve(port: int, secret: str, redis_url: str) -> None:
     endpoint = lab_node(settings, broker, node_id=node_id, presence_store=store)
     await endpoint.start()
     try:
-        await _listen_until_stopped(endpoint, port, LabAdmission(secret))
+        await _listen_until_stopped(endpoint, port, LabAdmission(secret), worker)
     finally:
         await endpoint.stop()
 
 
-async def _listen_until_stopped(endpoint: Endpoint, port: int, admit: Admit) -> None:
-    listening = await listen(endpoint, admit, port)
+async def _listen_until_stopped(endpoint: Endpoint, port: int, admit: Admit, worker: Worker | None) -> None:
+    stopped = stop_signal(worker)
+    listening = await listen(endpoint, admit, port, sockets=None if worker is None else worker.sockets)
     try:
         print(f"lab: ws://127.0.0.1:{port}/socket/websocket", flush=True)
         look_for_garbage_rarely()
-        stopped = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        if worker is not None:
+            worker.is_listening()
+            worker.is_ready()
         await stopped.wait()
         await endpoint.drain()
     finally:
         await listening.stop()
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--secret", default=DEFAULT_SECRET)
     parser.add_argument("--redis-url", default="")
+    add_options(parser)
     arguments = parser.parse_args()
-    uvloop.run(serve(arguments.port, arguments.secret, arguments.redis_url))
+    if workers_of(arguments, 1) > 1 and arguments.worker is None:
+        given = ["--port", str(arguments.port), "--secret", arguments.secret, "--redis-url", arguments.redis_url]
+        return parent.run(
+            "tests.lab", *given, name="LAB", host="127.0.0.1", port=arguments.port, workers=arguments.workers,
+            shutdown_seconds=10.0,
+        )  # fmt: skip
+    worker = None
+    if arguments.worker is not None and (worker := assigned(arguments.worker)) is None:
+        return 0
+    uvloop.run(serve(arguments.port, arguments.secret, arguments.redis_url, worker))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

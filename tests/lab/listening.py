@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from aiohttp import web
 
 from gateway.app import WEBSOCKETS, add_socket
@@ -32,8 +34,15 @@ class Served:
         await self._runner.cleanup()
 
 
-async def serve(endpoint: Endpoint, admit: Admit, port: int = 0, *, shutdown_seconds: float = 1.0) -> Served:
-    """Listen on a port of this machine; on a free one if it is 0."""
+async def serve(
+    endpoint: Endpoint,
+    admit: Admit,
+    port: int = 0,
+    *,
+    shutdown_seconds: float = 1.0,
+    sockets: list[socket.socket] | None = None,
+) -> Served:
+    """Listen on a port of this machine, on a free one if it is 0; or on these sockets."""
     app = web.Application()
     add_socket(app, endpoint, admit)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_seconds)
@@ -47,5 +56,6 @@ async def serve(endpoint: Endpoint, admit: Admit, port: int = 0, *, shutdown_sec
         port,
         max_connections=settings.max_connections,
         head_seconds=settings.request_head_seconds,
+        sockets=sockets,
     )
     return Served(runner, listener, app[WEBSOCKETS])

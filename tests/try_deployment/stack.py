@@ -19,12 +19,11 @@ from typing import Any
 from tests.try_deployment.engine import CommandFailed, Engine, NoEngine
 
 CHECKOUT = Path(__file__).parents[2]
+_OF_PROCESSES = ("ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "API_WORKERS", "GATEWAY_WORKERS", "SITE_URL")
 _OF_MAIL = ("MAIL_FROM", "CONFIRM_ADDRESSES", "VAPID_CONTACT")
-_READ = frozenset(
-    {"ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "PICTURES_URL", "SITE_URL", "TLS_PORT", *_OF_MAIL}
-)
+_READ = frozenset({*_OF_PROCESSES, *_OF_MAIL, "PICTURES_URL", "TLS_PORT"})
 """The variables that the Compose files read, and that do not begin with AWS_."""
-FURTHER = ("compose.mail.yaml", "compose.s3.yaml", "compose.tls.yaml")
+FURTHER = ("compose.mail.yaml", "compose.s3.yaml", "compose.sentinel.yaml", "compose.tls.yaml")
 """The Compose files that an operator may add to compose.yaml."""
 SECRETS = ("jwt_secrets", "postgres_password", "redis_password")
 """The names of the files in the folder `secrets`."""

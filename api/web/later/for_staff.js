@@ -7,4 +7,5 @@ export { Objections } from "../views/objections.js";
 export { People } from "../views/people.js";
 export { Person } from "../views/person.js";
 export { Reports } from "../views/reports.js";
+export { System } from "../views/system.js";
 export { Trash } from "../views/trash.js";

@@ -13,6 +13,7 @@ const moderation = (objections) => [
 const ADMIN = [
   ["/admin", "People"],
   ["/admin/audit", "Audit"],
+  ["/admin/system", "System"],
 ];
 
 const MINE = [

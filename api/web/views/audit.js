@@ -14,6 +14,7 @@ const ACTIONS = [
   ...["warn", "suspend", "unsuspend", "ban", "unban", "objection_decide", "note_add", "note_delete", "role_change"],
   ...["listing_hide", "listing_show", "listing_edit", "listing_delete", "picture_add"],
   ...["picture_delete", "reply_delete", "report_resolve", "report_reopen", "trash_restore", "trash_delete"],
+  "session_end",
   ...["category_create", "category_change", "category_delete"],
 ];
 const wordsOf = (action) => action.charAt(0).toUpperCase() + action.slice(1).replaceAll("_", " ");

@@ -174,7 +174,7 @@ async def populated(site: Site) -> Populated:
         View("/moderation/objections", ('button:text-is("Decide")',)),
         *(View("/moderation/hidden"), View("/moderation/trash", ('button:text-is("Restore")',))),
         View("/moderation/categories", ('button:text-is("Change")',)),
-        *(View("/admin", ('button:text-is("Ban")',)), View("/admin/audit")),
+        *(View("/admin", ('button:text-is("Ban")',)), View("/admin/audit"), View(f"/admin/system?user={ann.id}")),
     ]
     sellers = [
         *(View("/listings/new", ("main form .primary",)), View(f"/listings/{wide}/edit")),

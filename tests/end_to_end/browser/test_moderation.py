@@ -9,6 +9,7 @@ from aiohttp import FormData
 from playwright.async_api import expect
 
 from shared.domain.users import Role
+from shared.version import VERSION
 from tests.api.pictures.samples import encoded
 from tests.api.pictures.test_likeness import photo
 from tests.end_to_end.browser.conftest import Open, Site
@@ -392,3 +393,30 @@ async def test_who_is_suspended_is_told_why_and_objects_without_being_let_in(sit
     await expect(mods.locator("[data-sanction]")).to_contain_text("It was my brother.")
     await mods.get_by_role("button", name="End the suspension").click()
     await expect(mods.get_by_role("button", name="Suspend")).to_be_visible()
+
+
+async def test_an_admin_sees_what_runs_and_disconnects_a_device(site: Site, open_page: Open) -> None:
+    admin, user = await site.person("Root", Role.ADMIN), await site.person("Bob")
+    elsewhere = await open_page("/account", user)
+    await expect(elsewhere.get_by_role("heading", level=1)).to_be_visible()
+    page = await open_page("/admin", admin)
+    await page.get_by_role("link", name="System").click()
+    rows = page.get_by_role("region", name="Processes").locator("tbody tr")
+    for kind in ("API", "Gateway"):
+        row = rows.filter(has_text=kind).filter(has_text="runs").first
+        await expect(row).to_contain_text(VERSION, timeout=AT_ONCE_MS)
+    topics = page.locator("ul").filter(has_text=f"private_chat:{user.id}")
+    await expect(topics).to_contain_text(f"private_chat:{user.id} 1 member", timeout=AT_ONCE_MS)
+
+    await page.get_by_label("Number of the person").fill(str(user.id))
+    await page.get_by_role("button", name="Show").click()
+    device = page.locator("[data-session]").filter(has_text="Connected by WebSocket")
+    await expect(device).to_have_count(1, timeout=AT_ONCE_MS)
+    await device.get_by_role("button", name="Disconnect").click()
+    await expect(page.get_by_text("That device is disconnected and logged out.")).to_be_visible()
+    await expect(device).to_have_count(0)
+    await expect(elsewhere.get_by_role("heading", name="Log in")).to_be_visible(timeout=AT_ONCE_MS)
+
+    await page.get_by_label("Number of the person").fill("999999")
+    await page.get_by_role("button", name="Show").click()
+    await expect(page.get_by_role("heading", level=1)).to_be_visible()

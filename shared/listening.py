@@ -1,0 +1,14 @@
+"""The error of a process that cannot listen on its address."""
+
+from __future__ import annotations
+
+import os
+
+from shared.folders import why
+
+
+def cannot_listen(name: str, host: str, port: int, error: OSError) -> OSError:
+    """Returns an error of one line that names the variables; `name` is the beginning of their names."""
+    # asyncio's own text repeats the address.
+    reason = os.strerror(error.errno).lower() if error.errno is not None else why(error)
+    return OSError(f"{name}_HOST, {name}_PORT: cannot listen on {host}:{port}: {reason}")

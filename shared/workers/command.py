@@ -1,0 +1,33 @@
+"""The options of the command line that are about workers, the same for the API and the gateway."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+MOST_WORKERS = 128
+
+
+def add_options(parser: argparse.ArgumentParser, **default: Any) -> None:
+    """Add `--workers N`, and the option with which a parent starts a worker."""
+    parser.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="serve with N processes on one port",
+        **default,
+    )
+    # The number of a file descriptor.
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS, **default)
+
+
+def workers_of(options: argparse.Namespace, usual: int) -> int:
+    """Returns how many workers there are to be; `usual` is the setting."""
+    given: int | None = options.workers
+    return usual if given is None else given
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:4]) <= MOST_WORKERS and len(text) < 4):
+        raise argparse.ArgumentTypeError(f"a number from 1 to {MOST_WORKERS}, not {text!r}")
+    return int(text)

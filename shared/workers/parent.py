@@ -1,0 +1,376 @@
+"""The parent of the workers: it starts them, replaces those that die, and stops them. It serves nobody itself.
+
+One process more than needed has imported the program and waits: a worker that dies is replaced at once, and not after
+the second that imports take.
+
+SIGTERM and SIGINT stop all workers, as they stop a single process. SIGHUP replaces the workers one after the other with
+processes that import the program anew and read the files of secrets again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shared.listening import cannot_listen
+from shared.logs import configure_logs, log_of
+from shared.settings import Settings
+from shared.workers import sockets
+from shared.workers.worker import LEAVE, LISTENING, READY, assign
+
+log = log_of(__name__)
+
+YOUNG_SECONDS = 1.0
+"""A worker that ends this soon after it began to listen would probably only end again: the next one has to wait."""
+FIRST_WAIT_SECONDS = 0.25
+LONGEST_WAIT_SECONDS = 30.0
+READY_SECONDS = 60.0
+"""A successor that is not ready within this time is given up, and the worker stays."""
+CLEANING_SECONDS = 15.0
+"""How long a worker may take to end after its time to shut down; then it is killed."""
+LONGEST_FOLDER = 60
+"""Characters. The address of a Unix socket below the folder has at most 107."""
+
+
+def seconds_to_wait(failures: int) -> float:
+    """Returns how long the next worker waits, after this many in a row have ended at their start.
+
+    After the first one it does not wait.
+    """
+    if failures < 2:
+        return 0.0
+    return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(failures - 2, 16))
+
+
+class Child:
+    """One process, and the parent's end of its link."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self.link, theirs = socket.socketpair()
+        self.link.setblocking(False)
+        self._listening_since = math.inf
+        self.is_listening, self.is_ready, self.has_ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *command, "--worker", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                # Ctrl-C at a terminal reaches only the parent, which then ends its workers in order.
+                start_new_session=True,
+            )
+        asyncio.get_running_loop().add_reader(self.link, self._read)
+
+    def _read(self) -> None:
+        try:
+            told = self.link.recv(4096)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            told = b""
+        if not told:
+            asyncio.get_running_loop().remove_reader(self.link)
+        if LISTENING in told:
+            self._listening_since = time.monotonic()
+            self.is_listening.set()
+        if READY in told:
+            self.is_ready.set()
+
+    def look(self) -> None:
+        """See whether the process has ended."""
+        if not self.has_ended.is_set() and self.process.poll() is not None:
+            self.unlink()
+            self.has_ended.set()
+
+    def unlink(self) -> None:
+        """End the link: the process stops, as if the parent had died."""
+        if self.link.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self.link)
+            self.link.close()
+
+    def leave(self) -> None:
+        """Tell the worker that its successor is ready: accept nothing more, and stop."""
+        with contextlib.suppress(OSError):
+            self.link.send(LEAVE)
+
+    @property
+    def is_young(self) -> bool:
+        """Whether it began to listen only just now, or not at all yet."""
+        return time.monotonic() - self._listening_since < YOUNG_SECONDS
+
+    @property
+    def how_it_ended(self) -> str:
+        code = self.process.returncode
+        return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+
+
+@dataclass(eq=False)
+class Place:
+    """The place of one worker: its sockets outlive it."""
+
+    number: int
+    sockets: list[socket.socket]
+    child: Child | None = None
+    failures: int = 0
+    """Workers in a row that have ended at their start."""
+    replace: asyncio.Future[bool] | None = field(default=None)
+    """Set while a successor is wanted; its result is whether the successor has come."""
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Parent:
+    """`run` does everything."""
+
+    def __init__(self, *command: str, name: str, host: str, port: int, workers: int, shutdown_seconds: float) -> None:
+        """`python -m COMMAND --worker N` is a worker; `name` is the beginning of the address's variables."""
+        self._command = command
+        self._name, self._host, self._port = name, host, port
+        self._count = workers
+        self._end_seconds = shutdown_seconds + CLEANING_SECONDS
+        self._children: set[Child] = set()
+        self._spare: Child | None = None
+        self._places: list[Place] = []
+        self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
+
+    async def run(self) -> int:
+        """Run until a signal stops it. Returns the exit status: 0, or that of the first worker if it did not start.
+
+        Raises OSError, of one line, if the port cannot be bound.
+        """
+        try:
+            bound = sockets.bind(self._host, self._port, self._count)
+        except OSError as error:
+            raise cannot_listen(self._name, self._host, self._port, error) from None
+        self._places = [Place(number, each) for number, each in enumerate(bound, start=1)]
+        self._folder = _private_folder()
+        self._watch_signals()
+        try:
+            return await self._run()
+        finally:
+            for child in self._children:
+                child.process.kill()
+                child.process.wait()
+                child.unlink()
+            sockets.close(bound)
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _run(self) -> int:
+        # The first one alone: a fault that all would have is then reported once.
+        first = self._begin(self._places[0])
+        await self._first_of(first.has_ended, first.is_listening, self._stop)
+        if first.has_ended.is_set() and not self._stop.is_set():
+            return max(first.process.returncode, 1)
+        if self._stop.is_set():
+            return await self._end()
+        keeping = [asyncio.create_task(self._keep(place)) for place in self._places]
+        reloading = asyncio.create_task(self._reload_when_asked())
+        working = [reloading, *keeping]
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait([stopping, *working], return_when=asyncio.FIRST_COMPLETED)
+            for task in working:
+                if task.done():
+                    task.result()  # Only a fault of this program ends one of them.
+        finally:
+            for each in (stopping, *working):
+                each.cancel()
+            await asyncio.gather(stopping, *working, return_exceptions=True)
+        return await self._end()
+
+    async def _end(self) -> int:
+        """Stop all workers. Returns 0 if each of them ended well, else 1."""
+        workers = [place.child for place in self._places if place.child is not None and place.child in self._children]
+        log.info("stopping", workers=len(workers))
+        # While a worker drains, it still accepts connections, and refuses new work. When it stops accepting, the
+        # kernel refuses connections, because this process no longer holds the sockets open.
+        for place in self._places:
+            for each in place.sockets:
+                each.close()
+        leaving = list(self._children)
+        for child in leaving:
+            if child is self._spare:
+                child.unlink()
+            else:
+                child.process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._end_seconds):
+                await asyncio.gather(*(child.has_ended.wait() for child in leaving))
+        late = [child.process.pid for child in leaving if not child.has_ended.is_set()]
+        if late:
+            log.error("workers did not end in time", pids=late)
+        # A worker that had not begun to serve dies by the signal.
+        ended_well = all(child.process.returncode in (0, -signal.SIGTERM) for child in workers)
+        return 0 if ended_well and not late else 1
+
+    # One worker
+
+    async def _keep(self, place: Place) -> None:
+        """Keep a worker in this place, until the task is cancelled."""
+        child = place.child or self._begin(place)
+        while True:
+            await self._first_of(child.has_ended, child.is_listening)
+            self._prepare_spare()
+            await self._first_of(child.has_ended, place.wake)
+            if child.has_ended.is_set():
+                child = await self._after(place, child)
+            elif place.wake.is_set():
+                place.wake.clear()
+                child = await self._replaced(place, child)
+
+    async def _after(self, place: Place, child: Child) -> Child:
+        """Returns the worker that takes the place of one that has ended by itself."""
+        place.failures = place.failures + 1 if child.is_young else 0
+        seconds = seconds_to_wait(place.failures)
+        log.error(
+            "a worker has ended; another one takes its place",
+            worker=place.number,
+            pid=child.process.pid,
+            ended=child.how_it_ended,
+            wait_seconds=seconds,
+        )
+        if seconds:
+            # Connections must not wait for a worker that may not come: other workers get them.
+            sockets.pause(place.sockets)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await place.wake.wait()
+        return self._begin(place)
+
+    async def _replaced(self, place: Place, child: Child) -> Child:
+        """Returns the worker's successor; or the worker, if no successor becomes ready."""
+        successor = self._begin(place)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_SECONDS):
+                await self._first_of(successor.is_ready, successor.has_ended)
+        has_come = successor.is_ready.is_set() and not successor.has_ended.is_set()
+        if has_come:
+            log.info("a worker is replaced", worker=place.number, pid=child.process.pid, by=successor.process.pid)
+            child.leave()
+            await self._gone(child)
+        else:
+            place.child = child
+            log.error("a worker's successor did not become ready; the worker stays", worker=place.number)
+            successor.process.terminate()
+            await self._gone(successor)
+        if place.replace is not None and not place.replace.done():
+            place.replace.set_result(has_come)
+        return successor if has_come else child
+
+    async def _gone(self, child: Child) -> None:
+        """Wait until a process that was told to end has ended; kill it if it does not."""
+        try:
+            async with asyncio.timeout(self._end_seconds):
+                await child.has_ended.wait()
+        except TimeoutError:
+            log.error("a worker did not end in time", pid=child.process.pid)
+            child.process.kill()
+            await child.has_ended.wait()
+
+    async def _reload_when_asked(self) -> None:
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            log.info("replacing the workers", workers=self._count)
+            # It has imported the program as it was.
+            self._give_up_spare()
+            for place in self._places:
+                place.replace = asyncio.get_running_loop().create_future()
+                place.wake.set()
+                has_come = await place.replace
+                place.replace = None
+                if not has_come:
+                    break
+            else:
+                log.info("the workers are replaced", workers=self._count)
+
+    # Processes
+
+    def _begin(self, place: Place) -> Child:
+        """Let a process be the worker in this place."""
+        child, self._spare = self._spare, None
+        if child is None or child.has_ended.is_set():
+            child = self._spawn()
+        with contextlib.suppress(OSError):  # It has just ended, and will be found.
+            assign(child.link, number=place.number, count=self._count, folder=self._folder, sockets=place.sockets)
+        place.child = child
+        log.info("a worker begins", worker=place.number, pid=child.process.pid)
+        return child
+
+    def _prepare_spare(self) -> None:
+        if self._spare is None or self._spare.has_ended.is_set():
+            self._spare = self._spawn()
+
+    def _give_up_spare(self) -> None:
+        if self._spare is not None:
+            self._spare.unlink()
+            self._spare = None
+
+    def _spawn(self) -> Child:
+        child = Child(self._command)
+        self._children.add(child)
+        return child
+
+    def _watch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        loop.add_signal_handler(signal.SIGCHLD, self._look)
+
+    def _look(self) -> None:
+        for child in tuple(self._children):
+            child.look()
+            if child.has_ended.is_set():
+                self._children.discard(child)
+
+    async def _first_of(self, *events: asyncio.Event) -> None:
+        """Wait until one of these is set."""
+        waits: list[Coroutine[Any, Any, Any]] = [event.wait() for event in events]
+        tasks = [asyncio.create_task(wait) for wait in waits]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _private_folder() -> Path:
+    """Returns a new folder that only this user can enter."""
+    usual = tempfile.gettempdir()
+    return Path(tempfile.mkdtemp(prefix="daveslist-", dir=usual if len(usual) <= LONGEST_FOLDER else "/tmp"))
+
+
+def run(*command: str, name: str, host: str, port: int, workers: int, shutdown_seconds: float) -> int:
+    """Run `workers` processes on one port until a signal stops them. Returns the exit status. Raises OSError."""
+
+    async def work() -> int:
+        parent = Parent(*command, name=name, host=host, port=port, workers=workers, shutdown_seconds=shutdown_seconds)
+        return await parent.run()
+
+    return asyncio.run(work())
+
+
+def serve_by_several(module: str, settings: Settings, workers: int) -> int:
+    """Serve the API or the gateway by this many processes. Returns the exit status. Raises OSError."""
+    configure_logs(settings, f"{module} workers")
+    return run(
+        module,
+        name=module.upper(),
+        host=getattr(settings, f"{module}_host"),
+        port=getattr(settings, f"{module}_port"),
+        workers=workers,
+        shutdown_seconds=settings.shutdown_seconds,
+    )

@@ -1,0 +1,65 @@
+"""The sockets of the workers: one for each worker and address, all on the same port."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+Address = tuple[socket.AddressFamily, tuple[object, ...]]
+
+
+def bind(host: str, port: int, count: int) -> list[list[socket.socket]]:
+    """Returns the sockets of each worker: one for each address of the host, bound, but not listening yet.
+
+    Raises OSError if another process listens on the port, also if that one would share it.
+    """
+    addresses = _addresses(host, port)
+    for address in addresses:
+        # SO_REUSEPORT would let a second parent of the same user take half of this one's connections.
+        _bound(address, is_shared=False).close()
+    bound: list[list[socket.socket]] = []
+    try:
+        for _ in range(count):
+            bound.append([])
+            for address in addresses:
+                bound[-1].append(_bound(address, is_shared=True))
+    except OSError:
+        close(bound)
+        raise
+    return bound
+
+
+def pause(sockets: list[socket.socket]) -> None:
+    """Stop listening, so that the kernel gives new connections to other workers. `listen` begins again."""
+    for each in sockets:
+        # On a system that cannot do this, connections wait for the next worker.
+        with contextlib.suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+
+
+def close(bound: list[list[socket.socket]]) -> None:
+    for sockets in bound:
+        for each in sockets:
+            each.close()
+
+
+def _addresses(host: str, port: int) -> list[Address]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+
+
+def _bound(address: Address, *, is_shared: bool) -> socket.socket:
+    family, where = address
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            # Without this, `::` would also take the addresses of IPv4, which have a socket of their own.
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(where)
+    except OSError:
+        made.close()
+        raise
+    return made

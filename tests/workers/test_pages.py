@@ -1,0 +1,139 @@
+"""The page of all workers: counters of a place never go backwards, whoever has it, and however it ended."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from prometheus_client import Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from shared.workers.pages import KEPT_SECONDS, Pages
+from shared.workers.worker import Worker
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    # Not pytest's own: the address of a Unix socket must be short.
+    with TemporaryDirectory(prefix="pages-") as made:
+        yield Path(made)
+
+
+class Part:
+    """One worker, without its process."""
+
+    def __init__(self, folder: Path, number: int, node_id: str) -> None:
+        self.link, self._theirs = socket.socketpair()
+        self.worker = Worker(self._theirs, number, 2, folder, [])
+        self.sends = Counter("sends", "Messages", ["kind"], registry=None)
+        self.seconds = Histogram("seconds", "Times", buckets=(1.0, 2.0), registry=None)
+        self.pages = Pages(self.worker, node_id, self._collect)
+
+    def _collect(self) -> Iterable[Metric]:
+        yield from self.sends.collect()
+        yield from self.seconds.collect()
+        yield GaugeMetricFamily("people", "People", value=5.0)
+
+    async def page(self) -> dict[tuple[str, str], float]:
+        """The samples by name and worker, added up over their other labels."""
+        found: dict[tuple[str, str], float] = {}
+        for metric in await self.pages.collect():
+            for sample in metric.samples:
+                key = (sample.name, sample.labels["worker"])
+                found[key] = found.get(key, 0.0) + sample.value
+        return found
+
+    def close(self) -> None:
+        self.link.close()
+        self._theirs.close()
+
+
+@asynccontextmanager
+async def part(folder: Path, number: int, node_id: str) -> AsyncIterator[Part]:
+    made = Part(folder, number, node_id)
+    await made.pages.start()
+    try:
+        yield made
+        await made.pages.stop()
+    finally:
+        made.close()
+
+
+async def test_any_worker_shows_the_metrics_of_all(folder: Path) -> None:
+    async with part(folder, 1, "ann") as ann, part(folder, 2, "bob") as bob:
+        ann.sends.labels("text").inc(3)
+        bob.sends.labels("text").inc(4)
+        bob.seconds.observe(1.5)
+        assert await ann.page() == await bob.page()
+        found = await ann.page()
+        assert (found["sends_total", "1"], found["sends_total", "2"]) == (3.0, 4.0)
+        assert (found["seconds_sum", "2"], found["seconds_count", "2"]) == (1.5, 1.0)
+        assert (found["people", "1"], found["people", "2"]) == (5.0, 5.0)
+        assert (found["daveslist_worker_up", "1"], found["daveslist_worker_up", "2"]) == (1.0, 1.0)
+
+
+async def test_a_worker_that_ended_leaves_its_counts_to_its_successor(folder: Path) -> None:
+    async with part(folder, 2, "bob") as bob:
+        async with part(folder, 1, "ann") as ann:
+            ann.sends.labels("text").inc(3)
+        found = await bob.page()
+        assert (found["sends_total", "1"], found["daveslist_worker_up", "1"]) == (3.0, 0.0)
+        assert ("people", "1") not in found
+        async with part(folder, 1, "cat") as cat:
+            cat.sends.labels("text").inc(10)
+            cat.sends.labels("picture").inc(1)
+            assert (await bob.page())["sends_total", "1"] == 14.0
+            assert (await cat.page())["sends_total", "1"] == 14.0
+
+
+async def test_a_worker_that_was_killed_leaves_what_was_shown(folder: Path) -> None:
+    async with part(folder, 2, "bob") as bob:
+        ann = Part(folder, 1, "ann")
+        await ann.pages.start()
+        ann.sends.labels("text").inc(3)
+        assert (await bob.page())["sends_total", "1"] == 3.0
+        assert ann.pages._server is not None
+        ann.pages._server.close()  # Its socket stays, as after a kill.
+        ann.close()
+        assert (await bob.page())["sends_total", "1"] == 3.0
+
+
+async def test_a_worker_that_drains_beside_its_successor_is_told_apart(folder: Path) -> None:
+    async with part(folder, 1, "ann") as ann, part(folder, 1, "cat") as cat:
+        ann.worker.is_replaced = True
+        ann.sends.labels("text").inc(3)
+        cat.sends.labels("text").inc(4)
+        found = await cat.page()
+        assert found["sends_total", "1"] == 7.0
+        assert (found["people", "1"], found["people", "1-leaving"]) == (5.0, 5.0)
+        assert found["daveslist_worker_up", "2"] == 0.0
+
+
+async def test_the_files_of_workers_that_ended_long_ago_become_one(folder: Path) -> None:
+    async with part(folder, 2, "bob") as bob:
+        for number in range(20):
+            async with part(folder, 1, f"ann{number}") as ann:
+                ann.sends.labels("text").inc(1)
+                ann.seconds.observe(0.5)
+            long_ago = time.time() - 2 * KEPT_SECONDS
+            os.utime(folder / f"ann{number}.counts", (long_ago, long_ago))
+            found = await bob.page()
+            assert (found["sends_total", "1"], found["seconds_count", "1"]) == (number + 1, number + 1)
+    assert sorted(path.name for path in folder.iterdir()) == ["bob.counts", "departed", "lock"]
+
+
+async def test_a_worker_whose_folder_is_gone_shows_itself(folder: Path) -> None:
+    async with AsyncExitStack() as stack:
+        ann = await stack.enter_async_context(part(folder, 1, "ann"))
+        ann.sends.labels("text").inc(3)
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+        assert (await ann.page())["sends_total", "1"] == 3.0
+        folder.mkdir()

@@ -1,0 +1,89 @@
+"""The sockets of workers: a connection that waits in one survives its worker, and a paused one gets no new ones."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from shared.workers import sockets
+from shared.workers.command import MOST_WORKERS
+from shared.workers.parent import LONGEST_WAIT_SECONDS, seconds_to_wait
+from shared.workers.sockets import bind
+from tests.support.ports import free_port
+
+HOST = "127.0.0.1"
+
+
+@contextlib.contextmanager
+def bound(port: int, count: int) -> Iterator[list[socket.socket]]:
+    """One socket for each worker."""
+    made = bind(HOST, port, count)
+    try:
+        yield [one for [one] in made]
+    finally:
+        sockets.close(made)
+
+
+def test_a_waiting_connection_is_for_whoever_has_the_socket_next() -> None:
+    port = free_port()
+    with bound(port, 2) as [first, _], first.dup() as dead:
+        dead.listen(8)
+        with socket.create_connection((HOST, port), timeout=10) as client:
+            dead.close()
+            client.sendall(b"hello")
+            with first.dup() as successor:
+                accepted, _ = successor.accept()
+                with accepted:
+                    assert accepted.recv(5) == b"hello"
+
+
+def test_a_paused_socket_gets_no_connections_until_it_listens_again() -> None:
+    port = free_port()
+    with bound(port, 2) as [first, second]:
+        for each in (first, second):
+            each.listen(64)
+            each.settimeout(0.0)
+        sockets.pause([first])
+
+        def connect() -> tuple[int, int]:
+            clients = [socket.create_connection((HOST, port), timeout=10) for _ in range(40)]
+            found = (accepted(first), accepted(second))
+            for client in clients:
+                client.close()
+            return found
+
+        def accepted(listening: socket.socket) -> int:
+            count = 0
+            with contextlib.suppress(OSError):
+                while True:
+                    listening.accept()[0].close()
+                    count += 1
+            return count
+
+        assert connect() == (0, 40)
+        first.listen(64)
+        shares = connect()
+        assert sum(shares) == 40
+        assert min(shares) > 0
+
+
+def test_a_port_on_which_somebody_listens_is_refused_also_if_it_could_be_shared() -> None:
+    port = free_port()
+    with bound(port, 1) as [one]:
+        one.listen(8)
+        with pytest.raises(OSError) as refused, bound(port, 1):  # noqa: PT011
+            pass
+    assert refused.value.errno == errno.EADDRINUSE
+    with bound(port, MOST_WORKERS) as many:
+        assert len(many) == MOST_WORKERS
+
+
+def test_a_worker_that_ends_at_its_start_again_and_again_waits_longer_and_longer() -> None:
+    waits = [seconds_to_wait(failures) for failures in range(40)]
+    assert waits[:5] == [0.0, 0.0, 0.25, 0.5, 1.0]
+    assert waits == sorted(waits)
+    assert waits[-1] == LONGEST_WAIT_SECONDS
