@@ -213,7 +213,8 @@ async def test_the_keyboard_is_enough_for_the_whole_of_moderation(site: Site, op
     group = page.locator(f"[data-group='user {eve.id}']")
     await expect(group).to_be_visible()
     # Whoever comes to a group by Tab can use its keys.
-    await monas.press("Show the messages around it")
+    await group.get_by_role("button", name="Show the messages around it").focus()
+    await page.keyboard.press("Enter")
     await expect(group.locator(".reported-messages li")).to_have_count(2)
     await page.keyboard.press("?")
     await expect(page.get_by_role("dialog")).to_contain_text("Resolve all of this group")
