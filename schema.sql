@@ -1190,6 +1190,7 @@ CREATE TABLE IF NOT EXISTS holds (
     told_at    timestamptz
 );
 CREATE UNIQUE INDEX IF NOT EXISTS holds_open ON holds (user_id) WHERE decided_at IS NULL;
+CREATE INDEX IF NOT EXISTS holds_decided ON holds (decided_at);
 CREATE INDEX IF NOT EXISTS holds_to_tell ON holds (id) WHERE told_at IS NULL;
 
 -- The messages that are held and may still be let go. It is a table of its own, because an index of messages by held_at would lock a
