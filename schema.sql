@@ -850,6 +850,8 @@ CREATE TABLE IF NOT EXISTS sanctions (
 );
 CREATE INDEX IF NOT EXISTS sanctions_of_user ON sanctions (user_id, id);
 CREATE INDEX IF NOT EXISTS sanctions_of_listing ON sanctions (listing_id, id) WHERE listing_id IS NOT NULL;
+-- What was lifted counts no more (shared/repositories/moderation_queue.py).
+CREATE INDEX IF NOT EXISTS sanctions_lifted ON sanctions (user_id, given_at) WHERE outcome = 'lifted';
 CREATE INDEX IF NOT EXISTS sanctions_open_objections ON sanctions (objected_at, id)
     WHERE objected_at IS NOT NULL AND decided_at IS NULL;
 

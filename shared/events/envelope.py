@@ -2,9 +2,9 @@
 
 A line of JSON, a newline, the payload: `["<node>","<event>","json"]\n{...}`. A node splices the payload into its
 clients' frames without decoding it. The third element is `json` or `binary`. If the broadcast is part of a trace, its
-`traceparent` (W3C Trace Context) is the fourth. A fifth one would be the version of the form
-(shared/events/formats.py). A node ignores further elements, which only later versions know. On the broker the bytes are
-sealed for their topic (shared/access/seal.py).
+`traceparent` (W3C Trace Context) is the fourth. A fifth would be the version of the form (shared/events/formats.py).
+A node ignores further elements, which only later versions know. On the broker the bytes are sealed for their topic
+(shared/access/seal.py).
 """
 
 from __future__ import annotations
@@ -56,8 +56,10 @@ def json_payload(payload: Any) -> bytes:
 def pack(envelope: Envelope) -> bytes:
     """Returns the bytes of a broadcast."""
     kind = "binary" if envelope.is_binary else "json"
-    trace = (envelope.trace,) if envelope.trace else ()
-    header = _encode((envelope.node, envelope.event, kind, *trace))
+    if envelope.trace:
+        header = _encode((envelope.node, envelope.event, kind, envelope.trace))
+    else:
+        header = _encode((envelope.node, envelope.event, kind))
     return header + b"\n" + envelope.payload
 
 

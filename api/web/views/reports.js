@@ -231,6 +231,7 @@ export class Reports extends View {
 
   #entry(entry) {
     const { id, reason, text, quote, message_id: messageId, reply_id: replyId, by, created_at: at } = entry;
+    if (entry.kind === "held_messages") return this.#heldMessages(entry);
     const what = messageId ? "A message:" : replyId ? "A reply:" : null;
     return html`<li data-report=${id}>
       <p>
@@ -242,6 +243,19 @@ export class Reports extends View {
       ${text ? html`<p class="user-text" dir="auto">${text}</p>` : nothing}
       <p class="quiet small-text">${by ? html`<bdi translate="no">${nameOf(by)}</bdi>, ` : nothing}${ago(at)}</p>
       ${messageId ? this.#around(entry) : nothing}
+    </li>`;
+  }
+
+  /** Messages that wait for a decision: the first text, and to how many people it was sent. */
+  #heldMessages({ id, quote, people, created_at: at }) {
+    return html`<li data-hold=${id}>
+      <p><span class="flag">Held</span> Nearly the same message to ${count(people, "more person", "more people")}, who have not got it:</p>
+      <blockquote class="user-text" dir="auto">${quote}</blockquote>
+      <p class="quiet small-text">${ago(at)}</p>
+      <div class="row-buttons">
+        <button class="button small" @click=${() => this.#decide(id, "let_go")}>Deliver</button>
+        <button class="button small" @click=${() => this.#decide(id, "kept")}>Keep back</button>
+      </div>
     </li>`;
   }
 
@@ -264,6 +278,13 @@ export class Reports extends View {
       this.#messages.set(id, Problem.of(error));
     }
     this.update();
+  }
+
+  async #decide(id, decision) {
+    await this.acts.do(async () => {
+      await api.put(`/api/holds/${id}/decision`, { decision });
+      await this.#readAll();
+    }, decision === "let_go" ? "The messages are delivered." : "The messages are kept back.");
   }
 
   #lookAtAll({ entries }) {
