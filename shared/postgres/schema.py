@@ -13,10 +13,9 @@ from pathlib import Path
 
 import psycopg2.errors
 
-from shared.postgres.address import resolved
 from shared.postgres.connection import Connection
-from shared.postgres.database import IS_POOLED
 from shared.postgres.errors import DatabaseUnavailable
+from shared.postgres.opening import Opener
 from shared.settings import Settings
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schema.sql"
@@ -104,13 +103,7 @@ async def is_schema_applied(settings: Settings) -> bool:
 
 
 async def _connect(settings: Settings) -> Connection:
-    dsn = await resolved(settings.database_url)
-    return await Connection.open(
-        dsn,
-        settings.database_timeout_seconds,
-        statement_timeout=_PATIENCE_SECONDS,
-        is_pooled=IS_POOLED[settings.database_pooler],
-    )
+    return await Opener(settings, statement_timeout=_PATIENCE_SECONDS).open()
 
 
 async def _run(connection: Connection, sql: str, *parameters: str) -> list[tuple[object, ...]]:
