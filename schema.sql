@@ -840,6 +840,8 @@ CREATE TABLE IF NOT EXISTS sanctions (
 );
 CREATE INDEX IF NOT EXISTS sanctions_of_user ON sanctions (user_id, id);
 CREATE INDEX IF NOT EXISTS sanctions_of_listing ON sanctions (listing_id, id) WHERE listing_id IS NOT NULL;
+-- What was lifted counts no more (shared/repositories/moderation_queue.py).
+CREATE INDEX IF NOT EXISTS sanctions_lifted ON sanctions (user_id, given_at) WHERE outcome = 'lifted';
 CREATE INDEX IF NOT EXISTS sanctions_open_objections ON sanctions (objected_at, id)
     WHERE objected_at IS NOT NULL AND decided_at IS NULL;
 
@@ -976,6 +978,9 @@ CREATE TABLE IF NOT EXISTS findings (
 );
 -- When moderators who look at the queue were told of it.
 ALTER TABLE findings ADD COLUMN IF NOT EXISTS told_at timestamptz;
+-- The pictures that look alike. They may have been deleted since.
+ALTER TABLE findings ADD COLUMN IF NOT EXISTS picture_id bigint;
+ALTER TABLE findings ADD COLUMN IF NOT EXISTS other_picture_id bigint;
 CREATE INDEX IF NOT EXISTS findings_to_tell ON findings (id) WHERE told_at IS NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS findings_of_listings ON findings (listing_id, other_listing_id, kind);
 CREATE INDEX IF NOT EXISTS findings_of_other_listing ON findings (other_listing_id);

@@ -76,9 +76,9 @@ class Settings:
     data_directory: Path = Path(".daveslist")
     """The folder for development's servers, secret and pictures."""
     allowed_origins: tuple[str, ...] = ()
-    """Origins that may connect or call: `https://example.com`, `https://*.example.com`, both also without the scheme;
-    `null` and `file://` for apps made of local files; `*` for any. Empty: any in development, the same host and port
-    in production."""
+    """Origins that may connect or call: `https://example.com`, `https://*.example.com` (this domain and all below it),
+    both also without the scheme; `null` and `file://` for apps made of local files; `*` for any. Empty: any in
+    development, the same host and port in production."""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks of proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are trusted."""
     log_level: str = "INFO"

@@ -130,7 +130,7 @@ _MUST_COMPARE = """(NOT is_answered AND refusal IS NULL AND CASE
     END)"""
 _TYPES = ("bigint[]", "bigint[]", "text[]", "bigint[]", "text[]", "boolean")
 # The lock of the trigger, taken already here: the statement then sees the blocks of those who had it before.
-_TURN = "SELECT pg_advisory_xact_lock(7239870111)"
+TURN = "SELECT pg_advisory_xact_lock(7239870111)"
 _STORED = "INSERT INTO messages (from_id, to_id, text, listing_id, client_ref, is_request, is_declined"
 _ONCE = "ON CONFLICT (from_id, client_ref) WHERE client_ref IS NOT NULL DO NOTHING"
 # Stores a batch of which all messages are settled, as those of people who know each other are; nothing of any other.
@@ -157,7 +157,7 @@ _INSERT_SETTLED = Statement(
        UNION ALL SELECT n, NULL, NULL, NULL, NULL, NULL, NULL, refusal FROM given WHERE refusal IS NOT NULL
        ORDER BY 1""",
     _TYPES,
-    first=_TURN,
+    first=TURN,
 )
 NOTED = f"""sides AS (
            SELECT user_id, other_id, bool_or(wrote) AS wrote, bool_or(opened) AS opened,
@@ -259,7 +259,7 @@ def _insert(name: str, hold: str) -> Statement:
             "integer",
             "double precision",
         ),
-        first=_TURN,
+        first=TURN,
     )
 
 
@@ -296,6 +296,10 @@ _AFTER = Statement(
 )
 _SINCE_LAST_SEEN = """(SELECT inserted_at FROM messages WHERE id <= asked.after_id ORDER BY id DESC LIMIT 1)
                 - $5 * interval '1 second'"""
+MOST_DELETIONS = 1_000
+"""Of one user, at most so many of the latest deletions are looked at for a client that catches up."""
+_EARLIER = 0
+"""Stands in the place of a deleted message's id if there were as many deletions, so that there may be earlier ones."""
 # Like the above, and also messages that are a little older than the last one that the reader has, and the ids of
 # messages that the reader may still have although they were deleted since.
 _CATCH_UPS = Statement(
@@ -327,15 +331,20 @@ _CATCH_UPS = Statement(
         UNION ALL
         SELECT asked.user_id, asked.after_id, {", ".join(["NULL"] * WIDTH)}, gone.message_id
         FROM asked CROSS JOIN LATERAL (
-            (SELECT d.message_id, d.deleted_at FROM deleted_messages d
-             WHERE d.to_id = asked.user_id AND d.message_id <= asked.after_id AND d.deleted_at > {_SINCE_LAST_SEEN}
-             ORDER BY d.deleted_at DESC LIMIT $3)
+            WITH latest AS MATERIALIZED (
+                (SELECT d.message_id, d.deleted_at FROM deleted_messages d
+                 WHERE d.to_id = asked.user_id AND d.deleted_at > {_SINCE_LAST_SEEN}
+                 ORDER BY d.deleted_at DESC LIMIT {MOST_DELETIONS})
+                UNION ALL
+                (SELECT d.message_id, d.deleted_at FROM deleted_messages d
+                 WHERE d.from_id = asked.user_id AND d.to_id IS DISTINCT FROM asked.user_id
+                 AND d.deleted_at > {_SINCE_LAST_SEEN}
+                 ORDER BY d.deleted_at DESC LIMIT {MOST_DELETIONS})
+                ORDER BY deleted_at DESC LIMIT {MOST_DELETIONS}
+            )
+            (SELECT message_id FROM latest WHERE message_id <= asked.after_id ORDER BY deleted_at DESC LIMIT $3)
             UNION ALL
-            (SELECT d.message_id, d.deleted_at FROM deleted_messages d
-             WHERE d.from_id = asked.user_id AND d.to_id IS DISTINCT FROM asked.user_id
-             AND d.message_id <= asked.after_id AND d.deleted_at > {_SINCE_LAST_SEEN}
-             ORDER BY d.deleted_at DESC LIMIT $3)
-            ORDER BY deleted_at DESC LIMIT $3
+            SELECT {_EARLIER} WHERE (SELECT count(*) FROM latest) = {MOST_DELETIONS}
         ) AS gone
         ORDER BY 3""",
     ("bigint[]", "bigint[]", "integer", "integer", "double precision"),
@@ -436,7 +445,7 @@ class CaughtUp(NamedTuple):
     deleted: Sequence[int] = ()
     """Ids of messages that the client may have and that were deleted since, in no particular order."""
     has_more_deleted: bool = False
-    """Whether there are more of these, deleted earlier."""
+    """Whether there are more of these, deleted earlier, or may be."""
 
 
 class MessageRepository:
@@ -597,10 +606,13 @@ class MessageRepository:
         users, ids = [pair[0] for pair in asked], [pair[1] for pair in asked]
         found: dict[tuple[int, int], list[Message]] = {pair: [] for pair in asked}
         deleted: dict[tuple[int, int], list[int]] = {}
+        have_earlier: set[tuple[int, int]] = set()
         rows = await self._database.fetch(_CATCH_UPS, users, ids, limit + 1, limit // 2, overlap_seconds)
         for user_id, after_id, *row, deleted_id in rows:
             if deleted_id is None:
                 found[user_id, after_id].append(Message(*row))
+            elif deleted_id == _EARLIER:
+                have_earlier.add((user_id, after_id))
             else:
                 deleted.setdefault((user_id, after_id), []).append(deleted_id)
         return {
@@ -608,7 +620,7 @@ class MessageRepository:
                 messages[:limit],
                 len(messages) <= limit,
                 (gone := deleted.get(pair, []))[:limit],
-                len(gone) > limit,
+                len(gone) > limit or pair in have_earlier,
             )
             for pair, messages in found.items()
         }

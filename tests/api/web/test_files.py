@@ -9,9 +9,11 @@ import html
 import json
 import re
 from graphlib import CycleError, TopologicalSorter
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from api.assets.files import CHECKOUT, CLIENT, FOLDER, SCRIPT
 from api.handlers.pages import WITH_CONTENT
@@ -77,6 +79,36 @@ async def test_every_address_of_the_page_without_content_serves_the_same_documen
     await api.call("GET", "/nowhere", 404)
 
 
+@pytest.mark.parametrize(
+    ("path", "format", "side"),
+    [
+        ("/favicon.ico", "ICO", 48),
+        ("/apple-touch-icon.png", "PNG", 180),
+        ("/apple-touch-icon-precomposed.png", "PNG", 180),
+    ],
+)
+async def test_the_icons_are_where_browsers_and_feed_readers_look_for_them(
+    api: Api, path: str, format: str, side: int
+) -> None:
+    response = await api.client.get(path)
+    assert response.status == 200
+    assert response.headers["Content-Type"] in ("image/vnd.microsoft.icon", "image/png")
+    assert "max-age" in response.headers["Cache-Control"]
+    with Image.open(BytesIO(await response.read())) as icon:
+        assert (icon.format, icon.size) == (format, (side, side))
+        assert len(icon.convert("RGB").getcolors(side * side) or ()) > 1
+    again = await api.client.get(path, headers={"If-None-Match": response.headers["ETag"]})
+    assert (again.status, await again.read()) == (304, b"")
+
+
+async def test_password_managers_are_led_to_where_a_password_is_changed(api: Api) -> None:
+    # https://w3c.github.io/webappsec-change-password-url/
+    response = await api.client.get("/.well-known/change-password", allow_redirects=False)
+    assert (response.status, response.headers["Location"]) == (303, "/account")
+    missing = await api.client.get("/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200")
+    assert missing.status == 404
+
+
 def test_the_router_knows_exactly_the_served_addresses() -> None:
     router = (FOLDER / "router.js").read_text(encoding="utf-8")
     routes = re.findall(r'^  \["(/[^"]*)", (\w+)(\("\w+"\))?, ', router, re.MULTILINE)
@@ -104,7 +136,7 @@ async def test_the_policy_allows_one_style_nothing_else_inline_and_no_foreign_or
 
 
 async def test_the_document_contains_the_limits_of_all_forms(make_api: MakeApi) -> None:
-    api = await make_api(max_picture_bytes=3 * 2**20, erase_after_days=12)
+    api = await make_api(max_picture_bytes=3 * 2**20, erase_after_days=12, new_account_days=4, new_account_people=7)
     text = await (await api.client.get("/")).text()
     found = re.search(r'<meta name="limits" content="([^"]*)">', text)
     assert found is not None
@@ -112,6 +144,8 @@ async def test_the_document_contains_the_limits_of_all_forms(make_api: MakeApi) 
     assert (limits["pictures"], limits["picture_bytes"], limits["page_items"]) == (10, 3 * 2**20, 100)
     assert (limits["picture_pixels"], limits["picture_side"]) == (60_000_000, 2048)
     assert limits["erase_after_days"] == 12
+    new = limits["new_accounts"]
+    assert (new["days"], new["people"], set(new)) == (4, 7, {"days", "listings", "people"})
     assert limits["forms"]["ReplyBody"] == {"text": {"maxlength": 255}}
     named = re.compile(r'new Form\(this, "[^"]+", "(\w+)"|request: "([A-Z]\w+)"|limitsOf\("(\w+)"\)')
     forms = {"".join(names) for path in own(".js") for names in named.findall(path.read_text(encoding="utf-8"))}
