@@ -11,12 +11,13 @@ import pytest
 from shared.domain.ids import MAX_ID
 from shared.domain.messages import Decision, Message, NewMessage
 from shared.postgres import Database, Statement
+from shared.repositories import messages as module
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.contacts import ContactRepository
 from shared.repositories.conversations import ConversationRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
-from shared.repositories.recent_texts import HoldLimits
+from shared.repositories.recent_texts import HoldLimits, Judged
 from shared.settings import Settings
 from tests.shared.repositories.test_requests import became, listings
 
@@ -117,6 +118,22 @@ async def test_the_second_message_of_a_conversation_without_an_answer_is_compare
     for to_id, text in zip((2, 3, 9), firsts, strict=True):
         assert await send(messages, NewMessage(SPAMMER, to_id, text, listings.get(to_id))) == [False]
     assert await send(messages, offer(2), offer(3), offer(9)) == [False, False, True]
+
+
+async def test_whoever_writes_much_to_one_person_is_not_compared(
+    messages: MessageRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = 0
+
+    async def count(*_: object) -> list[Judged]:
+        nonlocal compared
+        compared += 1
+        return []
+
+    monkeypatch.setattr(module, "judge", count)
+    assert not any(await send(messages, *(NewMessage(SPAMMER, 2, f"Hello? {OFFER}") for _ in range(30))))
+    assert not any([(await send(messages, offer(to_id)))[0] for to_id in (2, 2, 3, 3, 2)])
+    assert not compared
 
 
 async def test_an_hour_later_a_text_may_be_sent_again(messages: MessageRepository, database: Database) -> None:
