@@ -1186,6 +1186,7 @@ CREATE TABLE IF NOT EXISTS recent_texts (
     sent_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX IF NOT EXISTS recent_texts_of_sender ON recent_texts (from_id, id);
+CREATE INDEX IF NOT EXISTS recent_texts_of_pair ON recent_texts (from_id, to_id, sent_at);
 CREATE INDEX IF NOT EXISTS recent_texts_old ON recent_texts (sent_at);
 
 -- The messages of one sender that wait for one decision of a moderator. `told_at` is when the moderators who look at the queue were
