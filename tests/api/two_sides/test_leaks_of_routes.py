@@ -133,6 +133,8 @@ LEAKS: Mapping[str, str] = {
     "PUT /api/reports/{id}/resolved": SAME,
     "DELETE /api/reports/{id}/resolved": SAME,
     "GET /api/findings": SAME,
+    "GET /api/holds": SAME,
+    "PUT /api/holds/{id}/decision": SAME,
     "PUT /api/findings/{id}/resolved": SAME,
     "DELETE /api/findings/{id}/resolved": SAME,
     "GET /api/reports/{id}/messages": SAME,
