@@ -32,11 +32,17 @@ def is_known(request: web.Request, tag: str) -> bool:
 
 
 def answer(
-    request: web.Request, body: bytes, content_type: str, headers: Mapping[str, str], tag: str | None = None
+    request: web.Request,
+    body: bytes,
+    content_type: str,
+    headers: Mapping[str, str],
+    tag: str | None = None,
+    *,
+    charset: str | None = "utf-8",
 ) -> web.Response:
     """Returns 304 without the body if the client has it, else 200 with it. `tag` is the body's, if it is known."""
     tag = tag or tag_of(body)
     headers = {**headers, hdrs.ETAG: tag}
     if is_known(request, tag):
         return web.Response(status=304, headers=headers)
-    return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)
+    return web.Response(body=body, content_type=content_type, charset=charset, headers=headers)

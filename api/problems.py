@@ -21,6 +21,7 @@ from shared.access import admission, vault
 from shared.domain import (
     alerts,
     findings,
+    holds,
     listings,
     mails,
     messages,
@@ -503,6 +504,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     repeats.KeyReused: _is(KeyReused),
     replies.ReplyNotFound: _is(NotFound),
     findings.FindingNotFound: _is(NotFound),
+    holds.HoldNotFound: _is(NotFound),
     reports.ReportNotFound: _is(NotFound),
     moderation.NothingWaits: _is(NotFound),
     reports.AlreadyReported: _is(AlreadyReported),

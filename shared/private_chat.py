@@ -25,7 +25,7 @@ from shared.domain.messages import (
     UnreadWarning,
 )
 from shared.events import topics
-from shared.events.messages import SEND, message_payload, told_topics
+from shared.events.messages import READ, SEND, message_payload, read_payload, told_topics
 from shared.postgres import Database
 from shared.repositories.beginnings import BeginningRepository
 from shared.repositories.blocks import BlockRepository
@@ -131,7 +131,7 @@ class Read(Event):
     Only the user's own devices get it if one of them has blocked the other, or has not accepted the other's request.
     """
 
-    NAME = "read"
+    NAME = READ
 
     with_: Annotated[int, OtherUser()]
     up_to: Id
@@ -145,7 +145,7 @@ class Read(Event):
         if marked is None:
             return Outcome()
         up_to, is_told = marked
-        told = {"by": str(user_id), "with": str(self.with_), "up_to": up_to}
+        told = read_payload(user_id, self.with_, up_to)
         return Outcome(topics.private_chats(self.with_, user_id) if is_told else [topics.private_chat(user_id)], told)
 
 

@@ -55,7 +55,7 @@ class Settings:
     environment: str = "development"
     """`development` or `production`."""
     database_url: str = _secret()
-    """In any form that libpq reads, also Unix sockets; required in production."""
+    """In any form that libpq reads, also Unix sockets and several hosts; required in production."""
     database_password: str = _secret()
     """The password for `database_url`, unless that has one."""
     database_pooler: str = ""
@@ -76,9 +76,9 @@ class Settings:
     data_directory: Path = Path(".daveslist")
     """The folder for development's servers, secret and pictures."""
     allowed_origins: tuple[str, ...] = ()
-    """Origins that may connect or call: `https://example.com`, `https://*.example.com`, both also without the scheme;
-    `null` and `file://` for apps made of local files; `*` for any. Empty: any in development, the same host and port
-    in production."""
+    """Origins that may connect or call: `https://example.com`, `https://*.example.com` (this domain and all below it),
+    both also without the scheme; `null` and `file://` for apps made of local files; `*` for any. Empty: any in
+    development, the same host and port in production."""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks of proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are trusted."""
     log_level: str = "INFO"

@@ -32,14 +32,18 @@ _BANNER = "// Made of the modules beside it. vendor/README.md names the librarie
 _STYLES = FOLDER / "styles"
 _MEDIA_TYPES = {
     ".css": "text/css",
+    ".ico": "image/vnd.microsoft.icon",
     ".js": "text/javascript",
     ".md": "text/plain",
     ".mjs": "text/javascript",
+    ".png": "image/png",
     ".svg": "image/svg+xml",
     ".webmanifest": "application/manifest+json",
     # Licences have no file name extension.
     "": "text/plain",
 }
+PICTURES = ("image/png", "image/vnd.microsoft.icon")
+"""The media types of what is no text."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from api.answers import Json
 from api.call import Call
+from api.handlers.trash import only_own
 from api.listing_changes import announce, announce_and_read
 from api.picture_files import check_form, picture_file, stored_picture, uploaded
 from api.pictures.workers import Place
@@ -15,6 +16,7 @@ from api.schemas.pictures import PictureOrderBody
 from api.services import Services
 from api.versions import as_seen
 from shared.access.policy import Action
+from shared.domain.listings import ListingNotFound
 from shared.domain.pictures import ListingIsFull, Picture, PictureNotFound
 from shared.domain.repeats import KeyInUse, KeyReused, Repeated
 from shared.domain.uploads import CompletedUpload, Upload, UploadNotFound
@@ -137,6 +139,14 @@ async def thumbnail(call: Call) -> web.Response:
 async def _visible(call: Call) -> tuple[Picture, bool]:
     """Returns the picture, and whether visitors may see it too."""
     picture = await call.services.pictures.by_id(call.path_id())
-    listing = await call.listing(picture.listing_id)
+    try:
+        is_for_anyone = (await call.listing(picture.listing_id)).is_for_anyone
+    except ListingNotFound:
+        # Whoever sees the listing in the trash sees its pictures.
+        if call.actor is None:
+            raise
+        only_of = only_own(call, Action.TRASH_READ)
+        await call.services.trash.require(picture.listing_id, only_of=only_of)
+        is_for_anyone = False
     call.query()
-    return picture, listing.is_for_anyone
+    return picture, is_for_anyone

@@ -32,7 +32,7 @@ async def find(call: Call) -> Page[answers.TrashedListing]:
     """
     query = call.query(TrashQuery)
     before = decode_cursor(query.cursor, tuple[datetime, int]) or (_END_OF_TIME, MAX_ID)
-    only_of = call.user.user_id if query.own else _only_of(call, Action.TRASH_READ)
+    only_of = call.user.user_id if query.own else only_own(call, Action.TRASH_READ)
     trashed = await call.services.trash.find(before=before, limit=query.limit + 1, only_of=only_of)
     return page(trashed, query.limit, _payload, lambda one: (one.at, one.id))
 
@@ -47,7 +47,7 @@ async def restore(call: Call) -> Json[answers.Listing]:
     Moderators can do this with every listing, other people with what they deleted themselves, as long as
     `GET /api/trash` has it.
     """
-    listing_id, services, only_of = call.path_id(), call.services, _only_of(call, Action.TRASH_RESTORE)
+    listing_id, services, only_of = call.path_id(), call.services, only_own(call, Action.TRASH_RESTORE)
     try:
         await services.trash.require(listing_id, only_of=only_of)
         if only_of is not None:
@@ -71,7 +71,7 @@ async def delete(call: Call) -> None:
     services.abandoned_files.wake()
 
 
-def _only_of(call: Call, action: Action) -> int | None:
+def only_own(call: Call, action: Action) -> int | None:
     """Returns the user if they may do this only to their own listings; None if to all."""
     return None if may(action, call.user, owner_id=None) else call.user.user_id
 

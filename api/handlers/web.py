@@ -17,7 +17,7 @@ import msgspec
 from aiohttp import hdrs, web
 from markupsafe import Markup
 
-from api.assets.files import SCRIPT, Assets, assets
+from api.assets.files import PICTURES, SCRIPT, Assets, assets
 from api.call import Call
 from api.conditional import accepts_gzip, answer, is_known
 from api.pages.asked import NOTHING
@@ -45,9 +45,15 @@ from shared.domain.pictures import MAX_PICTURES
 from shared.private_chat import Send
 from shared.settings import Settings
 
-SERVICE_WORKER = "/service_worker.js"
-"""The address of the page's service worker. It is at the root, because a worker has power over what is below it."""
-_SERVICE_WORKER_FILE = "api/web/service_worker.js"
+AT_ROOT: Mapping[str, str] = {
+    "/apple-touch-icon-precomposed.png": "api/web/apple-touch-icon.png",
+    "/apple-touch-icon.png": "api/web/apple-touch-icon.png",
+    "/favicon.ico": "api/web/favicon.ico",
+    "/service_worker.js": "api/web/service_worker.js",
+}
+"""The files with an address without a version: icons where browsers and feed readers look for them by themselves, and
+the service worker, because a worker has power over what is below it."""
+_DAY = "public, max-age=86400"
 
 PAGES: Mapping[str, str | None] = {
     "/": None,
@@ -180,11 +186,21 @@ async def version(call: Call) -> web.Response:
     return web.json_response({"version": assets(call.services.settings).version})
 
 
-async def service_worker(call: Call) -> web.Response:
-    """The script that shows push messages. Browsers look for another version of it by themselves."""
-    call.query()
-    found = assets(call.services.settings).files[_SERVICE_WORKER_FILE]
-    return answer(call.request, found.data, found.media_type, {hdrs.CACHE_CONTROL: ASK_AGAIN})
+async def file_at_root(call: Call) -> web.Response:
+    """A file of `AT_ROOT`. Browsers look for another version of the service worker by themselves."""
+    # An icon is an icon, whatever is asked of it.
+    call.input_checked = True
+    found = assets(call.services.settings).files[AT_ROOT[call.request.path]]
+    is_picture = found.media_type in PICTURES
+    headers = {str(hdrs.CACHE_CONTROL): _DAY if is_picture else ASK_AGAIN}
+    charset = None if is_picture else "utf-8"
+    return answer(call.request, found.data, found.media_type, headers, charset=charset)
+
+
+async def change_password(call: Call) -> web.Response:
+    """Leads a password manager to the form for a new password (W3C, A Well-Known URL for Changing Passwords)."""
+    call.input_checked = True
+    return web.Response(status=303, headers={hdrs.LOCATION: "/account"})
 
 
 async def asset(call: Call) -> web.Response:
@@ -201,7 +217,8 @@ async def asset(call: Call) -> web.Response:
     if accepts_gzip(call.request):
         body = found.compressed
         headers[hdrs.CONTENT_ENCODING] = "gzip"
-    return web.Response(body=body, content_type=found.media_type, charset="utf-8", headers=headers)
+    charset = None if found.media_type in PICTURES else "utf-8"
+    return web.Response(body=body, content_type=found.media_type, charset=charset, headers=headers)
 
 
 @cache

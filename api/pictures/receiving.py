@@ -5,6 +5,7 @@ Such an upload needs no place among the pictures that are processed until all of
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from api.pictures.errors import PicturesBusy, TooManyPictures
-from shared.domain.uploads import LEAST_APPENDED, STEP_BYTES, InconsistentLength
+from shared.domain.uploads import LEAST_APPENDED, QUIET_SECONDS, STEP_BYTES, InconsistentLength
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -64,13 +65,22 @@ async def receive(
     """Returns the number of bytes that arrived, after all of them are stored.
 
     If the client is gone, or stands still (`goes_on`), what has arrived is stored before the error is raised, unless
-    these are fewer bytes than LEAST_APPENDED. Raises InconsistentLength if more than `room` bytes arrive; those that
-    were stored by then stay.
+    these are fewer bytes than LEAST_APPENDED. It is also stored when nothing arrives for QUIET_SECONDS. Raises
+    InconsistentLength if more than `room` bytes arrive; those that were stored by then stay.
     """
     piece, total = bytearray(), 0
     try:
         async with goes_on as count:
-            while chunk := await content.readany():
+            while True:
+                try:
+                    async with asyncio.timeout(QUIET_SECONDS if len(piece) >= LEAST_APPENDED else None):
+                        chunk = await content.readany()
+                except TimeoutError:
+                    await store(bytes(piece))
+                    piece.clear()
+                    continue
+                if not chunk:
+                    break
                 count(len(chunk))
                 total += len(chunk)
                 if total > room:

@@ -18,6 +18,7 @@ from api.password_rules import Strength
 from shared.domain import (
     alerts,
     findings,
+    holds,
     listings,
     messages,
     moderation,
@@ -34,6 +35,7 @@ from shared.domain import (
 from shared.domain.alerts import AlertKind
 from shared.domain.declared import Id, Number, Timestamp
 from shared.domain.findings import FindingKind
+from shared.domain.holds import HoldDecision
 from shared.domain.listings import NewListing, Status, Visibility
 from shared.domain.mails import SWITCHES, Choice, MailKind
 from shared.domain.moderation import EntryKind, SubjectKind
@@ -1065,7 +1067,8 @@ class QueueEntry:
 
     `quote` is the text of a message or reply; of a reply, `listing_id` and `listing_title` say where it is. Of what
     the program found (`same_picture`, `same_vin`) they say which earlier listing, of somebody else, has the same, and
-    `finding` has both.
+    `finding` has both. Of `held_messages`, `id` is that of the hold, `quote` the first text that waits, and `people` to
+    how many it was sent.
     """
 
     kind: EntryKind
@@ -1079,6 +1082,7 @@ class QueueEntry:
     by: Person | None
     listing_id: int | None
     listing_title: str | None
+    people: int | None
     finding: Finding | None
 
 
@@ -1147,6 +1151,7 @@ def _queue_entry(entry: moderation.Entry) -> QueueEntry:
         by=None if entry.by_id is None else Person(entry.by_id, entry.by_name or ""),
         listing_id=entry.listing_id,
         listing_title=entry.listing_title,
+        people=entry.people,
         finding=None if entry.finding is None else finding(entry.finding),
     )
 
@@ -1246,6 +1251,39 @@ def finding(one: findings.Finding) -> Finding:
         earlier_listing=_listing_of(one.earlier.listing),
         picture_url=one.found.picture_url,
         earlier_picture_url=one.earlier.picture_url,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Messages of `person` that wait because the same or nearly the same text went to many who have not answered.
+
+    `messages` of them wait, to `people` different people; `texts` are the latest different ones, at most five.
+    `decision` is null until a moderator has decided, or until the rule has let all go.
+    """
+
+    id: Id
+    person: Person
+    created_at: Timestamp
+    messages: Number
+    people: Number
+    texts: list[str]
+    decision: HoldDecision | None
+    decided_at: Timestamp | None
+    decided_by: Id | None
+
+
+def hold(one: holds.Hold) -> Hold:
+    return Hold(
+        id=one.id,
+        person=Person(one.user_id, one.user_name),
+        created_at=rfc3339(one.created_at),
+        messages=one.messages,
+        people=one.people,
+        texts=list(one.texts),
+        decision=one.decision,
+        decided_at=rfc3339_or_none(one.decided_at),
+        decided_by=one.decided_by,
     )
 
 

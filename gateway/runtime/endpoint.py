@@ -28,6 +28,7 @@ from shared import tracing
 from shared.access.seal import NotSealed, Seal
 from shared.events import control
 from shared.events.envelope import SEALED_FOR, BadEnvelope, Envelope, beginning_of, json_payload, pack, unpack
+from shared.events.formats import LaterFormat
 from shared.events.topics import kind_of
 from shared.logs import log_of
 from shared.pubsub.broker import Broker
@@ -253,6 +254,9 @@ class Endpoint:
         except (NotSealed, BadEnvelope) as error:
             self.counts.forged.inc()
             log.warning("forged message dropped", topic=topic, error=str(error))
+            return
+        except LaterFormat as error:
+            log.warning("message of a later release dropped", topic=topic, error=str(error))
             return
         if envelope.node == self.node_id:
             if envelope.event == _PROBE and topic == control.CONTROL and self._on_probe is not None:

@@ -107,8 +107,8 @@ def _same_host(origin: str, host: str, forwarded_host: str) -> bool:
 
 
 def _matches(origin: str, allowed: str) -> bool:
-    """`https://example.com` matches itself, `https://*.example.com` its subdomains; without a scheme any scheme
-    matches."""
+    """`https://example.com` matches itself; `https://*.example.com` matches it and its subdomains, as `check_origin` of
+    Phoenix does; without a scheme any scheme matches."""
     if allowed == ANY:
         return True
     if allowed in NAMED:
@@ -127,7 +127,7 @@ def _matches(origin: str, allowed: str) -> bool:
     if not wanted.scheme and wanted_port not in (None, port):
         return False
     if wanted_host.startswith("*."):
-        return sent_host.endswith(wanted_host[1:])
+        return sent_host == wanted_host[2:] or sent_host.endswith(wanted_host[1:])
     return sent_host == wanted_host or (":" in wanted_host and _same_address(sent_host, wanted_host))
 
 

@@ -20,6 +20,10 @@ LEAST_APPENDED = 16 * 1024
 STEP_BYTES = 512 * 1024
 """While bytes arrive, so many at a time are stored: a process that dies loses fewer."""
 
+QUIET_SECONDS = 0.3
+"""When nothing has arrived for so long, what there is is stored. The line may have been cut without a sign, as it is
+when a phone changes networks, and the client asks soon how much has arrived."""
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:

@@ -1,8 +1,9 @@
 """SQL about conversations: the other user, the last message, and the number of unread messages.
 
 Conversations have no table, because each message would have to change two of its rows. The indexes of messages have
-each user's partners in order. So the cost of a page by partner depends only on its length. The same mostly holds for a
-page by time; but if a few partners wrote all the latest messages, the statement has to look at all partners.
+each user's partners in order. So the cost of a page by partner depends only on its length, and on the requests that it
+passes by. The same mostly holds for a page by time; but if a few partners wrote all the latest messages, the statement
+has to look at all partners.
 """
 
 from __future__ import annotations
@@ -103,15 +104,35 @@ def _next_after(other_id: str) -> str:
          ORDER BY r.from_id LIMIT 1))"""
 
 
+# The partners one after the other; those who are not in the inbox are passed by. OFFSET 0 keeps each from being looked
+# up again wherever it is named.
 _BY_USER = Statement(
     "conversations_by_user",
-    f"""WITH RECURSIVE others (other_id, number) AS (
-            SELECT {_next_after("$2")}, 1
+    f"""WITH RECURSIVE others (other_id, is_in_inbox, number) AS (
+            SELECT first.other_id, one.is_in_inbox, one.is_in_inbox::integer
+            FROM (SELECT {_next_after("$2")} AS other_id OFFSET 0) AS first,
+                 LATERAL (SELECT {is_in_inbox("$1", "first.other_id")} AS is_in_inbox OFFSET 0) AS one
             UNION ALL
-            SELECT {_next_after("others.other_id")}, number + 1 FROM others WHERE other_id IS NOT NULL AND number < $3
-        ), page AS MATERIALIZED (SELECT other_id, {_LAST_WITH} AS message_id FROM others WHERE other_id IS NOT NULL)
+            SELECT next.other_id, one.is_in_inbox, others.number + one.is_in_inbox::integer
+            FROM others, LATERAL (SELECT {_next_after("others.other_id")} AS other_id OFFSET 0) AS next,
+                 LATERAL (SELECT {is_in_inbox("$1", "next.other_id")} AS is_in_inbox OFFSET 0) AS one
+            WHERE others.other_id IS NOT NULL AND others.number < $3
+        ), page AS MATERIALIZED (
+            SELECT other_id, {_LAST_WITH} AS message_id FROM others WHERE other_id IS NOT NULL AND is_in_inbox
+        )
         SELECT {_SHOWN} FROM {_JOINED} ORDER BY p.other_id""",
     ("bigint", "bigint", "integer"),
+)
+_REQUESTS_BY_USER = Statement(
+    "conversations_requests_by_user",
+    f"""WITH page AS MATERIALIZED (
+            SELECT * FROM (
+                SELECT k.other_id, {_LAST_WITH} AS message_id FROM contacts k
+                WHERE k.user_id = $1 AND k.state = $4 AND k.other_id > $2 ORDER BY k.other_id OFFSET 0
+            ) AS asked WHERE message_id IS NOT NULL LIMIT $3
+        )
+        SELECT {_SHOWN} FROM {_JOINED} ORDER BY p.other_id""",
+    ("bigint", "bigint", "integer", "text"),
 )
 _WITH = Statement(
     "conversations_with",
@@ -147,12 +168,17 @@ class ConversationRepository:
         rows = await self._database.fetch(_LATEST, user_id, before_id, limit)
         return [_conversation(row) for row in rows]
 
-    async def by_user(self, user_id: int, *, after_id: int, limit: int) -> list[Conversation]:
+    async def by_user(
+        self, user_id: int, *, after_id: int, limit: int, request: RequestState | None = None
+    ) -> list[Conversation]:
         """Returns the user's conversations with users whose ids are greater than `after_id`, in this order.
 
-        Requests are among them, so that each page costs the same.
+        These are the ones in the inbox, or the requests in this state.
         """
-        rows = await self._database.fetch(_BY_USER, user_id, after_id, limit)
+        if request is None:
+            rows = await self._database.fetch(_BY_USER, user_id, after_id, limit)
+        else:
+            rows = await self._database.fetch(_REQUESTS_BY_USER, user_id, after_id, limit, request.value)
         return [_conversation(row) for row in rows]
 
     async def requests(self, user_id: int, state: RequestState, *, before_id: int, limit: int) -> list[Conversation]:

@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 
 from shared.access.policy import Action
 from shared.domain.findings import Finding, FindingKind, FindingNotFound, FoundListing
+from shared.domain.pictures import Likeness
 from shared.domain.reports import ReportedListing
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import require
 from shared.repositories.audit import record
 from shared.repositories.listings import PICTURES
+from shared.repositories.pictures import stored_likeness
 from shared.repositories.visibility import FOR_ANYONE, IN_TRASH, IS_HIDDEN
 
 MOST_CANDIDATES = 5_000
@@ -24,7 +26,7 @@ MOST_CANDIDATES = 5_000
 
 _TAKE = Statement(
     "finding_take_pictures",
-    """SELECT k.picture_id, k.frequencies, k.print, l.id, l.seller_id
+    """SELECT k.picture_id, k.print, l.id, l.seller_id
        FROM picture_likenesses k JOIN pictures p ON p.id = k.picture_id JOIN listings l ON l.id = p.listing_id
        WHERE k.looked_at IS NULL ORDER BY k.picture_id LIMIT $1 FOR UPDATE OF k SKIP LOCKED""",
     ("integer",),
@@ -32,11 +34,11 @@ _TAKE = Statement(
 _CANDIDATES = Statement(
     "finding_candidates",
     f"""SELECT o.picture_id, o.frequencies
-        FROM picture_likenesses k JOIN picture_likenesses o ON o.reach && k.reach
+        FROM picture_likenesses o
         JOIN pictures p ON p.id = o.picture_id JOIN listings l ON l.id = p.listing_id
         JOIN categories c ON c.id = l.category_id
-        WHERE k.picture_id = $1 AND l.seller_id <> $2 AND NOT {IN_TRASH} LIMIT {MOST_CANDIDATES}""",
-    ("bigint", "bigint"),
+        WHERE o.reach && cube($1, $2) AND l.seller_id <> $3 AND NOT {IN_TRASH} LIMIT {MOST_CANDIDATES}""",
+    ("double precision[]", "double precision[]", "bigint"),
 )
 _PRINTS = Statement(
     "finding_prints", "SELECT picture_id, print FROM picture_likenesses WHERE picture_id = ANY ($1)", ("bigint[]",)
@@ -116,7 +118,6 @@ class TakenPicture(NamedTuple):
     """A picture whose copies nobody has looked for yet."""
 
     id: int
-    frequencies: Sequence[float]
     print: bytes
     listing_id: int
     seller_id: int
@@ -131,11 +132,12 @@ class FindingRepository:
     async def take(self, limit: int) -> list[TakenPicture]:
         """Returns pictures that nobody has looked at, and locks them until the transaction ends."""
         rows = await self._database.fetch(_TAKE, limit)
-        return [TakenPicture(row[0], row[1], bytes(row[2]), *row[3:]) for row in rows]
+        return [TakenPicture(row[0], bytes(row[1]), *row[2:]) for row in rows]
 
-    async def candidates(self, picture: TakenPicture) -> list[tuple[int, list[float]]]:
-        """Returns the pictures of others that may show the same, with their frequencies."""
-        rows = await self._database.fetch(_CANDIDATES, picture.id, picture.seller_id)
+    async def candidates(self, look: Likeness, seller_id: int) -> list[tuple[int, list[float]]]:
+        """Returns the pictures of others than the seller that may show the same, with their frequencies."""
+        lower, upper, *_ = stored_likeness(look)
+        rows = await self._database.fetch(_CANDIDATES, lower, upper, seller_id)
         return [(row[0], row[1]) for row in rows]
 
     async def prints(self, picture_ids: Sequence[int]) -> dict[int, bytes]:

@@ -8,7 +8,7 @@ answer. A message that was stored before may still be on its way to the recipien
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -119,18 +119,30 @@ _ACCEPTED_BEFORE = """(
             AND f.from_id = g.from_id AND f.to_id = g.to_id)))))"""
 _ANSWERED_BEFORE = """EXISTS (SELECT FROM given e
     WHERE e.n < g.n AND e.refusal IS NULL AND e.from_id = g.to_id AND e.to_id = g.from_id)"""
-# Whether the sender wrote so many texts of late that they have to be compared first; or, if they were, whether the
-# sender has sent more since. `earlier` is the number of texts that the sender has in the same batch before.
-_MUST_COMPARE = """(NOT is_answered AND refusal IS NULL AND CASE
+# To how many others the sender wrote of late, counted up to $13. It jumps in the index from one person to the next, so
+# it costs the same for whoever writes much to one.
+_PEOPLE = """(WITH RECURSIVE people (to_id, n) AS (
+        (SELECT r.to_id, 1 FROM recent_texts r
+         WHERE r.from_id = g.from_id AND r.to_id <> g.to_id AND r.sent_at > now() - $14 * interval '1 second'
+         ORDER BY r.to_id LIMIT 1)
+        UNION ALL
+        SELECT next.to_id, people.n + 1 FROM people CROSS JOIN LATERAL (
+            SELECT r.to_id FROM recent_texts r
+            WHERE r.from_id = g.from_id AND r.to_id > people.to_id AND r.to_id <> g.to_id
+              AND r.sent_at > now() - $14 * interval '1 second'
+            ORDER BY r.to_id LIMIT 1
+        ) AS next WHERE people.n < $13
+    ) SELECT count(*) FROM people)"""
+# Whether the sender wrote to so many of late that the texts have to be compared first; or, if they were, whether the
+# sender has sent more since. `earlier` is the number of others to whom the sender has messages before in the batch.
+_MUST_COMPARE = f"""(NOT is_answered AND refusal IS NULL AND CASE
     WHEN compared_to IS NOT NULL
     THEN compared_to < (SELECT max(r.id) FROM recent_texts r WHERE r.from_id = g.from_id)
-    ELSE (SELECT count(*) FROM (
-        SELECT FROM recent_texts r WHERE r.from_id = g.from_id AND r.sent_at > now() - $14 * interval '1 second'
-        LIMIT $13) AS counted) + earlier >= CASE WHEN is_short OR opens AND listing_id IS NOT NULL THEN $13 ELSE $12 END
+    ELSE {_PEOPLE} + earlier >= CASE WHEN is_short OR opens AND listing_id IS NOT NULL THEN $13 ELSE $12 END
     END)"""
 _TYPES = ("bigint[]", "bigint[]", "text[]", "bigint[]", "text[]", "boolean")
 # The lock of the trigger, taken already here: the statement then sees the blocks of those who had it before.
-_TURN = "SELECT pg_advisory_xact_lock(7239870111)"
+TURN = "SELECT pg_advisory_xact_lock(7239870111)"
 _STORED = "INSERT INTO messages (from_id, to_id, text, listing_id, client_ref, is_request, is_declined"
 _ONCE = "ON CONFLICT (from_id, client_ref) WHERE client_ref IS NOT NULL DO NOTHING"
 # Stores a batch of which all messages are settled, as those of people who know each other are; nothing of any other.
@@ -157,7 +169,7 @@ _INSERT_SETTLED = Statement(
        UNION ALL SELECT n, NULL, NULL, NULL, NULL, NULL, NULL, refusal FROM given WHERE refusal IS NOT NULL
        ORDER BY 1""",
     _TYPES,
-    first=_TURN,
+    first=TURN,
 )
 NOTED = f"""sides AS (
            SELECT user_id, other_id, bool_or(wrote) AS wrote, bool_or(opened) AS opened,
@@ -259,7 +271,7 @@ def _insert(name: str, hold: str) -> Statement:
             "integer",
             "double precision",
         ),
-        first=_TURN,
+        first=TURN,
     )
 
 
@@ -296,6 +308,10 @@ _AFTER = Statement(
 )
 _SINCE_LAST_SEEN = """(SELECT inserted_at FROM messages WHERE id <= asked.after_id ORDER BY id DESC LIMIT 1)
                 - $5 * interval '1 second'"""
+MOST_DELETIONS = 1_000
+"""Of one user, at most so many of the latest deletions are looked at for a client that catches up."""
+_EARLIER = 0
+"""Stands in the place of a deleted message's id if there were as many deletions, so that there may be earlier ones."""
 # Like the above, and also messages that are a little older than the last one that the reader has, and the ids of
 # messages that the reader may still have although they were deleted since.
 _CATCH_UPS = Statement(
@@ -327,15 +343,20 @@ _CATCH_UPS = Statement(
         UNION ALL
         SELECT asked.user_id, asked.after_id, {", ".join(["NULL"] * WIDTH)}, gone.message_id
         FROM asked CROSS JOIN LATERAL (
-            (SELECT d.message_id, d.deleted_at FROM deleted_messages d
-             WHERE d.to_id = asked.user_id AND d.message_id <= asked.after_id AND d.deleted_at > {_SINCE_LAST_SEEN}
-             ORDER BY d.deleted_at DESC LIMIT $3)
+            WITH latest AS MATERIALIZED (
+                (SELECT d.message_id, d.deleted_at FROM deleted_messages d
+                 WHERE d.to_id = asked.user_id AND d.deleted_at > {_SINCE_LAST_SEEN}
+                 ORDER BY d.deleted_at DESC LIMIT {MOST_DELETIONS})
+                UNION ALL
+                (SELECT d.message_id, d.deleted_at FROM deleted_messages d
+                 WHERE d.from_id = asked.user_id AND d.to_id IS DISTINCT FROM asked.user_id
+                 AND d.deleted_at > {_SINCE_LAST_SEEN}
+                 ORDER BY d.deleted_at DESC LIMIT {MOST_DELETIONS})
+                ORDER BY deleted_at DESC LIMIT {MOST_DELETIONS}
+            )
+            (SELECT message_id FROM latest WHERE message_id <= asked.after_id ORDER BY deleted_at DESC LIMIT $3)
             UNION ALL
-            (SELECT d.message_id, d.deleted_at FROM deleted_messages d
-             WHERE d.from_id = asked.user_id AND d.to_id IS DISTINCT FROM asked.user_id
-             AND d.message_id <= asked.after_id AND d.deleted_at > {_SINCE_LAST_SEEN}
-             ORDER BY d.deleted_at DESC LIMIT $3)
-            ORDER BY deleted_at DESC LIMIT $3
+            SELECT {_EARLIER} WHERE (SELECT count(*) FROM latest) = {MOST_DELETIONS}
         ) AS gone
         ORDER BY 3""",
     ("bigint[]", "bigint[]", "integer", "integer", "double precision"),
@@ -436,7 +457,7 @@ class CaughtUp(NamedTuple):
     deleted: Sequence[int] = ()
     """Ids of messages that the client may have and that were deleted since, in no particular order."""
     has_more_deleted: bool = False
-    """Whether there are more of these, deleted earlier."""
+    """Whether there are more of these, deleted earlier, or may be."""
 
 
 class MessageRepository:
@@ -514,11 +535,13 @@ class MessageRepository:
         if asked:
             found = await judge(self._database, limits, [(batch[index], sketches[index]) for index in asked])
             judged = dict(zip(asked, found, strict=True))
-        of_sender: Counter[int] = Counter()
+        of_sender: defaultdict[int, set[int]] = defaultdict(set)
         earlier = []
         for index in part:
-            earlier.append(of_sender[batch[index].from_id])
-            of_sender[batch[index].from_id] += index in sketches
+            people = of_sender[batch[index].from_id]
+            earlier.append(len(people - {batch[index].to_id}))
+            if index in sketches:
+                people.add(batch[index].to_id)
         return await self._database.fetch(
             _INSERT_COMPARED if judged else _INSERT,
             *_columns([batch[index] for index in part]),
@@ -597,10 +620,13 @@ class MessageRepository:
         users, ids = [pair[0] for pair in asked], [pair[1] for pair in asked]
         found: dict[tuple[int, int], list[Message]] = {pair: [] for pair in asked}
         deleted: dict[tuple[int, int], list[int]] = {}
+        have_earlier: set[tuple[int, int]] = set()
         rows = await self._database.fetch(_CATCH_UPS, users, ids, limit + 1, limit // 2, overlap_seconds)
         for user_id, after_id, *row, deleted_id in rows:
             if deleted_id is None:
                 found[user_id, after_id].append(Message(*row))
+            elif deleted_id == _EARLIER:
+                have_earlier.add((user_id, after_id))
             else:
                 deleted.setdefault((user_id, after_id), []).append(deleted_id)
         return {
@@ -608,7 +634,7 @@ class MessageRepository:
                 messages[:limit],
                 len(messages) <= limit,
                 (gone := deleted.get(pair, []))[:limit],
-                len(gone) > limit,
+                len(gone) > limit or pair in have_earlier,
             )
             for pair, messages in found.items()
         }

@@ -127,11 +127,9 @@ class Tracing:
         parent = _parent()
         if parent is None:
             return ""
-        carrier: dict[str, str] = {}
         with self._span(f"publish {event}", SpanKind.PRODUCER, parent) as span:
             span.set_attributes(_message(kind))
-            _W3C.inject(carrier, trace.set_span_in_context(span))
-        return carrier.get(TRACEPARENT, "")
+            return _header(trace.set_span_in_context(span))
 
     @contextmanager
     def delivery(self, traceparent: str, kind: str, event: str, members: int) -> Iterator[None]:
@@ -139,6 +137,26 @@ class Tracing:
         with self._span(f"deliver {event}", SpanKind.CONSUMER, _of(traceparent)) as span:
             span.set_attributes({**_message(kind), "daveslist.members": members})
             yield
+
+    # Calls between nodes
+
+    @staticmethod
+    def traceparent() -> str:
+        """Returns the current place in a trace, for another node; "" outside of traces."""
+        parent = _parent()
+        return "" if parent is None else _header(parent)
+
+    async def called(self, traceparent: str, method: str, work: Awaitable[Any]) -> Any:
+        """Returns what the work returns that another node has asked for. It must run as `push` does."""
+        span = self._tracer.start_span(f"call {method}", kind=SpanKind.SERVER, context=_of(traceparent))
+        contexts.attach(trace.set_span_in_context(span))
+        try:
+            return await work
+        except BaseException as error:
+            _failed(span, error)
+            raise
+        finally:
+            span.end()
 
     # Work for several traces at once
 
@@ -194,6 +212,12 @@ class Tracing:
 def _parent() -> Context | None:
     """Returns the current context if there is a span in it that has not ended."""
     return contexts.get_current() if trace.get_current_span().is_recording() else None
+
+
+def _header(context: Context) -> str:
+    carrier: dict[str, str] = {}
+    _W3C.inject(carrier, context)
+    return carrier.get(TRACEPARENT, "")
 
 
 def _of(traceparent: str) -> Context:

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from api.services import SERVICES
 from shared.domain.users import Role
@@ -48,7 +48,10 @@ async def look(api: Api) -> None:
         pass
 
 
-async def test_a_crop_of_somebody_elses_picture_comes_before_moderators(api: Api, rows: Rows) -> None:
+@pytest.mark.parametrize("is_mirrored", [False, True])
+async def test_a_crop_of_somebody_elses_picture_comes_before_moderators(
+    api: Api, rows: Rows, is_mirrored: bool
+) -> None:
     ann, bob, moderator = await api.register("Ann"), await api.register("Bob"), await api.register(role=Role.MODERATOR)
     of_ann, of_bob = await rows.listing(ann.id), await rows.listing(bob.id)
     await upload(api, of_ann, ann, data=jpeg(photo(1)))
@@ -56,7 +59,10 @@ async def test_a_crop_of_somebody_elses_picture_comes_before_moderators(api: Api
     await upload(api, of_bob, bob, data=jpeg(photo(3)))
     await look(api)
     assert await findings(api, moderator) == []
-    await upload(api, of_bob, bob, data=jpeg(cropped(photo(1), 0.05, 0.05, 0.05, 0.05), quality=40))
+    changed = photo(1)
+    if is_mirrored:
+        changed = ImageOps.mirror(changed)
+    await upload(api, of_bob, bob, data=jpeg(cropped(changed, 0.08, 0.05, 0.08, 0.05), quality=40))
     await look(api)
     [found] = await api.every_page("/api/findings", who=moderator)
     assert (found["kind"], found["person"]["id"], found["earlier_person"]["id"]) == ("same_picture", bob.id, ann.id)

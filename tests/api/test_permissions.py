@@ -193,6 +193,9 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("GET", "/api/findings", None, MODERATORS),
         ("PUT", "/api/findings/{id=finding}/resolved", None, MODERATORS),
         ("DELETE", "/api/findings/{id=finding}/resolved", None, MODERATORS),
+        ("GET", "/api/holds", None, MODERATORS),
+        ("PUT", "/api/holds/{id=hold}/decision", {"decision": "let_go"}, MODERATORS),
+        ("PUT", "/api/holds/{id=hold}/decision", {"decision": "kept"}, MODERATORS),
         ("GET", "/api/reports/{id=message_report}/messages", None, MODERATORS),
         ("GET", "/api/reports/{id=report}/messages", None, MODERATORS.replace("200", "404")),
         ("GET", "/api/moderation/queue", None, MODERATORS),
@@ -315,7 +318,10 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("GET", "/api/pictures/{id=ended_picture}", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=hidden_picture}/medium", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=hidden_picture}/thumbnail", None, IF_HIDDEN),
-        ("GET", "/api/pictures/{id=trashed_picture}", None, NOBODY),
+        # Whoever sees a listing in the trash sees its pictures.
+        ("GET", "/api/pictures/{id=trashed_picture}", None, "404 404 404 404 404 403 200 200"),
+        ("GET", "/api/pictures/{id=picture_trashed_by_owner}", None, "404 404 200 404 404 403 200 200"),
+        ("GET", "/api/pictures/{id=picture_trashed_long_ago}/thumbnail", None, "404 404 404 404 404 403 200 200"),
         ("POST", "/api/messages/pictures", PICTURE, USERS.replace("200", "201")),
         # Those of a message are for its two sides, and for moderators if it was reported.
         *(
@@ -480,6 +486,10 @@ class World:
                     "other_listing_id": await rows.listing((await self.people())["user"].id),
                 }
                 return await self._insert("findings", kind="same_vin", user_id=owner.id, **two)
+            case "hold":
+                # A person has one that is open.
+                await rows.execute("UPDATE holds SET decided_at = now() WHERE user_id = %s", owner.id)
+                return await self._insert("holds", user_id=owner.id)
             case "report":
                 listing_id = await self.make("public", owner)
                 return await self._insert("reports", listing_id=listing_id, reporter_id=owner.id, reason="spam")
@@ -490,6 +500,8 @@ class World:
             case "picture" | "private_picture" | "hidden_picture" | "ended_picture" | "trashed_picture":
                 listing_id = await self.make({"picture": "public"}.get(kind, kind.partition("_")[0]), owner)
                 return await self._picture(listing_id)
+            case "picture_trashed_by_owner" | "picture_trashed_long_ago":
+                return await self._picture(await self.make(kind.removeprefix("picture_"), owner))
         raise AssertionError(f"no such kind: {kind}")
 
     async def path(self, path: str, owner: Somebody) -> str:

@@ -10,7 +10,8 @@ import pytest
 from api.pictures.errors import PictureMissing
 from api.services import SERVICES
 from shared.domain.users import Role
-from tests.api.conftest import PASSWORD, Api, MakeApi
+from shared.events.listings import LISTING_UPDATED, LOOK_AGAIN
+from tests.api.conftest import PASSWORD, Api, Broadcasts, MakeApi
 from tests.api.locks import Hold
 from tests.api.rows import Rows
 from tests.api.test_pictures import a_jpeg, form
@@ -160,6 +161,27 @@ async def test_people_take_back_what_they_deleted_themselves_and_nothing_else(ap
         await api.call("POST", f"/api/trash/{listing_id}/restore", 404, who=seller)
     assert await ids_in_trash(api, seller) == [second]
     assert await rows.fetch("SELECT action FROM audit") == [("listing_delete",)]
+
+
+async def test_a_listing_that_its_seller_takes_back_is_in_lists_sitemap_and_feed_again_and_is_announced(
+    api: Api, rows: Rows, broadcasts: Broadcasts
+) -> None:
+    seller = await api.register()
+    listing_id = await rows.listing(seller.id, title="Gazelle")
+
+    async def found() -> list[bool]:
+        listed = (await api.call("GET", "/api/listings?q=gazelle", 200))["data"]
+        texts = [await (await api.client.get(path)).text() for path in ("/sitemaps/1.xml", "/feed.atom", "/")]
+        return [bool(listed), *(f"/listings/{listing_id}" in text for text in texts)]
+
+    assert await found() == [True] * 4
+    await api.call("DELETE", f"/api/listings/{listing_id}", 204, who=seller)
+    assert await found() == [False] * 4
+    broadcasts.seen.clear()
+    await api.call("POST", f"/api/trash/{listing_id}/restore", 200, who=seller)
+    assert await found() == [True] * 4
+    seen, topic = await api.call("GET", f"/api/listings/{listing_id}", 200), f"listing:{listing_id}"
+    assert broadcasts.seen == [(topic, LOOK_AGAIN, {"id": listing_id}), (topic, LISTING_UPDATED, seen)]
 
 
 async def test_people_take_back_a_listing_for_as_long_as_the_setting_says(make_api: MakeApi, rows: Rows) -> None:

@@ -272,6 +272,28 @@ async def test_an_upload_that_stands_still_ends_and_keeps_what_arrived(make_api:
     assert await offset_of(api, ann, begun) == 30_000
 
 
+async def test_what_has_arrived_counts_although_nothing_says_that_the_line_was_cut(
+    make_api: MakeApi, rows: Rows
+) -> None:
+    api = await make_api(picture_still_seconds=300.0)
+    ann = await api.register()
+    upload = await begin(api, ann, await rows.listing(ann.id), len(SMALL))
+    # Half of the body is on its way, and then nothing: no end, and no error.
+    is_over = asyncio.Event()
+
+    async def cut() -> AsyncIterator[bytes]:
+        yield SMALL[:30_000]
+        await is_over.wait()
+        yield SMALL[30_000:]
+
+    lost = asyncio.create_task(api.client.patch(upload["url"], data=cut(), headers=part(ann, 0)))
+    assert await until_offset(api, ann, upload, 30_000) == 30_000
+    # The rest comes on another connection. What comes late on the old one changes nothing.
+    await append(api, ann, upload, 30_000, SMALL[30_000:])
+    is_over.set()
+    await checked(await lost, 410)
+
+
 async def test_uploads_that_arrive_at_once_are_bounded_by_process_and_account(make_api: MakeApi, rows: Rows) -> None:
     api = await make_api(max_arriving_parts=1)
     ann = await api.register()

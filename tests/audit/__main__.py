@@ -15,7 +15,8 @@ from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LOCKS = ("production", "run", "test", "node", "audit", "peers")
-NPM_FOLDER = "tests/end_to_end/js"
+NPM_FOLDERS = ("tests/end_to_end/js", "tests/bench/lighthouse")
+"""The folders with a lock of npm's."""
 SECONDS = 300.0
 
 
@@ -84,11 +85,12 @@ def main(python: str) -> int:
         except NotAsked as reason:
             print(f"{name} was not audited: {reason}")
     npm = [sys.executable, "-m", "tests.support.node", "npm"]
-    try:
-        found += [f"{NPM_FOLDER}: {line}" for line in found_by_npm(npm, CHECKOUT / NPM_FOLDER)]
-        asked.append(NPM_FOLDER)
-    except NotAsked as reason:
-        print(f"{NPM_FOLDER} was not audited: {reason}")
+    for folder in NPM_FOLDERS:
+        try:
+            found += [f"{folder}: {line}" for line in found_by_npm(npm, CHECKOUT / folder)]
+            asked.append(folder)
+        except NotAsked as reason:
+            print(f"{folder} was not audited: {reason}")
     for line in found:
         print(line)
     print(f"Audited {len(asked)} locks; {len(found)} known vulnerabilities.")

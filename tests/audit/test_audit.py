@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.audit.__main__ import NotAsked, found_by_npm, found_by_pip_audit
+from tests.audit.__main__ import CHECKOUT, LOCKS, NPM_FOLDERS, NotAsked, found_by_npm, found_by_pip_audit
 
 pytestmark = pytest.mark.servers
 
@@ -46,3 +46,10 @@ def test_a_registry_that_does_not_answer_is_no_vulnerability(tmp_path: Path) -> 
 def test_a_vulnerable_npm_package_is_named(tmp_path: Path) -> None:
     npm = program(tmp_path, json.dumps({"vulnerabilities": {"bad": {"severity": "high"}}}), "", 1)
     assert found_by_npm([npm], tmp_path) == ["bad: high"]
+
+
+def test_every_lock_of_the_project_is_audited() -> None:
+    found = (*CHECKOUT.glob("requirements/*.lock"), *CHECKOUT.glob("tests/*/*/package-lock.json"))
+    locks = {path.relative_to(CHECKOUT).as_posix() for path in found}
+    audited = {f"requirements/{name}.lock" for name in LOCKS} | {f"{name}/package-lock.json" for name in NPM_FOLDERS}
+    assert locks == audited

@@ -15,11 +15,13 @@ import aiohttp
 import pytest
 from PIL import Image
 
+from shared.domain.uploads import LEAST_APPENDED, PARTIAL
 from shared.domain.users import Role
 from shared.postgres import Database
 from shared.repositories.users import UserRepository
 from tests.deployment.conftest import Deployment
 from tests.deployment.nginx import find_nginx, running_nginx
+from tests.deployment.raw import PATIENCE_SECONDS, raw
 from tests.gateway.transports.longpoll.client import LongPollClient
 from tests.support.client import PASSWORD, Person, Rest, Socket
 
@@ -122,12 +124,47 @@ async def test_pictures_are_taken_and_served_and_bodies_that_are_too_large_are_r
         async with client.get(deployment.nginx.url + answer["url"]) as response:
             assert response.status == 200
             assert len(await response.read()) > 100_000
+        of_message = f"{deployment.nginx.url}/api/messages/pictures"
+        async with client.post(of_message, data=form(picture.getvalue()), headers=headers) as response:
+            assert response.status == 201
         async with client.post(url, data=form(bytes(12 * 1024**2)), headers=headers) as response:
             assert (response.status, await problem(response)) == (413, "/problems/too-large")
         json_headers = {**headers, "Content-Type": "application/json"}
         body = BytesIO(json.dumps({"title": "x" * 2 * 1024**2}).encode())
         async with client.post(f"{deployment.nginx.url}/api/listings", data=body, headers=json_headers) as response:
             assert (response.status, await problem(response)) == (413, "/problems/too-large")
+
+
+async def test_an_upload_whose_line_is_cut_without_a_sign_goes_on_where_it_was(deployment: Deployment) -> None:
+    picture = BytesIO()
+    Image.effect_noise((600, 600), 100).convert("RGB").save(picture, "JPEG", quality=95)
+    data = picture.getvalue()
+    half = len(data) // 2
+    assert half > LEAST_APPENDED
+    async with Rest(deployment.nginx.url) as rest, aiohttp.ClientSession() as client:
+        ann = await rest.register("Ann")
+        url = f"{deployment.nginx.url}/api/listings/{await listing(deployment, rest, ann)}/uploads"
+        token = {"Authorization": f"Bearer {ann.token}"}
+        begun = {**token, "Upload-Length": str(len(data)), "Upload-Complete": "?0"}
+        async with client.post(url, headers=begun) as response:
+            assert response.status == 201
+            path = (await response.json())["url"]
+        appended = {**token, "Content-Type": PARTIAL, "Upload-Complete": "?1"}
+        head = [f"{name}: {value}" for name, value in {**appended, "Upload-Offset": "0"}.items()]
+        async with raw(deployment.nginx, "127.0.0.5") as line:
+            await line.send([f"PATCH {path} HTTP/1.1", *head, f"Content-Length: {len(data)}"], data[:half])
+            offset = 0
+            # An API gives up a request that stands still after 20 seconds.
+            async with asyncio.timeout(PATIENCE_SECONDS * 0.75):
+                while offset < half:
+                    await asyncio.sleep(0.1)
+                    async with client.head(deployment.nginx.url + path, headers=token) as response:
+                        offset = int(response.headers["Upload-Offset"])
+            # Nothing was lost: nginx keeps no body for itself.
+            assert offset == half
+            headers = {**appended, "Upload-Offset": str(offset)}
+            async with client.patch(deployment.nginx.url + path, data=data[offset:], headers=headers) as response:
+                assert response.status == 201
 
 
 async def test_a_page_of_another_site_cannot_connect(deployment: Deployment) -> None:
@@ -162,7 +199,7 @@ async def listing(deployment: Deployment, rest: Rest, seller: Person) -> int:
     answer = await rest.call("POST", "/api/login", 200, body={"email": moderator.email, "password": PASSWORD})
     moderator = replace(moderator, token=answer["access_token"])
     category = await rest.call(
-        "POST", "/api/categories", 201, who=moderator, body={"name": "Cars", "visibility": "public"}
+        "POST", "/api/categories", 201, who=moderator, body={"name": f"Cars of {seller.id}", "visibility": "public"}
     )
     given: dict[str, Any] = {"title": "A car", "content": "It drives.", "visibility": "public"}
     made = await rest.call("POST", "/api/listings", 201, who=seller, body={**given, "category_id": category["id"]})

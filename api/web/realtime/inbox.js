@@ -293,7 +293,8 @@ export class Inbox {
     const message = at ? without(received, at) : received;
     const isMine = message.from === this.#me;
     const other = isMine ? message.to : message.from;
-    if (isMine) this.outbox.seen(message);
+    // A message that was delivered after it waited for a moderator left the outbox long ago.
+    if (isMine && !message.was_id) this.outbox.seen(message);
     const isNew = this.#threads.get(other)?.add(message) ?? true;
     const conversation = this.conversations.get(other);
     if (!conversation) {
@@ -325,13 +326,13 @@ export class Inbox {
     this.#notify({ user, message });
   }
 
-  #sent(one, { id, inserted_at, deleted_at }) {
+  #sent(one, { id, inserted_at, deleted_at, held }) {
     const { to, listing_id } = one;
     const { pictures } = deleted_at ? {} : one;
     // Another tab may have sent it, and it may have been deleted since.
     const isDeleted = deleted_at ? { deleted_at } : {};
     const message = deleted_at ? "" : one.message;
-    this.#received({ id, from: this.#me, to, message, listing_id, inserted_at, read_at: null, ...isDeleted, ...(pictures && { pictures }) }, true);
+    this.#received({ id, from: this.#me, to, message, listing_id, inserted_at, read_at: null, ...isDeleted, ...(held && { held }), ...(pictures && { pictures }) }, true);
   }
 
   #read(by, other, upTo) {

@@ -2,12 +2,15 @@
 
 /** A listing that was hidden must be gone from a visitor's page within 15 seconds. */
 const ASK_EVERY_MS = 8_000;
+/** A channel that the server has closed is not joined again at once: the answer to a request may be older than that. */
+const CLOSED_MS = 1_000;
 
 export class LiveListing {
   /** Ids of the users who look at it now, as strings. */
   viewers = [];
   #channel = null;
   #isJoined = false;
+  #closedAt = 0;
   #timer = null;
   #forget = () => {};
   #onShow = () => document.visibilityState === "visible" && this.#ask();
@@ -43,6 +46,11 @@ export class LiveListing {
     if (channel && this.connection.isKept) channel.leave();
   }
 
+  /** To be called when the listing is there. It may have been removed before, and with it the channel. */
+  follow() {
+    if (!this.#channel && this.connection.isKept && Date.now() - this.#closedAt > CLOSED_MS) this.#join();
+  }
+
   #join() {
     const { channel, joining } = this.connection.join(`listing:${this.id}`);
     this.#channel = channel;
@@ -60,7 +68,10 @@ export class LiveListing {
     });
     channel.onClose(() => {
       if (channel !== this.#channel) return;
+      this.#channel = null;
+      this.#closedAt = Date.now();
       this.#isJoined = false;
+      this.viewers = [];
       // The server closed the channel: the user may no longer see the listing, or their role changed. Load it to find
       // out.
       this.#ask();

@@ -1,7 +1,7 @@
 // One thing that waits for moderators: a report, or what the program has found. Another kind is another line of `SHOWN`.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { nameOf } from "../format.js";
+import { count, nameOf } from "../format.js";
 import { carIcon } from "./icons.js";
 import { ago } from "./moment.js";
 import { userText } from "./user_text.js";
@@ -18,6 +18,7 @@ export const REASONS = {
 
 const SHOWN = {
   report,
+  held_messages: heldMessages,
   same_picture: (entry) =>
     twoListings(entry, {
       flag: "Same picture",
@@ -30,14 +31,14 @@ const SHOWN = {
     }),
 };
 
-/** `around` is what is shown of the messages around a reported one; nothing for what is no message. */
-export function queueEntry(entry, around) {
+/** `below` is what follows: the messages around a reported one, or what can be decided; nothing for others. */
+export function queueEntry(entry, below) {
   return html`<li data-report=${entry.kind === "report" ? entry.id : nothing} data-entry=${`${entry.kind} ${entry.id}`}>
     ${(SHOWN[entry.kind] ?? report)(entry)}
     <p class="quiet small-text">
       ${entry.by ? html`<bdi translate="no">${nameOf(entry.by)}</bdi>` : "Found by Daveslist"}, ${ago(entry.created_at)}
     </p>
-    ${around}
+    ${below}
   </li>`;
 }
 
@@ -50,6 +51,12 @@ function report({ reason, text, quote, message_id: messageId, reply_id: replyId,
     </p>
     ${quote ? html`<blockquote class="user-text" dir="auto">${userText(quote)}</blockquote>` : nothing}
     ${text ? html`<p class="user-text" dir="auto">${text}</p>` : nothing}`;
+}
+
+/** The first text of messages that wait for a decision, and to how many people they are. */
+function heldMessages({ quote, people }) {
+  return html`<p><span class="flag">Held</span> Nearly the same message to ${count(people, "more person", "more people")}, who have not got it:</p>
+    <blockquote class="user-text" dir="auto">${quote}</blockquote>`;
 }
 
 function twoListings({ finding }, { flag, words }) {

@@ -1,5 +1,6 @@
 // The listings that the person deleted, for as long as they can be taken back.
 
+import { rowPicture } from "../ui/row_picture.js";
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { navigate } from "../navigation.js";
 import { isolated } from "../isolate.js";
@@ -46,6 +47,7 @@ export class Deleted extends View {
   #row(listing) {
     const { at, until } = listing.trashed;
     return html`<li>
+      ${rowPicture(listing)}
       <div class="row-text">
         <p dir="auto">${listing.title}</p>
         <p class="quiet small-text">Deleted ${ago(at)} ${until ? html`· can be restored until ${day(until)}` : nothing}</p>

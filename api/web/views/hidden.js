@@ -1,5 +1,6 @@
 // For moderators: the listings that are hidden now.
 
+import { rowPicture } from "../ui/row_picture.js";
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { Acts } from "../ui/acts.js";
@@ -27,6 +28,7 @@ export class Hidden extends View {
   #row(listing) {
     const { hidden_until: until, hidden_reason: reason } = listing;
     return html`<li>
+      ${rowPicture(listing)}
       <div class="row-text">
         <p><a href=${`/listings/${listing.id}`}><bdi>${listing.title}</bdi></a></p>
         <p class="quiet small-text">${until ? html`Until ${exactly(until)}` : "Until it is shown again"}</p>

@@ -130,6 +130,7 @@ export class Listing extends View {
       const listing = await api.get(`/api/listings/${this.params.id}`, { signal: this.signal });
       if (turn !== this.#turn) return;
       this.#take(listing);
+      this.live.follow();
     } catch (error) {
       if (this.isLeft || turn !== this.#turn) return;
       const problem = Problem.of(error);

@@ -417,8 +417,8 @@ export class Messages extends View {
       <span class="for-readers">${isMine ? "You" : html`<bdi translate="no">${nameOf(this.other)}</bdi>`}:</span>
       ${this.#warning(message)}
       <div class="message-line">${isMine && !message.deleted_at ? this.#deleteButton(message) : nothing} ${this.#content(message, isMine)} ${isMine || message.deleted_at ? nothing : this.#reportButton(message)}</div>
-      <p class="message-foot quiet small-text ${isTogether && !isLast ? "for-readers" : ""}">
-        ${inDay(message.inserted_at)}
+      <p class="message-foot quiet small-text ${isTogether && !isLast && !message.held ? "for-readers" : ""}">
+        ${inDay(message.inserted_at)} ${message.held && !message.deleted_at ? html`<span class="held"> · Waiting for review</span>` : nothing}
         ${isLast && message.read_at && !message.deleted_at ? html`<span class="read"> · Read</span>` : nothing}
       </p>
     </li>`;

@@ -165,7 +165,7 @@ export class Reports extends View {
     return html`<li class="report-group" data-group=${`${kind === "person" ? "user" : kind} ${id}`} data-key=${keyOf(group)} tabindex="-1" aria-label=${`${isolated(kind === "person" ? nameOf(group.person) : listing.title)}: ${count(size, "report", "reports")}`}>
       ${kind === "person" ? this.#person(group) : this.#car(listing)} ${this.#before(group)}
       <ul class="reports">
-        ${entries.map((entry) => queueEntry(entry, this.#around(entry)))}
+        ${entries.map((entry) => queueEntry(entry, entry.kind === "held_messages" ? this.#decisions(entry) : this.#around(entry)))}
       </ul>
       ${size > entries.length ? html`<p class="quiet">And ${count(size - entries.length, "older one", "older ones")}.</p>` : nothing}
       ${holder ? this.#held(group, holder) : this.#buttons(group)}
@@ -229,6 +229,14 @@ export class Reports extends View {
     return html`<button class="button small" @click=${press}>${listing.hidden ? "Show again" : "Hide"}</button>`;
   }
 
+  /** What a moderator decides about held messages. */
+  #decisions({ id }) {
+    return html`<div class="row-buttons">
+      <button class="button small" @click=${() => this.#decide(id, "let_go")}>Deliver</button>
+      <button class="button small" @click=${() => this.#decide(id, "kept")}>Keep back</button>
+    </div>`;
+  }
+
   #around(entry) {
     if (!entry.message_id) return nothing;
     const found = this.#messages.get(entry.id);
@@ -249,6 +257,13 @@ export class Reports extends View {
       this.#messages.set(id, Problem.of(error));
     }
     this.update();
+  }
+
+  async #decide(id, decision) {
+    await this.acts.do(async () => {
+      await api.put(`/api/holds/${id}/decision`, { decision });
+      await this.#readAll();
+    }, decision === "let_go" ? "The messages are delivered." : "The messages are kept back.");
   }
 
   #lookAtAll({ entries }) {

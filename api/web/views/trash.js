@@ -1,5 +1,6 @@
 // The trash: moderators restore listings from it; admins can also delete them permanently.
 
+import { rowPicture } from "../ui/row_picture.js";
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { nameOf } from "../format.js";
@@ -49,6 +50,7 @@ export class Trash extends View {
   #row(listing) {
     const { by, at, reason } = listing.trashed;
     return html`<li>
+      ${rowPicture(listing)}
       <div class="row-text">
         <p dir="auto">${listing.title}</p>
         <p class="quiet small-text">

@@ -246,10 +246,11 @@ async def vanish_and_come_back(
             await api.call("PUT", f"{listing}/hidden", 200, who=admin, json=later)
             yield
             await time_passes(rows, "UPDATE listings SET hidden_until = now() WHERE id = %s", listing_id)
-        case "in the trash and restored":
+        case "in the trash and restored" | "in the trash and taken back":
             await api.call("DELETE", listing, 204, who=seller)
             yield
-            await api.call("POST", f"/api/trash/{listing_id}/restore", 200, who=admin, json={})
+            who = seller if how.endswith("back") else admin
+            await api.call("POST", f"/api/trash/{listing_id}/restore", 200, who=who, json={})
         case "of a banned seller":
             await api.call("PUT", user, 200, who=admin, json={"reason": "Fraud?"})
             yield
@@ -274,6 +275,7 @@ async def time_passes(rows: Rows, sql: str, row_id: int) -> None:
         "hidden and shown",
         "hidden for a time",
         "in the trash and restored",
+        "in the trash and taken back",
         "of a banned seller",
         "of a seller who is banned for a time",
     ],
@@ -310,7 +312,12 @@ async def test_a_listing_that_is_seen_again_as_it_was_is_no_news(
     listing_id = await offer(told.api, rows, seller)
     await told.tell()
     await save(told.api, buyer, q="camry")
-    for how in ("hidden and shown", "in the trash and restored", "of a banned seller"):
+    for how in (
+        "hidden and shown",
+        "in the trash and restored",
+        "in the trash and taken back",
+        "of a banned seller",
+    ):
         steps = vanish_and_come_back(told, rows, how, seller, listing_id, admin)
         await anext(steps)
         await told.tell()

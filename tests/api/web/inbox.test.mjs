@@ -497,3 +497,27 @@ test("catching up drops the texts of what was deleted meanwhile", async () => {
   await settled();
   assert.deepEqual([thread(ANN), inbox.thread(ANN).messages.map(({ message }) => message)], [[1, 2], ["", ""]]);
 });
+
+test("a message that waits for a moderator says so, is not read, and gives way to itself once it is delivered", async () => {
+  rest.store(1, ME, ANN);
+  await open();
+  await inbox.thread(ANN).loadOlder();
+  inbox.send(ANN, "Watches");
+  await settled();
+  socket.last.pushes.at(-1).answer("ok", { id: 2, inserted_at: "", held: true });
+  await settled();
+  assert.deepEqual([thread(ANN), inbox.thread(ANN).messages[1].held], [[1, 2], true]);
+  // A later message to the same person is not held, and Ann reads up to it.
+  socket.hears("send", rest.store(3, ME, ANN));
+  socket.hears("read", { by: ANN, with: ME, up_to: 3 });
+  assert.deepEqual(inbox.thread(ANN).messages.map(({ read_at: at }) => at !== null), [true, false, true]);
+  const delivered = { ...rest.store(4, ME, ANN, "Watches"), was_id: 2 };
+  socket.hears("send", delivered);
+  socket.hears("send", delivered);
+  await settled();
+  assert.deepEqual([thread(ANN), inbox.thread(ANN).messages[2].held], [[1, 3, 4], undefined]);
+  assert.deepEqual(texts(), [["Ann", "Watches", 0]]);
+  // A page of history that was read before the delivery arrives late.
+  inbox.thread(ANN).add({ ...delivered, id: 2, held: true, was_id: undefined });
+  assert.deepEqual(thread(ANN), [1, 3, 4]);
+});

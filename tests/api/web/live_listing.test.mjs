@@ -55,6 +55,25 @@ test("after a change with the id only, the page asks for the listing", () => {
   assert.deepEqual(told, ["ask"]);
 });
 
+test("a listing that was removed and is there again joins again, once", async () => {
+  open();
+  socket.joined();
+  const channel = socket.last;
+  live.follow();
+  assert.equal(socket.channels.length, 1);
+  channel.events.close();
+  assert.deepEqual(told, ["ask"]);
+  live.follow();
+  assert.equal(socket.channels.length, 1);
+  await clock.pass(8_000);
+  live.follow();
+  live.follow();
+  assert.equal(socket.channels.length, 2);
+  socket.joined();
+  socket.hears("reply_created", { id: 1 });
+  assert.deepEqual(told.at(-1), ["reply", { id: 1 }]);
+});
+
 test("a listing that is there before the connection joins as soon as one is opened, and once", () => {
   open({ isKept: false });
   assert.equal(socket.channels.length, 0);

@@ -9,9 +9,11 @@ import html
 import json
 import re
 from graphlib import CycleError, TopologicalSorter
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from api.assets.files import CHECKOUT, CLIENT, FOLDER, SCRIPT
 from api.handlers.pages import WITH_CONTENT
@@ -75,6 +77,36 @@ async def test_every_address_of_the_page_without_content_serves_the_same_documen
         documents.add(re.sub(own, "", text))
     assert len({re.sub(r"\n\s*", "\n", text) for text in documents}) == 1
     await api.call("GET", "/nowhere", 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "format", "side"),
+    [
+        ("/favicon.ico", "ICO", 48),
+        ("/apple-touch-icon.png", "PNG", 180),
+        ("/apple-touch-icon-precomposed.png", "PNG", 180),
+    ],
+)
+async def test_the_icons_are_where_browsers_and_feed_readers_look_for_them(
+    api: Api, path: str, format: str, side: int
+) -> None:
+    response = await api.client.get(path)
+    assert response.status == 200
+    assert response.headers["Content-Type"] in ("image/vnd.microsoft.icon", "image/png")
+    assert "max-age" in response.headers["Cache-Control"]
+    with Image.open(BytesIO(await response.read())) as icon:
+        assert (icon.format, icon.size) == (format, (side, side))
+        assert len(icon.convert("RGB").getcolors(side * side) or ()) > 1
+    again = await api.client.get(path, headers={"If-None-Match": response.headers["ETag"]})
+    assert (again.status, await again.read()) == (304, b"")
+
+
+async def test_password_managers_are_led_to_where_a_password_is_changed(api: Api) -> None:
+    # https://w3c.github.io/webappsec-change-password-url/
+    response = await api.client.get("/.well-known/change-password", allow_redirects=False)
+    assert (response.status, response.headers["Location"]) == (303, "/account")
+    missing = await api.client.get("/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200")
+    assert missing.status == 404
 
 
 def test_the_router_knows_exactly_the_served_addresses() -> None:

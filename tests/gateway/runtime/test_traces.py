@@ -13,7 +13,7 @@ from opentelemetry import trace
 from gateway.channel import Channel, HandleResult, JoinResult, Ok
 from shared.pubsub.memory import MemoryHub
 from tests.gateway.nodes import Client, start_node
-from tests.gateway.transports.longpoll.client import NDJSON, Cluster, connected
+from tests.gateway.transports.longpoll.client import NDJSON, Cluster, LongPollClient
 from tests.support.traced import Traced, ids, traced
 
 __all__ = ["traced"]
@@ -79,16 +79,20 @@ async def test_the_name_of_an_event_that_a_client_invented_is_in_no_span(traced:
     ]
 
 
-async def test_a_push_by_long_polling_is_in_the_trace_that_its_request_names(traced: Traced) -> None:
+@pytest.mark.parametrize("node", [0, 1], ids=["on its own node", "through another node"])
+async def test_a_push_by_long_polling_is_in_the_trace_that_its_request_names(traced: Traced, node: int) -> None:
     cluster = Cluster()
     async with aiohttp.ClientSession() as http:
-        client, _ = await connected(http, cluster)
+        client = LongPollClient(http, await cluster.start(2))
+        await client.open(node=0)
         await client.join("lab:ok")
         headers = {**NDJSON, "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
-        assert await client.post(["1", "2", "lab:ok", "echo", {}], headers=headers) == 200
+        assert await client.post(["1", "2", "lab:ok", "echo", {}], headers=headers, node=node) == 200
         await client.gets(1)
         await cluster.stop()
-    spans = {span.name: ids(span) for span in traced.spans() if ids(span)[0] == int("a" * 32, 16)}
-    assert set(spans) == {"POST /socket/longpoll", "LabChannel echo"}
-    assert spans["POST /socket/longpoll"][2] == int("b" * 16, 16)
-    assert spans["LabChannel echo"][2] == spans["POST /socket/longpoll"][1]
+    spans = [span for span in traced.spans() if ids(span)[0] == int("a" * 32, 16)]
+    call = [next(span.name for span in spans if span.name.startswith("call "))] if node else []
+    way = ["POST /socket/longpoll", *call, "LabChannel echo"]
+    found = {span.name: ids(span) for span in spans}
+    assert sorted(found) == sorted(way)
+    assert [found[name][2] for name in way] == [int("b" * 16, 16), *(found[name][1] for name in way[:-1])]

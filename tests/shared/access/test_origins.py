@@ -25,7 +25,9 @@ ORIGINS = [
     ("https://evilexample.com", False),
     ("https://a.cars.example", True),
     ("https://a.b.cars.example", True),
-    ("https://cars.example", False),
+    # As Phoenix's check_origin.
+    ("https://cars.example", True),
+    ("http://cars.example", False),
     ("https://evilcars.example", False),
     ("http://a.cars.example", False),
     ("http://dev.example:3000", True),

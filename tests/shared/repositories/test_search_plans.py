@@ -1,13 +1,13 @@
-"""No search reads the whole table of listings.
+"""No search, and no counting of facets, reads the whole table of listings.
 
 EXPLAIN counts the rows that each search reads: for every filter alone and for every pair of filters, with values that
-few listings have and with values that half of the listings have.
+few listings have and with values that half of the listings have. Half of all listings have ended.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,8 @@ from shared.domain.geography import Point
 from shared.domain.ids import MAX_ID
 from shared.domain.listings import ListingFilter, Sort, Status, WantedStatus
 from shared.postgres import Database, Statement
-from shared.repositories import listing_pages, listing_relevance, listing_ways
+from shared.repositories import listing_facets, listing_pages, listing_relevance, listing_ways
+from shared.repositories.listing_facets import ListingFacets
 from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listing_ways import ORDERS, Position, Search
 from shared.repositories.listings import front_page_statement
@@ -38,6 +39,9 @@ RANKED = 200
 MOST = 3_000
 """The most rows of listings that one request may read: the walks, the matches, and a little; a seventh of the table."""
 
+MOST_COUNTED, MOST_BLOCKS = 1_500, 2_000
+"""The most rows and blocks that one way to count facets may read, with the limits that the test sets."""
+
 VISITOR, MODERATOR = Viewer(None, False, False), Viewer(1, True, True)
 
 # The columns are independent: one row in a thousand has the rare value, and half of the rows have the common one.
@@ -47,7 +51,7 @@ INSERT INTO places VALUES (1, 'Common', '', '', ll_to_earth(10, 10)), (2, 'Rare'
                           (3, 'Other', '', '', ll_to_earth(30, 30));
 SELECT setseed(0.25);
 INSERT INTO listings (seller_id, category_id, title, content, status, make, model, year, mileage, price, hidden_at,
-                      fuel, doors, power_kw, engine_cc, owners, place_id)
+                      fuel, doors, power_kw, engine_cc, owners, place_id, expires_at)
 SELECT CASE WHEN s < {FEW} THEN 2 WHEN s < 0.5 THEN 1 ELSE 3 END, CASE WHEN c < {FEW} THEN 2 WHEN c < 0.5 THEN 1 ELSE 3 END,
        CASE WHEN q < {FEW} THEN 'gazelle' WHEN q < 0.5 THEN 'wagon' ELSE 'coupe' END, 'It drives.',
        CASE WHEN t < {FEW} THEN %s ELSE %s END,
@@ -59,10 +63,11 @@ SELECT CASE WHEN s < {FEW} THEN 2 WHEN s < 0.5 THEN 1 ELSE 3 END, CASE WHEN c < 
        CASE WHEN w < {FEW} THEN 900 WHEN w < 0.5 THEN 130 ELSE 90 END,
        CASE WHEN e < {FEW} THEN 700 WHEN e < 0.5 THEN 1500 ELSE 2000 END,
        CASE WHEN n < {FEW} THEN 0 WHEN n < 0.5 THEN 1 ELSE 2 END,
-       CASE WHEN z < {FEW} THEN 2 WHEN z < 0.5 THEN 1 WHEN z < 0.99 THEN 3 END
+       CASE WHEN z < {FEW} THEN 2 WHEN z < 0.5 THEN 1 WHEN z < 0.99 THEN 3 END,
+       now() + CASE WHEN x < 0.5 THEN interval '-1 day' ELSE interval '60 days' END
 FROM (SELECT random() AS s, random() AS c, random() AS q, random() AS t, random() AS m, random() AS o, random() AS y,
              random() AS k, random() AS p, random() AS h, random() AS f, random() AS d, random() AS w, random() AS e,
-             random() AS n, random() AS z FROM generate_series(1, {LISTINGS})) AS drawn;
+             random() AS n, random() AS z, random() AS x FROM generate_series(1, {LISTINGS})) AS drawn;
 UPDATE listings SET year = 1890 WHERE id %% 1000 = 3;
 UPDATE listings SET year = 2020 WHERE id %% 1000 = 4"""  # noqa: E501
 
@@ -129,11 +134,16 @@ def rows_read(plan: dict[str, Any]) -> float:
     return rows
 
 
-async def cost(database: Database, search: Search) -> float:
-    sql = f"EXPLAIN (ANALYZE, TIMING off, FORMAT json) {search.statement.sql}"
+async def plan_of(database: Database, search: Search) -> dict[str, Any]:
+    sql = f"EXPLAIN (ANALYZE, BUFFERS, TIMING off, FORMAT json) {search.statement.sql}"
     explained = Statement("", sql, first=search.statement.first)
     [(plans,)] = await database.fetch(explained, *search.parameters)
-    return rows_read(plans[0]["Plan"])
+    found: dict[str, Any] = plans[0]["Plan"]
+    return found
+
+
+async def cost(database: Database, search: Search) -> float:
+    return rows_read(await plan_of(database, search))
 
 
 def limit_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,6 +217,42 @@ async def test_no_last_page_reads_the_whole_table(filled: Database, monkeypatch:
     assert not walked, f"{len(walked)}: " + "\n".join(f"{asked}: {costs}" for asked, costs in [*walked.items()][:10])
 
 
+PAIRED = ("q", "category_id", "make", "fuel", "price_max", "near")
+"""Filters of each kind of index; their pairs are counted as well."""
+
+
+async def test_facets_read_a_bounded_number_of_rows_and_blocks_and_never_the_whole_table(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest, matches = 1000, 500
+    monkeypatch.setattr(listing_facets, "MOST_NEWEST", newest)
+    monkeypatch.setattr(listing_facets, "MOST_MATCHES", matches)
+    searches: list[Search] = []
+
+    def remembered(sql: str, parameters: Sequence[Any]) -> Search:
+        searches.append(listing_ways.search(sql, parameters))
+        return searches[-1]
+
+    monkeypatch.setattr(listing_facets, "search", remembered)
+    counting = ListingFacets(filled, ListingSearch(filled), seconds=60.0)
+    asked = [{name: value} for name, value in VALUES]
+    pairs = itertools.combinations([one for one in VALUES if one[0] in PAIRED], 2)
+    asked += [{one: first, other: second} for (one, first), (other, second) in pairs if one != other]
+    walked = {}
+    for values in [{}, *asked]:
+        searches.clear()
+        counted = await counting.count(search_for(Sort.NEWEST, **values), VISITOR)
+        assert counted.total >= 0
+        for search in searches:
+            plan = await plan_of(filled, search)
+            blocks = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+            scans = [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
+            scanned = [node["Relation Name"] for node in scans if node["Relation Name"] == "listings"]
+            if scanned or rows_read(plan) > MOST_COUNTED or blocks > MOST_BLOCKS:
+                walked[str(values)] = (scanned, rows_read(plan), blocks, search.statement.sql[-900:])
+    assert not walked, f"{len(walked)}: " + "\n".join(f"{asked}: {costs}" for asked, costs in [*walked.items()][:10])
+
+
 async def test_the_front_page_does_not_read_the_whole_table(filled: Database) -> None:
     sql = front_page_statement(LIMIT).sql.replace("$1", "%s").replace("$2", "%s")
     assert await cost(filled, Search(Statement("", sql), (MAX_ID, MAX_ID))) <= MOST
@@ -229,10 +275,8 @@ async def test_the_nearest_listings_are_found_without_reading_all_places(
         asked = ListingFilter(near=Point(0, 0))
         found = await ListingSearch(owner, searches.append).find(asked, Sort.NEAREST, VISITOR, after=None, limit=LIMIT)
         [search] = searches
-        sql = f"EXPLAIN (ANALYZE, TIMING off, FORMAT json) {search.statement.sql}"
-        [(plans,)] = await owner.fetch(Statement("", sql, first=search.statement.first), *search.parameters)
+        read = nodes(await plan_of(owner, search))
         await owner.close()
-    read = nodes(plans[0]["Plan"])
     of_places = [node for node in read if node.get("Relation Name") == "places"]
     assert [position.id for position in found.positions] == list(range(1, LIMIT + 1))
     assert "Seq Scan" not in {node["Node Type"] for node in read}
