@@ -988,6 +988,9 @@ CREATE TABLE IF NOT EXISTS findings (
 );
 -- When moderators who look at the queue were told of it.
 ALTER TABLE findings ADD COLUMN IF NOT EXISTS told_at timestamptz;
+-- The pictures that look alike. They may have been deleted since.
+ALTER TABLE findings ADD COLUMN IF NOT EXISTS picture_id bigint;
+ALTER TABLE findings ADD COLUMN IF NOT EXISTS other_picture_id bigint;
 CREATE INDEX IF NOT EXISTS findings_to_tell ON findings (id) WHERE told_at IS NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS findings_of_listings ON findings (listing_id, other_listing_id, kind);
 CREATE INDEX IF NOT EXISTS findings_of_other_listing ON findings (other_listing_id);
@@ -1183,6 +1186,7 @@ CREATE TABLE IF NOT EXISTS recent_texts (
     sent_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX IF NOT EXISTS recent_texts_of_sender ON recent_texts (from_id, id);
+CREATE INDEX IF NOT EXISTS recent_texts_of_pair ON recent_texts (from_id, to_id, sent_at);
 CREATE INDEX IF NOT EXISTS recent_texts_old ON recent_texts (sent_at);
 
 -- The messages of one sender that wait for one decision of a moderator. `told_at` is when the moderators who look at the queue were
@@ -1197,6 +1201,7 @@ CREATE TABLE IF NOT EXISTS holds (
     told_at    timestamptz
 );
 CREATE UNIQUE INDEX IF NOT EXISTS holds_open ON holds (user_id) WHERE decided_at IS NULL;
+CREATE INDEX IF NOT EXISTS holds_decided ON holds (decided_at);
 CREATE INDEX IF NOT EXISTS holds_to_tell ON holds (id) WHERE told_at IS NULL;
 
 -- The messages that are held and may still be let go. It is a table of its own, because an index of messages by held_at would lock a
