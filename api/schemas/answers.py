@@ -1066,8 +1066,9 @@ class QueueEntry:
     """One thing that waits. `by` is who reported it; null if the program found it.
 
     `quote` is the text of a message or reply; of a reply, `listing_id` and `listing_title` say where it is. Of what
-    the program found (`same_picture`, `same_vin`) they say which earlier listing, of somebody else, has the same. Of
-    `held_messages`, `id` is that of the hold, `quote` the first text that waits, and `people` to how many it was sent.
+    the program found (`same_picture`, `same_vin`) they say which earlier listing, of somebody else, has the same, and
+    `finding` has both. Of `held_messages`, `id` is that of the hold, `quote` the first text that waits, and `people` to
+    how many it was sent.
     """
 
     kind: EntryKind
@@ -1082,6 +1083,7 @@ class QueueEntry:
     listing_id: int | None
     listing_title: str | None
     people: int | None
+    finding: Finding | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1150,6 +1152,7 @@ def _queue_entry(entry: moderation.Entry) -> QueueEntry:
         listing_id=entry.listing_id,
         listing_title=entry.listing_title,
         people=entry.people,
+        finding=None if entry.finding is None else finding(entry.finding),
     )
 
 
@@ -1175,9 +1178,10 @@ class Groups:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The reports that were open and are now resolved."""
+    """The reports, and what the program had found, that were open and are now resolved."""
 
     report_ids: list[int]
+    finding_ids: list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1217,7 +1221,8 @@ def moderation_numbers(weeks: Sequence[moderation.Week]) -> ModerationNumbers:
 class Finding:
     """A listing that has the picture or the VIN of an earlier listing of somebody else.
 
-    `person` is the seller of `listing`, and `earlier_person` the seller of `earlier_listing`.
+    `person` is the seller of `listing`, and `earlier_person` the seller of `earlier_listing`. `picture_url` and
+    `earlier_picture_url` are the pictures that look alike, small; null of those that were deleted, and of a VIN.
     """
 
     id: Id
@@ -1229,6 +1234,8 @@ class Finding:
     listing: ReportedListing
     earlier_person: Person
     earlier_listing: ReportedListing
+    picture_url: str | None
+    earlier_picture_url: str | None
 
 
 def finding(one: findings.Finding) -> Finding:
@@ -1242,6 +1249,8 @@ def finding(one: findings.Finding) -> Finding:
         listing=_listing_of(one.found.listing),
         earlier_person=Person(one.earlier.seller_id, one.earlier.seller_name),
         earlier_listing=_listing_of(one.earlier.listing),
+        picture_url=one.found.picture_url,
+        earlier_picture_url=one.earlier.picture_url,
     )
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from shared.domain.findings import FindingKind
+from shared.domain.findings import Finding, FindingKind
 from shared.domain.reports import ReportedListing, ReportReason
 
 MAX_ENTRIES = 20
@@ -63,6 +63,10 @@ class EntryKind(StrEnum):
     HELD_MESSAGES = "held_messages"
 
 
+FINDINGS = frozenset(EntryKind(kind.value) for kind in FINDING_WEIGHTS)
+"""What the program has found."""
+
+
 @dataclass(frozen=True, slots=True)
 class GroupSubject:
     """The listing or the person of a group."""
@@ -91,6 +95,8 @@ class Entry:
     listing_title: str | None
     people: int | None
     """Of held messages, to how many people they are."""
+    finding: Finding | None = None
+    """Both listings of a finding."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from shared import tracing
+from shared.postgres import traced
 from shared.postgres.address import parsed
 from shared.postgres.connection import Connection, Fault
 from shared.postgres.errors import DatabaseUnavailable
@@ -62,7 +64,7 @@ class Database:
         """It connects on first use; `connect` does so at once. Raises InvalidDatabaseUrl."""
         parsed(settings.database_url)
         self._timeout = settings.database_timeout_seconds
-        self._opener = Opener(settings)
+        self._opener = Opener(settings, kind=traced.Connection if tracing.active() else Connection)
         self._retired_at = -math.inf
         self._pool = Pool(self._open, settings.database_pool_size, self._timeout)
 

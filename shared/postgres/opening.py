@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from shared import tracing
 from shared.logs import log_of
-from shared.postgres import traced
 from shared.postgres.address import Server, resolved
 from shared.postgres.connection import Connection
 from shared.postgres.errors import DatabaseUnavailable
@@ -25,13 +23,16 @@ log = log_of(__name__)
 class Opener:
     """Opens all connections of one pool."""
 
-    def __init__(self, settings: Settings, *, statement_timeout: float | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, statement_timeout: float | None = None, kind: type[Connection] = Connection
+    ) -> None:
+        """`kind` is the class of the connections. `statement_timeout` is `database_timeout_seconds` unless given."""
+        self._kind = kind
         self._url = settings.database_url
         self._timeout = settings.database_timeout_seconds
         self._statement_timeout = self._timeout if statement_timeout is None else statement_timeout
         self._is_pooled = _IS_POOLED[settings.database_pooler]
         self._pooling = Pooling(self._statement_timeout)
-        self._connection = traced.Connection if tracing.active() else Connection
         self.has_choice = False
         """Whether the URL names several servers."""
         self.current: Server | None = None
@@ -49,7 +50,7 @@ class Opener:
         for tried, server in enumerate(servers):
             left = max(0.0, deadline - loop.time())
             try:
-                connection = await self._connection.open(
+                connection = await self._kind.open(
                     server,
                     left / (len(servers) - tried),
                     statement_timeout=self._statement_timeout,

@@ -46,8 +46,8 @@ _PRINTS = Statement(
 # Whichever picture came later is the copy.
 _ADD = Statement(
     "finding_add_pictures",
-    """INSERT INTO findings (kind, user_id, listing_id, other_listing_id)
-       SELECT 'same_picture', later.seller_id, later.id, earlier.id
+    """INSERT INTO findings (kind, user_id, listing_id, other_listing_id, picture_id, other_picture_id)
+       SELECT 'same_picture', later.seller_id, later.id, earlier.id, p.id, q.id
        FROM unnest($2) AS other (id)
        JOIN pictures p ON p.id = greatest($1, other.id) JOIN pictures q ON q.id = least($1, other.id)
        JOIN listings later ON later.id = p.listing_id JOIN listings earlier ON earlier.id = q.listing_id
@@ -59,17 +59,22 @@ _ADD = Statement(
 _LOOKED = Statement(
     "finding_looked", "UPDATE picture_likenesses SET looked_at = now() WHERE picture_id = $1", ("bigint",)
 )
-_WIDTH = 10
+_WIDTH = 11
 """The columns of a listing below."""
 
 # Each side is the same query of one listing.
 _SIDE = f"""SELECT l.id, l.title, {IN_TRASH} AS is_trashed, {IS_HIDDEN}, l.price, l.status,
-        {PICTURES} -> 0 ->> 'thumbnail_url', ({FOR_ANYONE}) IS TRUE, s.id, s.name
-    FROM listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id WHERE l.id ="""
-_NAMES = "id, title, is_trashed, is_hidden, price, status, thumbnail_url, is_for_anyone, seller_id, seller_name"
+        {PICTURES} -> 0 ->> 'thumbnail_url', ({FOR_ANYONE}) IS TRUE, s.id, s.name,
+        (SELECT p.shown::json ->> 'thumbnail_url' FROM pictures p WHERE p.listing_id = l.id AND p.id = {{picture}})
+    FROM listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
+    WHERE l.id = {{listing}}"""
+_NAMES = """id, title, is_trashed, is_hidden, price, status, thumbnail_url, is_for_anyone, seller_id, seller_name,
+    picture_url"""
+_FOUND = _SIDE.format(listing="f.listing_id", picture="f.picture_id")
+_EARLIER = _SIDE.format(listing="f.other_listing_id", picture="f.other_picture_id")
 _SELECT = f"""SELECT f.id, f.kind, f.created_at, f.decided_at, f.decided_by, found.*, earlier.* FROM findings f
-    CROSS JOIN LATERAL ({_SIDE} f.listing_id) AS found ({_NAMES})
-    CROSS JOIN LATERAL ({_SIDE} f.other_listing_id) AS earlier ({_NAMES})"""
+    CROSS JOIN LATERAL ({_FOUND}) AS found ({_NAMES})
+    CROSS JOIN LATERAL ({_EARLIER}) AS earlier ({_NAMES})"""
 _OPEN = Statement(
     "finding_open",
     f"""{_SELECT} WHERE f.decided_at IS NULL AND f.id < $1 AND f.user_id <> $3
@@ -78,6 +83,7 @@ _OPEN = Statement(
     ("bigint", "integer", "bigint"),
 )
 _BY_ID = Statement("finding_by_id", f"{_SELECT} WHERE f.id = $1 AND f.user_id <> $2", ("bigint", "bigint"))
+_BY_IDS = Statement("finding_by_ids", f"{_SELECT} WHERE f.id = ANY ($1)", ("bigint[]",))
 _DECIDE = Statement(
     "finding_decide",
     "UPDATE findings SET decided_at = now(), decided_by = $2 WHERE id = $1 AND decided_at IS NULL RETURNING user_id",
@@ -160,6 +166,10 @@ class FindingRepository:
         if row is None:
             raise FindingNotFound
         return _finding(row)
+
+    async def by_ids(self, finding_ids: Sequence[int]) -> dict[int, Finding]:
+        """Returns findings by id."""
+        return {row[0]: _finding(row) for row in await self._database.fetch(_BY_IDS, list(finding_ids))}
 
     async def resolve(self, finding_id: int, *, by: int) -> None:
         """Note that a moderator has dealt with it, unless one has already. Raises NoLongerAllowed."""

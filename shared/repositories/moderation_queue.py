@@ -6,14 +6,17 @@ Moderators neither see nor close what is about themselves: who is reported never
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from shared.access.policy import Action
+from shared.domain.findings import Finding
 from shared.domain.moderation import (
     DEEDS,
     FINDING_WEIGHTS,
+    FINDINGS,
     HOLD_WEIGHT,
     MAX_DEEDS,
     MAX_ENTRIES,
@@ -34,6 +37,7 @@ from shared.domain.reports import ReportedListing, ReportReason
 from shared.postgres import Database, Statement
 from shared.repositories.acting import require
 from shared.repositories.audit import RECORD
+from shared.repositories.findings import FindingRepository
 from shared.repositories.holds import CLOSE, FIRST_TEXT, HAS_MESSAGES, PEOPLE
 from shared.repositories.listings import PICTURES
 from shared.repositories.messages import TURN
@@ -60,9 +64,13 @@ _SOURCES: Mapping[EntryKind, str] = MappingProxyType(
               AND (f.decided_at IS NULL OR f.decided_at > $1)"""
             for kind, weight in FINDING_WEIGHTS.items()
         },
-        EntryKind.HELD_MESSAGES: f"""SELECT 0::bigint AS listing_id, o.user_id, 0::bigint AS source_id,
+        # Two queries, because each has an index.
+        EntryKind.HELD_MESSAGES: " UNION ALL ".join(
+            f"""SELECT 0::bigint AS listing_id, o.user_id, 0::bigint AS source_id,
                 {HOLD_WEIGHT} AS weight, o.created_at, o.decided_at AS closed_at
-            FROM holds o WHERE o.created_at <= $1 AND (o.decided_at > $1 OR o.decided_at IS NULL AND {HAS_MESSAGES})""",
+            FROM holds o WHERE o.created_at <= $1 AND {condition}"""
+            for condition in ("o.decided_at > $1", f"o.decided_at IS NULL AND {HAS_MESSAGES}")
+        ),
     }
 )
 # And here, what is shown of the open ones of a group: the columns of `Entry`.
@@ -308,10 +316,15 @@ class ModerationQueue:
         """Returns the groups of these rows, with their latest entries and what was done before."""
         if not rows:
             return []
-        entries: dict[tuple[int, int], list[Entry]] = {}
         asked = [row[0] for row in rows], [row[1] for row in rows]
-        for listing_id, user_id, kind, *shown in await self._database.fetch(_ENTRIES, *asked):
-            entries.setdefault((listing_id, user_id), []).append(Entry(EntryKind(kind), *shown))
+        shown = [(row[:2], Entry(EntryKind(row[2]), *row[3:])) for row in await self._database.fetch(_ENTRIES, *asked)]
+        findings: dict[int, Finding] = {}
+        if found := [entry.id for _, entry in shown if entry.kind in FINDINGS]:
+            findings = await FindingRepository(self._database).by_ids(found)
+        entries: dict[tuple[int, int], list[Entry]] = {}
+        for group, entry in shown:
+            finding = findings.get(entry.id) if entry.kind in FINDINGS else None
+            entries.setdefault(group, []).append(replace(entry, finding=finding))
         deeds: dict[int, list[Deed]] = {}
         for person_id, *deed in await self._database.fetch(_DEEDS, sorted({row[7] for row in rows})):
             deeds.setdefault(person_id, []).append(Deed(*deed))

@@ -77,6 +77,8 @@ LEAKS: Mapping[str, str] = {
     "GET /api/users": SAME,
     "GET /api/users/{id}": OWN,
     "PUT /api/users/{id}/role": SAME,
+    "GET /api/users/{id}/sessions": SAME,
+    "DELETE /api/users/{id}/sessions/{session_id}": SAME,
     "PUT /api/users/{id}/ban": SAME,
     "DELETE /api/users/{id}/ban": SAME,
     "DELETE /api/users/{id}/second-factor": SAME,

@@ -199,6 +199,17 @@ test("a first message from a new person reloads the conversations", async () => 
   assert.deepEqual(texts(), [["Bob", "number 1", 1]]);
 });
 
+test("somebody's first message is announced once the page knows who wrote it, unless it is a request or was deleted", async () => {
+  await open();
+  rest.requests[ANN] = "open";
+  socket.hears("send", { ...rest.store(1, ANN, ME, "Watches"), request: true });
+  socket.hears("send", rest.store(2, BOB, ME, "Is the Camry still there?"));
+  await settled();
+  assert.deepEqual(announced, ["Bob: Is the Camry still there?"]);
+  await inbox.ask(BOB);
+  assert.equal(announced.length, 1);
+});
+
 test("an older answer of REST does not hide a message that arrived in the meantime", async () => {
   rest.store(1, ANN, ME);
   let answer;
