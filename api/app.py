@@ -19,8 +19,10 @@ from api.handlers.metrics import METRICS
 from api.middlewares.headers import headers
 from api.middlewares.metrics import metrics
 from api.middlewares.requests import requests
+from api.request_counts import method_label
 from api.routes import PAGE_ROUTES, ROUTES
 from api.services import SERVICES, Services, new_node_id
+from shared import tracing
 from shared.health import Health
 from shared.metrics import Metrics
 from shared.pubsub.broker import Broker
@@ -34,10 +36,12 @@ def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -
         # The first visitor does not wait until the page's script is made.
         assets(settings)
     services = Services.build(settings, broker, node_id)
+    traces = tracing.active()
     database, writer = services.database, services.message_writer
     app = web.Application(
         # Each wraps those after it, so answers that `requests` makes of failures are counted and get headers too.
         middlewares=[
+            *([] if traces is None else [traces.middleware(method_label)]),
             metrics(services.request_counts),
             headers(settings),
             requests(settings, services.security_events, failed_page(settings)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api.problems import BannedUser
 from api.services import Services
+from shared.domain.sanctions import Objection
 from shared.domain.times import in_words
 from shared.domain.users import UserNotFound
 from shared.repositories.sanctions import BANS
@@ -31,4 +32,10 @@ async def banned(services: Services, user_id: int | None) -> BannedUser:
         return BannedUser(words, what=what)
     if sanction.objection is None:
         return BannedUser(words, what=what, objection_token=services.mail_links.objection_token(sanction.id))
-    return BannedUser(words, what=what)
+    return BannedUser(f"{words} ({_said_of(sanction.objection)})", what=what)
+
+
+def _said_of(objection: Objection) -> str:
+    if objection.outcome is None:
+        return "You have objected, and nobody has decided about it yet."
+    return f"You have objected. It stays as it is: {objection.answer}"

@@ -18,6 +18,7 @@ from shared.repositories.mail_links import remove_old_links
 from shared.repositories.message_pictures import remove_left_over
 from shared.repositories.outbox import remove_old_mails
 from shared.repositories.reanalysis import reanalyse_some
+from shared.repositories.recent_texts import remove_old_texts
 from shared.repositories.repeats import remove_old_keys
 from shared.repositories.second_factors import lock_anew, vault_of
 from shared.repositories.suggestions import collect_suggestions
@@ -68,6 +69,11 @@ class Chores:
                 partial(remove_old_keys, seconds=settings.repeatable_seconds),
             ),
             Chore("first messages", settings.alert_cleaning_seconds, remove_old_beginnings),
+            Chore(
+                "texts of first messages",
+                settings.alert_cleaning_seconds,
+                partial(remove_old_texts, seconds=settings.similar_messages_seconds),
+            ),
             Chore("unfinished uploads", settings.repeatable_cleaning_seconds, remove_old_uploads),
             Chore("what waited and was seen", settings.alert_cleaning_seconds, remove_seen),
             Chore("mails", settings.mail_cleaning_seconds, partial(remove_old_mails, days=settings.failed_mail_days)),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from api.pictures.likeness import is_copy, likeliest
+from api.pictures.likeness import is_copy, likeliest, looks
 from api.realtime import Realtime
 from shared.domain.moderation import GroupSubject, SubjectKind
 from shared.events.moderation import REPORTED
@@ -51,11 +51,12 @@ class Looking:
             findings = FindingRepository(transaction)
             taken = await findings.take(1)
             for picture in taken:
-                candidates = await findings.candidates(picture)
-                near = await asyncio.to_thread(likeliest, picture.frequencies, picture.print, candidates)
-                prints = await findings.prints(near)
-                copies = await asyncio.to_thread(_copies, picture.print, prints)
-                await findings.looked(picture, copies)
+                copies: set[int] = set()
+                for look in await asyncio.to_thread(looks, picture.print):
+                    candidates = await findings.candidates(look, picture.seller_id)
+                    near = await asyncio.to_thread(likeliest, look.frequencies, look.print, candidates)
+                    copies |= await asyncio.to_thread(_copies, look.print, await findings.prints(near))
+                await findings.looked(picture, sorted(copies))
             return bool(taken)
 
     async def tell(self) -> int:
@@ -79,5 +80,5 @@ class Looking:
             await asyncio.sleep(self._seconds)
 
 
-def _copies(print: bytes, others: dict[int, bytes]) -> list[int]:
-    return [picture_id for picture_id, other in others.items() if is_copy(print, other)]
+def _copies(print: bytes, others: dict[int, bytes]) -> set[int]:
+    return {picture_id for picture_id, other in others.items() if is_copy(print, other)}

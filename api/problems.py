@@ -21,6 +21,7 @@ from shared.access import admission, vault
 from shared.domain import (
     alerts,
     findings,
+    holds,
     listings,
     mails,
     messages,
@@ -40,6 +41,7 @@ from shared.domain.alerts import MAX_FAVOURITES, MAX_SEARCHES
 from shared.domain.passkeys import MAX_PASSKEYS
 from shared.domain.pictures import MAX_PICTURES
 from shared.domain.text import in_words
+from shared.domain.times import in_words as time_in_words
 from shared.domain.times import rfc3339
 from shared.postgres import DatabaseUnavailable
 from shared.security_events import SecurityEvent
@@ -304,7 +306,7 @@ class NewAccountLimited(Problem):
 
     def __init__(self, limited: users.NewAccountLimited) -> None:
         again_at = rfc3339(limited.again_at)
-        detail = f"You can do it again from {again_at} on."
+        detail = f"You can do it again from {time_in_words(limited.again_at)} on."
         super().__init__(detail, headers={"Retry-After": str(limited.seconds)}, again_at=again_at)
         self.about = {"limit": "new account"}
 
@@ -502,6 +504,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     repeats.KeyReused: _is(KeyReused),
     replies.ReplyNotFound: _is(NotFound),
     findings.FindingNotFound: _is(NotFound),
+    holds.HoldNotFound: _is(NotFound),
     reports.ReportNotFound: _is(NotFound),
     moderation.NothingWaits: _is(NotFound),
     reports.AlreadyReported: _is(AlreadyReported),

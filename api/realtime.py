@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from api.schemas.answers import Reply
+from shared import tracing
 from shared.access.seal import Seal
 from shared.domain.messages import Decision
 from shared.domain.moderation import GroupSubject
@@ -16,7 +17,7 @@ from shared.domain.users import Role
 from shared.events import control, topics
 from shared.events.envelope import SEALED_FOR, Envelope, json_payload, pack
 from shared.events.listings import LISTING_UPDATED, LOOK_AGAIN, listing_id_payload
-from shared.events.messages import REQUEST, request_payload
+from shared.events.messages import READ, REQUEST, read_payload, request_payload
 from shared.events.moderation import queue_payload, sanctioned_payload
 from shared.events.replies import REPLY_CREATED
 from shared.logs import log_of
@@ -35,6 +36,7 @@ class Realtime:
         self._broker = broker
         self._seal = Seal.of(settings, SEALED_FOR)
         self._node_id = node_id
+        self._tracing = tracing.active()
         self.published = 0
         """The number of broadcasts so far."""
 
@@ -76,6 +78,11 @@ class Realtime:
         """Tell the devices of the user that they have accepted or declined what the other one writes."""
         self.broadcast([topics.private_chat(user_id)], REQUEST, request_payload(other_id, decision))
 
+    def read_is_shown(self, by_id: int, other_id: int, up_to: int | None) -> None:
+        """Tell the devices of the other one what was read while they could not be told; None tells nothing."""
+        if up_to is not None:
+            self.broadcast([topics.private_chat(other_id)], READ, read_payload(by_id, other_id, up_to))
+
     def queue_changed(self, event: str, subject: GroupSubject, person_id: int, entry_ids: Sequence[int]) -> None:
         """Tell moderators which group of their queue has changed; `event` is one of QUEUE_EVENTS."""
         self.broadcast([topics.MODERATION], event, queue_payload(subject, person_id, entry_ids))
@@ -113,7 +120,10 @@ class Realtime:
     def broadcast(self, to_topics: Sequence[str], event: str, payload: Any) -> None:
         """Publish an event on topics, encoded once. A failure is only logged: gateways catch up from Postgres."""
         try:
-            data = pack(Envelope(self._node_id, event, json_payload(payload)))
+            envelope = Envelope(self._node_id, event, json_payload(payload))
+            if self._tracing is not None:
+                envelope = envelope._replace(trace=self._tracing.publish(topics.kind_of(to_topics), event))
+            data = pack(envelope)
             self.published += 1
             for topic in to_topics:
                 self._broker.publish(topic, self._seal.sealed(topic, data))

@@ -21,6 +21,7 @@ from api.handlers import (
     feeds,
     findings,
     health,
+    holds,
     listings,
     mail,
     message_pictures,
@@ -54,7 +55,7 @@ from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
 from api.schemas.mail import MailChoiceBody
 from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody, RequestBody
-from api.schemas.moderation import SeenGroupBody
+from api.schemas.moderation import HoldDecisionBody, SeenGroupBody
 from api.schemas.pages import PageQuery
 from api.schemas.passkeys import PasskeyBody, PasskeyLoginBody
 from api.schemas.pictures import PictureOrderBody
@@ -287,6 +288,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/findings", findings.find, Action.REPORT_READ, query=PageQuery),
     Route("PUT", "/api/findings/{id}/resolved", findings.resolve, Action.REPORT_RESOLVE),
     Route("DELETE", "/api/findings/{id}/resolved", findings.reopen, Action.REPORT_RESOLVE),
+    Route("GET", "/api/holds", holds.find, Action.REPORT_READ, query=PageQuery),
+    Route("PUT", "/api/holds/{id}/decision", holds.decide, Action.REPORT_RESOLVE, body=HoldDecisionBody),
     Route("GET", "/api/reports/{id}/messages", reports.messages, Action.REPORT_READ),
     Route("GET", "/api/moderation/queue", moderation.find, Action.REPORT_READ, query=PageQuery),
     Route("GET", "/api/moderation/queue/listings/{id}", moderation.listing_group, Action.REPORT_READ),

@@ -11,6 +11,7 @@ from api.handlers.health import HEALTH, STOPPING
 from api.handlers.metrics import METRICS
 from api.refused import refuse
 from api.services import new_node_id
+from shared import tracing
 from shared.garbage import look_for_garbage_rarely
 from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
@@ -43,6 +44,14 @@ async def serve(settings: Settings, worker: Worker | None = None) -> None:
     await check_services(settings)
     # Do this before any long waiting, so that the operator sees a wrong setting at once.
     node_id = new_node_id()
+    tracing.start(settings, "api", node_id)
+    try:
+        await _serve(settings, node_id, worker)
+    finally:
+        tracing.stop()
+
+
+async def _serve(settings: Settings, node_id: str, worker: Worker | None) -> None:
     app = create_app(settings, broker_for(settings, node_id), node_id)
     stop = stop_signal(worker)
     waiting = asyncio.create_task(_until_schema_is_applied(settings))

@@ -47,6 +47,7 @@ from shared.repositories.conversations import ConversationRepository
 from shared.repositories.export import ExportRepository
 from shared.repositories.favourites import FavouriteRepository
 from shared.repositories.findings import FindingRepository
+from shared.repositories.holds import HoldRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.listing_facets import ListingFacets
 from shared.repositories.listing_search import ListingSearch
@@ -128,6 +129,7 @@ class Services:
     reports: ReportRepository
     sellers: SellerRepository
     findings: FindingRepository
+    holds: HoldRepository
     looking: Looking
     moderation_queue: ModerationQueue
     sanctions: SanctionRepository
@@ -213,6 +215,7 @@ class Services:
             reports=ReportRepository(database),
             sellers=SellerRepository(database),
             findings=FindingRepository(database),
+            holds=HoldRepository(database),
             looking=Looking(settings, realtime),
             moderation_queue=ModerationQueue(database),
             sanctions=SanctionRepository(database, has_mail=settings.has_mail),

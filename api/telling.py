@@ -1,6 +1,7 @@
 """Tells people of listings: takes what has changed or ended from Postgres, stores alerts, and then publishes them.
 
-It also ends the bans and the hidings whose time has passed, and announces that as if it were done by hand.
+It also ends the bans and the hidings whose time has passed, and announces that as if it were done by hand. And it
+delivers the held messages that may go.
 
 Every API does this all the time, and each change is taken by one of them. An API that dies in a step leaves the changes
 to the others. One that dies after a step has stored the alerts, and gateways read them when they notice its death.
@@ -17,12 +18,16 @@ from prometheus_client.registry import Collector
 
 from api.realtime import Realtime
 from api.steps import keep_stepping
+from shared.domain.moderation import GroupSubject, SubjectKind
 from shared.events import topics
 from shared.events.alerts import alert_payload
+from shared.events.messages import SEND, message_payload, told_topics
+from shared.events.moderation import REPORTED
 from shared.logs import log_of
 from shared.metrics import gauge
 from shared.postgres import Database
 from shared.repositories.alerts import AlertRepository
+from shared.repositories.holds import HoldRepository
 from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listings import ListingRepository
 from shared.repositories.matching import FilterOf, Matching
@@ -53,6 +58,7 @@ class Telling(Collector):
         self._matching = Matching(self._database, filter_of, has_mail=settings.has_mail)
         self._alerts = AlertRepository(self._database)
         self._listings = ListingRepository(self._database, has_mail=settings.has_mail)
+        self._holds = HoldRepository(self._database)
         self._task: asyncio.Task[None] | None = None
         self._unsure_since: float | None = None
         """Loop time at which the first step began that failed since the last that did not."""
@@ -62,6 +68,7 @@ class Telling(Collector):
         self._changes = 0
         self._told = 0
         self._times = Timings("api_telling_seconds", "From a change of a listing until people were told of it", ())
+        self._let_go = 0
         self._ended_bans = 0
         self._ended_hidings = 0
 
@@ -103,7 +110,7 @@ class Telling(Collector):
 
     async def _step(self) -> int:
         most = self._settings.max_told_changes
-        ended = await self._end_sanctions(most)
+        ended = max(await self._end_sanctions(most), await self._let_messages_go(most))
         clock = asyncio.get_running_loop().time
         began = clock()
         step = await self._matching.step(most, warning_days=self._settings.end_warning_days)
@@ -118,6 +125,19 @@ class Telling(Collector):
         self._told += len(step.alert_ids)
         self._waiting = await self._matching.waiting() if step.changes == most else 0
         return max(step.changes, ended)
+
+    async def _let_messages_go(self, most: int) -> int:
+        """Deliver the held messages that may go, and tell moderators of those that are new. Returns their number."""
+        for hold in await self._holds.untold(most):
+            subject = GroupSubject(SubjectKind.PERSON, hold.user_id)
+            self._realtime.queue_changed(REPORTED, subject, hold.user_id, [hold.id])
+        due = await self._holds.due(self._settings.held_message_seconds, most)
+        for message_id in due:
+            message = await self._holds.let_go(message_id)
+            if message is not None:
+                self._realtime.broadcast(told_topics(message), SEND, message_payload(message))
+                self._let_go += 1
+        return len(due)
 
     async def _end_sanctions(self, most: int) -> int:
         """End the bans and hidings whose time has passed. Returns their number, or `most`."""
@@ -148,6 +168,7 @@ class Telling(Collector):
         yield CounterMetricFamily("api_told_changes", "Changed listings that were told", value=self._changes)
         yield CounterMetricFamily("api_alerts", "Alerts stored", value=self._told)
         yield from self._times.collect()
+        yield CounterMetricFamily("api_delivered_held_messages", "Held messages delivered", value=self._let_go)
         ended = CounterMetricFamily("api_ended_sanctions", "Sanctions that ended by themselves", labels=["kind"])
         ended.add_metric(["ban"], self._ended_bans)
         ended.add_metric(["hiding"], self._ended_hidings)

@@ -189,12 +189,12 @@ class EmbeddedPostgres(Server):
         return False
 
     def _is_ready(self, pid: int) -> bool:
-        """True if the server is ready: the postmaster writes its state into the eighth line of its lock file."""
+        """True if the server is ready, perhaps as a standby: the eighth line of the postmaster's lock file says so."""
         try:
             lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return False
-        return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
+        return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() in ("ready", "standby")
 
     def _spawn(self, command: list[str | Path], death_signal: signal.Signals) -> subprocess.Popen[bytes]:
         environment = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.environ.get("PATH", os.defpath)}

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
 
 from gateway.catch_up import CatchUp
 from gateway.channels.own_topic import CATCH_UP_LIMIT
@@ -22,6 +23,7 @@ from gateway.runtime.endpoint import Endpoint, new_node_id
 from gateway.system_reports import SystemReports
 from gateway.transports.longpoll import LongPollTransport
 from gateway.transports.websockets import PATHS, WebSockets
+from shared import tracing
 from shared.access.admission import Admission, Admit
 from shared.access.tokens import Tokens
 from shared.health import Health
@@ -56,12 +58,14 @@ def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
         app.router.add_route("*", path, websockets.handle)
     app.on_shutdown.append(websockets.end)
     longpoll = LongPollTransport(endpoint, admit)
+    traces = tracing.active()
+    handle = longpoll.handle if traces is None else _posts_traced(longpoll.handle, traces.middleware(str))
     for path in ("/socket/longpoll", "/socket/longpoll/"):
-        app.router.add_route("*", path, longpoll.handle)
+        app.router.add_route("*", path, handle)
     app.cleanup_ctx.append(longpoll.lifetime)
 
 
-async def create_app(settings: Settings) -> web.Application:
+async def create_app(settings: Settings, node_id: str | None = None) -> web.Application:
     """Returns the gateway's application. It starts without Postgres and Redis, and is ready when both answer."""
     database = Database(settings)
     chats, alerts = Chats.of(database, settings), AlertRepository(database)
@@ -86,7 +90,7 @@ async def create_app(settings: Settings) -> web.Application:
         ),
         system=reports,
     )
-    node_id = new_node_id()
+    node_id = node_id or new_node_id()
     store = RedisStore.of(settings)
     endpoint = Endpoint(
         settings,
@@ -144,6 +148,15 @@ async def create_app(settings: Settings) -> web.Application:
     app.router.add_get("/health/accepting", _accepting(endpoint))
     app.router.add_get("/", _to_the_page(settings))
     return app
+
+
+def _posts_traced(handle: Handler, traced: Middleware) -> Handler:
+    """Returns a handler that makes spans of POSTs. A poll only waits, and is in no trace."""
+
+    async def handled(request: web.Request) -> web.StreamResponse:
+        return await (traced(request, handle) if request.method == hdrs.METH_POST else handle(request))
+
+    return handled
 
 
 async def _name_no_versions(_: web.Request, response: web.StreamResponse) -> None:

@@ -7,6 +7,8 @@ from functools import partial
 
 from gateway.app import ENDPOINT, HEALTH, METRICS, WEBSOCKETS, create_app
 from gateway.listener import listen
+from gateway.runtime.endpoint import new_node_id
+from shared import tracing
 from shared.garbage import look_for_garbage_rarely
 from shared.logs import log_of
 from shared.serving import serve_until, stop_signal
@@ -22,9 +24,18 @@ async def serve(settings: Settings, worker: Worker | None = None) -> None:
 
     `worker` says what this process serves as one of several. Raises InvalidSettings, or OSError if it cannot listen.
     """
+    node_id = new_node_id()
+    tracing.start(settings, "gateway", node_id)
+    try:
+        await _serve(settings, node_id, worker)
+    finally:
+        tracing.stop()
+
+
+async def _serve(settings: Settings, node_id: str, worker: Worker | None) -> None:
     stop = stop_signal(worker)
     await check_services(settings)
-    app = await create_app(settings)
+    app = await create_app(settings, node_id)
     look_for_garbage_rarely()
 
     async def drain() -> None:

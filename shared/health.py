@@ -18,6 +18,7 @@ from msgspec import UNSET
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable
 from shared.pubsub.broker import Broker
+from shared.version import VERSION
 
 log = log_of(__name__)
 
@@ -39,10 +40,13 @@ class Status(StrEnum):
 class HealthState:
     """The answer as JSON. `reasons` maps what is missing to a text; it is absent if nothing is missing.
 
+    `version` is that of the release: while one replaces another, it says which one has answered.
+
     The texts are fixed, because anybody may read them. The log has the details.
     """
 
     status: Status
+    version: str = VERSION
     reasons: dict[str, str] = ABSENT
 
 

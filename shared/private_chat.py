@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
+from shared import tracing
 from shared.access.actor import Actor
 from shared.domain.declared import Different, Id, Identifier, Label, OtherUser, Text
 from shared.domain.messages import (
@@ -24,13 +25,14 @@ from shared.domain.messages import (
     UnreadWarning,
 )
 from shared.events import topics
-from shared.events.messages import SEND, message_payload, told_topics
+from shared.events.messages import READ, SEND, message_payload, read_payload, told_topics
 from shared.postgres import Database
 from shared.repositories.beginnings import BeginningRepository
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.contacts import ContactRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
+from shared.repositories.recent_texts import HoldLimits
 from shared.settings import Settings
 
 
@@ -47,9 +49,12 @@ class Chats:
     @classmethod
     def of(cls, database: Database, settings: Settings) -> Self:
         """Returns what events need of this database. Close the writer before the database."""
-        messages = MessageRepository(database)
+        messages = MessageRepository(database, HoldLimits.of(settings))
         beginnings = BeginningRepository(database, most=settings.new_account_people, days=settings.new_account_days)
-        writer = MessageWriter.from_settings(messages, settings)
+        writer_class = MessageWriter
+        if tracing.active() is not None:
+            from shared.tracing.writer import TracedMessageWriter as writer_class
+        writer = writer_class.from_settings(messages, settings)
         return cls(messages, beginnings, writer, BlockRepository(database), ContactRepository(database))
 
 
@@ -111,6 +116,8 @@ class Send(Event):
         # A repeated `client_ref` returns the message that was stored first, even if the recipient differs.
         told = message_payload(message)
         answer = {"id": told["id"], "inserted_at": told["inserted_at"]}
+        if message.is_held:
+            answer["held"] = True
         if message.deleted_at is not None:
             # A repeat of a message that its sender has deleted since does not bring it back.
             answer["deleted_at"] = told["deleted_at"]
@@ -124,7 +131,7 @@ class Read(Event):
     Only the user's own devices get it if one of them has blocked the other, or has not accepted the other's request.
     """
 
-    NAME = "read"
+    NAME = READ
 
     with_: Annotated[int, OtherUser()]
     up_to: Id
@@ -138,7 +145,7 @@ class Read(Event):
         if marked is None:
             return Outcome()
         up_to, is_told = marked
-        told = {"by": str(user_id), "with": str(self.with_), "up_to": up_to}
+        told = read_payload(user_id, self.with_, up_to)
         return Outcome(topics.private_chats(self.with_, user_id) if is_told else [topics.private_chat(user_id)], told)
 
 

@@ -25,6 +25,8 @@ from redis.exceptions import RedisError
 from shared.redis_connections import (
     FollowingConnection,
     FollowingTlsConnection,
+    NamedTcpConnection,
+    NamedTlsConnection,
     TcpConnection,
     TlsConnection,
     UnixConnection,
@@ -144,7 +146,9 @@ class ClusterServers:
 
     def links(self, address: Address, name: str) -> Connect:
         """Like the function `links`, for one server of the cluster."""
-        return self._pool(address, _link_options(name)).make_connection
+        is_tls = self._options.get("connection_class") is SSLConnection
+        named = NamedTlsConnection if is_tls else NamedTcpConnection
+        return self._pool(address, {**_link_options(name), "connection_class": named}).make_connection
 
     def _pool(self, address: Address, options: dict[str, Any]) -> ConnectionPool:
         host, port = address

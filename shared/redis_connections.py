@@ -37,7 +37,33 @@ def check_role(hello: Any) -> None:
         raise NotMaster("the server is a replica")
 
 
-class MasterConnection(AbstractConnection):
+class NamedConnection(AbstractConnection):
+    """Connects also if its user may not give it a name. redis-py gives such a connection up.
+
+    Only CLIENT LIST needs the name.
+    """
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        name, self.client_name = self.client_name, None
+        try:
+            await super().on_connect_check_health(check_health=check_health)
+        finally:
+            self.client_name = name
+        if name:
+            await self.send_command("CLIENT", "SETNAME", name, check_health=False)
+            with suppress(ResponseError):
+                await self.read_response()
+
+
+class NamedTcpConnection(NamedConnection, Connection):
+    """To a server of a cluster."""
+
+
+class NamedTlsConnection(NamedConnection, SSLConnection):
+    """To a server of a cluster, over TLS."""
+
+
+class MasterConnection(NamedConnection):
     """Ends when its server is no longer the master. redis-py then connects again, once for each command."""
 
     _ask_at = 0.0
@@ -54,17 +80,7 @@ class MasterConnection(AbstractConnection):
         return math.inf
 
     async def on_connect_check_health(self, check_health: bool = True) -> None:
-        # redis-py gives a connection up whose name is refused. Only CLIENT LIST needs the name, and a user may have no
-        # right to set it.
-        name, self.client_name = self.client_name, None
-        try:
-            await super().on_connect_check_health(check_health=check_health)
-        finally:
-            self.client_name = name
-        if name:
-            await self.send_command("CLIENT", "SETNAME", name, check_health=False)
-            with suppress(ResponseError):
-                await self.read_response()
+        await super().on_connect_check_health(check_health=check_health)
         await self._check_role()
 
     async def check_health(self) -> None:

@@ -67,6 +67,8 @@ class Sentinels:
             "socket_connect_timeout": ASK_SECONDS,
         }
         self._last: Address | None = None
+        self._refusals: dict[str, None] = {}
+        """Why sentinels did not answer the last question; each reason once."""
         self._followers: WeakSet[Follower] = WeakSet()
         self._watching: asyncio.Task[None] | None = None
 
@@ -85,12 +87,14 @@ class Sentinels:
             raise UnknownService(f"the sentinels know no service {self.service!r}")
         if self._last is not None:
             return self._last
-        raise NoMaster(f"no sentinel names a master of {self.service!r}")
+        raise NoMaster(
+            f"no sentinel names a master of {self.service!r}: {'; '.join(self._refusals) or 'they disagree'}"
+        )
 
     def follow(self, follower: Follower) -> None:
         """Call the follower's `hear` now and then, until `unfollow`."""
         self._followers.add(follower)
-        if self._watching is None:
+        if self._watching is None or self._watching.done():
             self._watching = asyncio.get_running_loop().create_task(self._watch(), name="redis sentinels")
 
     async def unfollow(self, follower: Follower) -> None:
@@ -106,7 +110,7 @@ class Sentinels:
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
         async with self._connections() as connections:
-            while True:
+            while self._followers:
                 await asyncio.sleep(WATCH_SECONDS)
                 asked_at = loop.time()
                 master = _most(await self._ask(connections))
@@ -134,6 +138,7 @@ class Sentinels:
         Stops to listen when most have said the same.
         """
         votes: Counter[Address | None] = Counter()
+        self._refusals.clear()
         asked = {asyncio.ensure_future(self._ask_one(connection)) for connection in connections}
         try:
             while asked and not any(self._is_majority(count) for count in votes.values()):
@@ -152,7 +157,7 @@ class Sentinels:
             await connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.service)
             answer = await connection.read_response()
         except (RedisError, OSError, TimeoutError) as error:
-            log.debug("a sentinel did not answer", error=f"{type(error).__name__}: {error}")
+            self._refusals[f"{type(error).__name__}: {error}"] = None
             raise
         if not answer:
             return None

@@ -18,7 +18,7 @@ from shared.access.origins import origin_fault
 from shared.access.secret_faults import secrets_fault
 from shared.access.smtp_server import SmtpServer, is_mailbox
 
-_MAY_BE_0 = frozenset({"new_account_days"})
+_MAY_BE_0 = frozenset({"new_account_days", "similar_messages_people"})
 """Settings that 0 switches off."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS = ("", "json", "text")
@@ -55,7 +55,7 @@ class Settings:
     environment: str = "development"
     """`development` or `production`."""
     database_url: str = _secret()
-    """In any form that libpq reads, also Unix sockets; required in production."""
+    """In any form that libpq reads, also Unix sockets and several hosts; required in production."""
     database_password: str = _secret()
     """The password for `database_url`, unless that has one."""
     database_pooler: str = ""
@@ -88,6 +88,20 @@ class Settings:
     terminal, else `json`."""
     no_color: str = ""
     """With any value, lines for people have no colours. They have none where standard error is no terminal."""
+    otel_exporter_otlp_endpoint: str = ""
+    """The receiver of traces (OpenTelemetry, OTLP over HTTP), such as `http://127.0.0.1:4318`. Empty: no traces are
+    made. The further variables of OpenTelemetry count too, such as `OTEL_EXPORTER_OTLP_HEADERS` and
+    `OTEL_TRACES_SAMPLER`."""
+    otel_exporter_otlp_traces_endpoint: str = ""
+    """The same with its whole path, such as `http://127.0.0.1:4318/v1/traces`."""
+    otel_exporter_otlp_protocol: str = ""
+    """`http/protobuf` is the only one."""
+    otel_traces_exporter: str = ""
+    """`otlp` makes traces, and `none` makes none. Empty: the endpoint decides."""
+    otel_sdk_disabled: str = ""
+    """`true` switches traces off."""
+    otel_service_name: str = ""
+    """The name of the processes in traces. Empty: `daveslist-api` and `daveslist-gateway`."""
     log_lines_per_second: float = 20.0
     """Log lines about one event that a process writes, per second in the long run. Further lines are left out; the next
     line about the event has their number in `left_out`."""
@@ -194,6 +208,15 @@ class Settings:
     """The most listings that a new account may make within a day, also counting those that it has deleted since."""
     new_account_people: int = 30
     """The most people to whom a new account may write first within a day."""
+    similar_messages_people: int = 5
+    """The same or nearly the same message to more people than this who have not answered is held for a moderator. With
+    0, or with `RATE_LIMITS=off`, none is."""
+    similar_questions_people: int = 20
+    """The same for short questions, and for messages about the recipient's own listing."""
+    similar_messages_seconds: float = 3600.0
+    """Messages are compared with those of this time before."""
+    held_message_seconds: float = 86400.0
+    """A held message that no moderator has decided about for this long is delivered."""
     renewal_seconds: float = 86400.0
     """A listing can be renewed again this long after its last renewal, which puts it on top of the newest ones."""
 

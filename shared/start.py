@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from shared import tracing
 from shared.access.push_key import push_key
 from shared.access.secret import jwt_secrets
 from shared.postgres.address import InvalidDatabaseUrl, parsed, with_password
@@ -22,6 +23,7 @@ def settings_to_start_with(*, is_owner: bool = False) -> Settings:
     """
     settings = with_servers(Settings.from_environment(), is_owner=is_owner)
     check_addresses(settings)
+    tracing.check(settings)
     return replace(
         settings,
         jwt_secrets=jwt_secrets(settings),

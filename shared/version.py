@@ -1,3 +1,7 @@
-"""The version of this program, as pyproject.toml has it; the image does not contain that file."""
+"""The version of this release, as CHANGELOG.md counts it. The image has no pyproject.toml; a test compares the two."""
 
-VERSION = "0.1.0"
+from __future__ import annotations
+
+from typing import Final
+
+VERSION: Final = "1.0.0"

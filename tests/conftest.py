@@ -132,6 +132,8 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
         # Everybody in a test is new; tests/api/test_new_accounts.py is about what that limits.
         new_account_listings=100_000,
         new_account_people=100_000,
+        # Many write the same; tests/api/test_holds.py is about that.
+        similar_messages_people=0,
     )
 
 

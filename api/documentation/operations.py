@@ -241,6 +241,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             )
             for kind in ("listings", "people")
         },
+        ("PUT", "/api/holds/{id}/decision"): Operation(example={"decision": "let_go"}),
         ("POST", "/api/users/{id}/warnings"): Operation(
             problems=(problems.Conflict,), example={"reason": "Please write only to people about their cars."}
         ),

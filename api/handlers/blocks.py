@@ -37,8 +37,8 @@ async def unblock(call: Call) -> None:
     user_id = call.path_id()
     await call.services.users.public(user_id)
     call.query()
-    me, contacts = call.user.user_id, call.services.chats.contacts
+    me, contacts, realtime = call.user.user_id, call.services.chats.contacts, call.services.realtime
     await call.services.blocks.unblock(me, user_id)
-    await contacts.show_read(me, user_id)
-    await contacts.show_read(user_id, me)
-    call.services.realtime.blocks_changed(me)
+    for by, other in ((me, user_id), (user_id, me)):
+        realtime.read_is_shown(by, other, await contacts.show_read(by, other))
+    realtime.blocks_changed(me)

@@ -22,9 +22,8 @@ async def find(call: Call) -> Page[answers.Conversation]:
     if query.sort is ConversationSort.USER:
         if query.user_ids is not None:
             raise Invalid({"user_ids": ["Cannot be combined with sort=user."]})
-        found = await conversations.by_user(me, after_id=_position(query) or 0, limit=more)
-        whole = page(found, query.limit, answers.conversation, lambda one: (query.sort, one.user_id))
-        return Page([one for one in whole.data if one.request is query.request], whole.next_cursor)
+        found = await conversations.by_user(me, after_id=_position(query) or 0, limit=more, request=query.request)
+        return page(found, query.limit, answers.conversation, lambda one: (query.sort, one.user_id))
     before_id = _position(query) or MAX_ID
     if query.request is not None and query.user_ids is not None:
         raise Invalid({"user_ids": ["Cannot be combined with request."]})
@@ -57,8 +56,9 @@ async def decide(call: Call) -> None:
     other_id = call.path_id("user_id")
     await call.services.users.require_existed(other_id)
     body, me = await call.body(RequestBody), call.user.user_id
-    await call.services.chats.contacts.decide(me, other_id, body.state)
+    read_up_to = await call.services.chats.contacts.decide(me, other_id, body.state)
     call.services.realtime.request_decided(me, other_id, body.state)
+    call.services.realtime.read_is_shown(me, other_id, read_up_to)
 
 
 async def mark_read(call: Call) -> None:

@@ -11,7 +11,7 @@ from api.pagination import decode_cursor, page
 from api.schemas import answers
 from api.schemas.moderation import SeenGroupBody
 from api.schemas.pages import PageQuery
-from shared.domain.moderation import EntryKind, GroupPosition, GroupSubject, SubjectKind
+from shared.domain.moderation import FINDINGS, EntryKind, GroupPosition, GroupSubject, SubjectKind
 from shared.events.moderation import RESOLVED
 
 
@@ -62,7 +62,9 @@ async def _close(call: Call, kind: SubjectKind) -> answers.Closed:
     person_id, closed = await queue.close(subject, up_to=body.up_to, by=by)
     if closed:
         call.services.realtime.queue_changed(RESOLVED, subject, person_id, [entry_id for _, entry_id in closed])
-    return answers.Closed([entry_id for kind, entry_id in closed if kind is EntryKind.REPORT])
+    reports = [entry_id for entry_kind, entry_id in closed if entry_kind is EntryKind.REPORT]
+    findings = [entry_id for entry_kind, entry_id in closed if entry_kind in FINDINGS]
+    return answers.Closed(reports, findings)
 
 
 async def numbers(call: Call) -> answers.ModerationNumbers:

@@ -143,7 +143,8 @@ def html_page(
     pixels, side = settings.max_picture_pixels, settings.picture_side
     days = settings.erase_after_days, settings.own_trash_days
     mail = settings.has_mail, str(settings.mail_folder or "")
-    limits = _limits(settings.max_picture_bytes, pixels, side, *days, units, *mail)
+    new = settings.new_account_days, settings.new_account_listings, settings.new_account_people
+    limits = _limits(settings.max_picture_bytes, pixels, side, *days, new, units, *mail)
 
     is_gzip = status == 200 and accepts_gzip(request)
 
@@ -227,6 +228,7 @@ def _limits(
     picture_side: int,
     erase_after_days: int,
     own_trash_days: int,
+    new_accounts: tuple[int, int, int],
     units: Units,
     has_mail: bool,
     mail_folder: str,
@@ -242,6 +244,7 @@ def _limits(
         "counted_of_a_search": MAX_COUNTED_OF_A_SEARCH,
         "erase_after_days": erase_after_days,
         "own_trash_days": own_trash_days,
+        "new_accounts": dict(zip(("days", "listings", "people"), new_accounts, strict=True)),
         "currency": units.currency,
         "distance_unit": units.distance,
         "distances": DISTANCES,

@@ -1,4 +1,4 @@
-"""Tells whether one picture is a copy of another: compressed anew, scaled, or cropped by a twentieth of each side.
+"""Tells whether a picture is a copy of another: compressed anew, scaled, mirrored, or cropped by a tenth of its sides.
 
 A picture's likeness is a small grey print of it, and its lowest frequencies (the coefficients of a DCT, as in
 perceptual hashes). A crop moves the frequencies in four directions, one for each side, by about as much as it takes
@@ -8,6 +8,8 @@ away. So copies are found in three steps, each of which is finer and is done for
 - What a crop can move is left out, and the rest of the frequencies is compared: `likeliest`.
 - The prints are laid over each other, so that they differ as little as possible: `is_copy`.
 
+Copies are looked for as the picture is and mirrored: `looks`.
+
 Pure functions on pixels. The worker makes the likeness when it has decoded the picture anyway.
 """
 
@@ -15,11 +17,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product as combinations
 from operator import mul
 from typing import Final
 
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from shared.domain.pictures import Likeness
 
@@ -36,8 +39,12 @@ _MOST_LEFT = 0.09
 _TINTS = 4
 """The colours of a print are kept in so many columns and rows: they tell two cars of one model apart."""
 _MOST_TINTED = 8.0
-"""The most that these colours may differ: the root of the mean square, of 255."""
-_HOPELESS = 0.45
+"""The most that these colours may differ where the prints lie over each other: the root of the mean square, of 255."""
+_TINTED_SHARE = 0.75
+"""The most that those of a colourful picture may differ, as a share of how much they differ among themselves."""
+_FAR_TINTED = 2.0
+"""How many times as much they may differ before that, since a crop shifts them too."""
+_HOPELESS = 0.6
 """Prints that differ by more before they are shifted in small steps are of different pictures."""
 
 _HIGHEST = 7
@@ -49,9 +56,11 @@ _INDEXED = tuple(_FREQUENCIES.index(pair) for pair in ((1, 0), (0, 1), (1, 1), (
 _COSINES = [[math.cos(math.pi * k * (2 * n + 1) / (2 * SIDE)) for n in range(SIDE)] for k in range(_HIGHEST)]
 MOST_COMPARED = 20
 """The most prints that are laid over one another for one picture."""
-MOST_DIFFERENT = 0.3
-"""Pictures that differ by more are never copies of each other: a crop of a twentieth of each side leaves 0.12."""
+MOST_DIFFERENT = 0.4
+"""Pictures that differ by more are never copies of each other: a crop of a tenth of each side leaves 0.38."""
 _CROP = 0.1
+_WIDER = 1.6
+"""The picture whose copies are looked for reaches so much farther: a larger crop moves the frequencies in curves."""
 _SLACK = 0.01
 """What compression moves a frequency at most."""
 
@@ -65,12 +74,25 @@ def likeness_of(picture: Image.Image) -> Likeness | None:
     small, *colours = picture.convert("RGB").resize((SIDE, SIDE), resampling).convert("YCbCr").split()
     if _contrast(small) < _FLATTEST:
         return None
+    return _likeness(small, [colour.resize((_TINTS, _TINTS), Image.Resampling.BOX) for colour in colours])
+
+
+def looks(print: bytes) -> list[Likeness]:
+    """Returns the likenesses with which the copies of a picture are looked for: as it is, and mirrored."""
+    images = [_image(print), *_tints(print)]
+    found = []
+    for one in (images, [ImageOps.mirror(image) for image in images]):
+        seen = _likeness(one[0], one[1:])
+        found.append(replace(seen, reach=tuple(_WIDER * reach for reach in seen.reach)))
+    return found
+
+
+def _likeness(small: Image.Image, colours: Sequence[Image.Image]) -> Likeness:
     frequencies = _frequencies(small)
     moved = [_moved(frequencies, cropped) for cropped in _cropped(small)]
     reach = tuple(sum(abs(side[at]) for side in moved) / 2 + _SLACK for at in _INDEXED)
-    tints = [colour.resize((_TINTS, _TINTS), Image.Resampling.BOX).tobytes() for colour in colours]
     indexed = tuple(frequencies[at] for at in _INDEXED)
-    return Likeness(b"".join((small.tobytes(), *tints)), frequencies, indexed, reach)
+    return Likeness(b"".join(image.tobytes() for image in (small, *colours)), frequencies, indexed, reach)
 
 
 def is_sound(likeness: Likeness) -> bool:
@@ -110,16 +132,38 @@ class _Search:
 def is_copy(one: bytes, other: bytes) -> bool:
     """True if two prints are of one picture, or if one of the two pictures is a crop of the other."""
     first, second = _image(one), _image(other)
-    tints = [(a - b) ** 2 for a, b in zip(one[SIDE * SIDE :], other[SIDE * SIDE :], strict=True)]
-    if sum(tints) > _MOST_TINTED**2 * len(tints):
+    most_tinted = max(_MOST_TINTED, _TINTED_SHARE * min(_colourful(one), _colourful(other)))
+    if _tinted_apart(one, other, (0.0, 0.0, 0.0, 0.0)) > _FAR_TINTED * most_tinted:
         return False
     most = _MOST_LEFT * max(1.0, (_contrast(first) + _contrast(second)) / 2)
     hopeless = most * _HOPELESS / _MOST_LEFT
-    return any(_best(whole, part, most, hopeless) <= most for whole, part in ((first, second), (second, first)))
+    for whole, part in ((one, other), (other, one)):
+        left, sides = _best(_image(whole), _image(part), most, hopeless)
+        if left <= most and _tinted_apart(whole, part, sides) <= most_tinted:
+            return True
+    return False
 
 
-def _best(whole: Image.Image, part: Image.Image, enough: float, hopeless: float) -> float:
-    """Returns how little the part differs from some window of the whole: the root of the mean square, in greys."""
+def _colourful(print: bytes) -> float:
+    """Returns how much the coarse colours differ among themselves: the root of the mean square."""
+    return math.hypot(*map(_contrast, _tints(print))) / math.sqrt(2)
+
+
+def _tinted_apart(whole: bytes, part: bytes, sides: tuple[float, ...]) -> float:
+    """Returns how much the coarse colours of the part differ from those of the whole without these sides."""
+    left, top, right, bottom = (_TINTS * side for side in sides)
+    squares = 0.0
+    for one, other in zip(_tints(whole), _tints(part), strict=True):
+        window = one.resize((_TINTS, _TINTS), Image.Resampling.BICUBIC, (left, top, _TINTS - right, _TINTS - bottom))
+        squares += ImageStat.Stat(ImageChops.difference(window, other)).rms[0] ** 2
+    return math.sqrt(squares / 2)
+
+
+def _best(whole: Image.Image, part: Image.Image, enough: float, hopeless: float) -> tuple[float, tuple[float, ...]]:
+    """Returns how little the part differs from some window of the whole, and what this leaves out at each side.
+
+    The difference is the root of the mean square, in greys.
+    """
     laid = part.resize((_LAID, _LAID), Image.Resampling.BICUBIC)
 
     def apart(sides: tuple[float, ...]) -> float:
@@ -138,7 +182,7 @@ def _best(whole: Image.Image, part: Image.Image, enough: float, hopeless: float)
             best, sides = nearest
         else:
             step /= 2
-    return best
+    return best, sides
 
 
 def _shifted(sides: tuple[float, ...], step: float) -> Iterator[tuple[float, ...]]:
@@ -154,6 +198,11 @@ def _shifted(sides: tuple[float, ...], step: float) -> Iterator[tuple[float, ...
 
 def _image(pixels: bytes) -> Image.Image:
     return Image.frombytes("L", (SIDE, SIDE), pixels[: SIDE * SIDE])
+
+
+def _tints(print: bytes) -> list[Image.Image]:
+    size = _TINTS * _TINTS
+    return [Image.frombytes("L", (_TINTS, _TINTS), print[at : at + size]) for at in (SIDE * SIDE, SIDE * SIDE + size)]
 
 
 def _contrast(image: Image.Image) -> float:

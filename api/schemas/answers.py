@@ -18,6 +18,7 @@ from api.password_rules import Strength
 from shared.domain import (
     alerts,
     findings,
+    holds,
     listings,
     messages,
     moderation,
@@ -34,6 +35,7 @@ from shared.domain import (
 from shared.domain.alerts import AlertKind
 from shared.domain.declared import Id, Number, Timestamp
 from shared.domain.findings import FindingKind
+from shared.domain.holds import HoldDecision
 from shared.domain.listings import NewListing, Status, Visibility
 from shared.domain.mails import SWITCHES, Choice, MailKind
 from shared.domain.moderation import EntryKind, SubjectKind
@@ -1064,7 +1066,9 @@ class QueueEntry:
     """One thing that waits. `by` is who reported it; null if the program found it.
 
     `quote` is the text of a message or reply; of a reply, `listing_id` and `listing_title` say where it is. Of what
-    the program found (`same_picture`, `same_vin`) they say which earlier listing, of somebody else, has the same.
+    the program found (`same_picture`, `same_vin`) they say which earlier listing, of somebody else, has the same, and
+    `finding` has both. Of `held_messages`, `id` is that of the hold, `quote` the first text that waits, and `people` to
+    how many it was sent.
     """
 
     kind: EntryKind
@@ -1078,6 +1082,8 @@ class QueueEntry:
     by: Person | None
     listing_id: int | None
     listing_title: str | None
+    people: int | None
+    finding: Finding | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1145,6 +1151,8 @@ def _queue_entry(entry: moderation.Entry) -> QueueEntry:
         by=None if entry.by_id is None else Person(entry.by_id, entry.by_name or ""),
         listing_id=entry.listing_id,
         listing_title=entry.listing_title,
+        people=entry.people,
+        finding=None if entry.finding is None else finding(entry.finding),
     )
 
 
@@ -1170,9 +1178,10 @@ class Groups:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The reports that were open and are now resolved."""
+    """The reports, and what the program had found, that were open and are now resolved."""
 
     report_ids: list[int]
+    finding_ids: list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1212,7 +1221,8 @@ def moderation_numbers(weeks: Sequence[moderation.Week]) -> ModerationNumbers:
 class Finding:
     """A listing that has the picture or the VIN of an earlier listing of somebody else.
 
-    `person` is the seller of `listing`, and `earlier_person` the seller of `earlier_listing`.
+    `person` is the seller of `listing`, and `earlier_person` the seller of `earlier_listing`. `picture_url` and
+    `earlier_picture_url` are the pictures that look alike, small; null of those that were deleted, and of a VIN.
     """
 
     id: Id
@@ -1224,6 +1234,8 @@ class Finding:
     listing: ReportedListing
     earlier_person: Person
     earlier_listing: ReportedListing
+    picture_url: str | None
+    earlier_picture_url: str | None
 
 
 def finding(one: findings.Finding) -> Finding:
@@ -1237,6 +1249,41 @@ def finding(one: findings.Finding) -> Finding:
         listing=_listing_of(one.found.listing),
         earlier_person=Person(one.earlier.seller_id, one.earlier.seller_name),
         earlier_listing=_listing_of(one.earlier.listing),
+        picture_url=one.found.picture_url,
+        earlier_picture_url=one.earlier.picture_url,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Messages of `person` that wait because the same or nearly the same text went to many who have not answered.
+
+    `messages` of them wait, to `people` different people; `texts` are the latest different ones, at most five.
+    `decision` is null until a moderator has decided, or until the rule has let all go.
+    """
+
+    id: Id
+    person: Person
+    created_at: Timestamp
+    messages: Number
+    people: Number
+    texts: list[str]
+    decision: HoldDecision | None
+    decided_at: Timestamp | None
+    decided_by: Id | None
+
+
+def hold(one: holds.Hold) -> Hold:
+    return Hold(
+        id=one.id,
+        person=Person(one.user_id, one.user_name),
+        created_at=rfc3339(one.created_at),
+        messages=one.messages,
+        people=one.people,
+        texts=list(one.texts),
+        decision=one.decision,
+        decided_at=rfc3339_or_none(one.decided_at),
+        decided_by=one.decided_by,
     )
 
 

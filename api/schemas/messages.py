@@ -24,15 +24,14 @@ class ConversationSort(StrEnum):
 
     LATEST = "latest"
     USER = "user"
-    """By the other user's id: each page costs the same, however many conversations there are."""
+    """By the other user's id: a page costs the same, however many conversations there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationsQuery(PageQuery):
     """With `user_ids`, only the conversations with these users, in any state.
 
-    Otherwise those in the inbox, or with `request` the requests in this state. With `sort=user`, a page may have fewer
-    conversations than the limit although others follow.
+    Otherwise those in the inbox, or with `request` the requests in this state.
     """
 
     sort: Annotated[ConversationSort, "The order."] = ConversationSort.LATEST

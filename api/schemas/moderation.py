@@ -1,4 +1,4 @@
-"""The body with which moderators close a group of their queue."""
+"""The bodies with which moderators close a group of their queue, and decide about held messages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated
 
 from api.schemas.fields import Time
+from shared.domain.holds import HoldDecision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,3 +15,8 @@ class SeenGroupBody:
     """`up_to` is `newest_at` of the group, as it was read."""
 
     up_to: Annotated[datetime, Time]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldDecisionBody:
+    decision: HoldDecision

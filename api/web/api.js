@@ -37,7 +37,7 @@ async function request(method, path, { body, signal, key, tag, headers, as = "js
   }
   if (!response.ok) {
     const problem = await Problem.fromResponse(response);
-    if (problem.type === "banned" && session.user) session.end(problem.message);
+    if (problem.type === "banned" && session.user) session.end(problem);
     throw problem;
   }
   if (response.status === 204) return null;

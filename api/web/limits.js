@@ -8,8 +8,8 @@ const { forms, ...others } = JSON.parse(
 
 /**
  * {pictures, picture_bytes, picture_pixels, picture_side, page_items, counted_of_a_search, erase_after_days, own_trash_days,
- * currency, distance_unit, distances, mail, mail_folder}: `mail` says whether the server sends mail. In development it only writes
- * mails into the folder `mail_folder`.
+ * new_accounts, currency, distance_unit, distances, mail, mail_folder}: `mail` says whether the server sends mail. In development it only writes
+ * mails into the folder `mail_folder`. `new_accounts` is {days, listings, people}.
  */
 export const limits = others;
 

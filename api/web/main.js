@@ -2,6 +2,7 @@
 
 import { render } from "./vendor/lit-html/lit-html.js";
 import { prepareScript } from "./later_scripts.js";
+import { withFocusNear } from "./near_focus.js";
 import { navigateWith } from "./navigation.js";
 import { drawWith, update } from "./page.js";
 import { onPress } from "./pressed_notifications.js";
@@ -32,7 +33,7 @@ drawWith(() => {
     render(shell(view, router.isWaiting), root);
     view.afterDraw();
   };
-  if (isTakenOver) draw();
+  if (isTakenOver) withFocusNear(draw);
   else takeOver(root, draw);
   isTakenOver = true;
   router.drawn();
@@ -49,7 +50,7 @@ session.onChange((change) => {
     if (session.user) live.start();
     else live.ended();
     // The page may show another person's data: load everything again for the person who is logged in now.
-    router.restart(change.notice);
+    router.restart(change.why);
   } else if (change.token) {
     live.useToken(change.token);
   }

@@ -1,4 +1,4 @@
-// How many reports are open, for moderators: asked when the page opens, when they look at it again, and from time to time.
+// How many reports and objections wait for moderators: asked when the page opens, when they look at it again, and from time to time.
 
 import { api } from "./api.js";
 import { update } from "./page.js";
@@ -7,7 +7,8 @@ import { session } from "./session.js";
 const ASK_EVERY_MS = 120_000;
 
 class OpenReports {
-  count = 0;
+  reports = 0;
+  objections = 0;
 
   constructor() {
     const askIfSeen = () => document.visibilityState === "visible" && this.ask();
@@ -17,15 +18,22 @@ class OpenReports {
     this.ask();
   }
 
+  get count() {
+    return this.reports + this.objections;
+  }
+
   async ask() {
     if (!session.is("moderator")) {
-      this.count = 0;
+      this.reports = this.objections = 0;
       return;
     }
     try {
-      const { open } = await api.get("/api/reports", { query: { limit: 1 } });
-      if (open !== this.count) update();
-      this.count = open;
+      const before = this.count;
+      const one = { query: { limit: 1 } };
+      const [reports, objections] = await Promise.all([api.get("/api/reports", one), api.get("/api/objections", one)]);
+      this.reports = reports.open;
+      this.objections = objections.open;
+      if (this.count !== before) update();
     } catch {
       // The number is only a hint.
     }

@@ -100,7 +100,7 @@ class Router {
     }
     // Whoever fills in one of these forms will soon be logged in.
     document.addEventListener("input", () => {
-      if (!session.user && wantedView("").view.script === "newcomers") prepareScript("users");
+      if (!session.user && wantedView().view.script === "newcomers") prepareScript("users");
     });
     // What a reload needs to show the same place again. While a page is being left, it is too late to note it.
     addEventListener("scroll", () => {
@@ -111,15 +111,15 @@ class Router {
     this.#show({ isFirst: true });
   }
 
-  /** Opens the current address again, because another person is logged in now. */
-  restart(notice) {
+  /** Opens the current address again, because another person is logged in now. `why` is the Problem that ended a session, or null. */
+  restart(why) {
     this.#keep(null);
     // What was shown to another person goes at once, also while the script of the next view is under way.
-    if (this.view && !isHere(wantedView("").view)) {
+    if (this.view && !isHere(wantedView().view)) {
       this.view.stop();
       this.view = new Blank({});
     }
-    this.#show({ notice, isRestart: true });
+    this.#show({ notice: why?.message, objectionToken: why?.objectionToken, isRestart: true });
   }
 
   /** `replace` adds no entry to the browser's history; the view that opens shows `notice`. */
@@ -178,7 +178,7 @@ class Router {
   #show(options) {
     const turn = (this.#turn += 1);
     this.isWaiting = false;
-    const wanted = wantedView(options.notice ?? "");
+    const wanted = wantedView(options.notice, options.objectionToken);
     if (isHere(wanted.view)) this.#open(wanted, options);
     else this.#openLater(wanted.view.script, options, turn);
   }
@@ -232,17 +232,17 @@ class Router {
 }
 
 /** Returns {view, make}: the view for the current address and the person who is logged in, and what makes it. */
-function wantedView(notice) {
+function wantedView(notice = "", objectionToken = "") {
   // Anybody can write a link.
   const query = new URLSearchParams([...new URLSearchParams(location.search)].map((one) => one.map(contained)));
   const { view, role, params } = routeOf(location.pathname);
   const wanted = (view, options) => ({ view, make: () => new (classOf(view))(options) });
   if (role && !session.user) {
     const next = location.pathname + location.search;
-    return wanted(LOGIN, { query: new URLSearchParams({ next }), notice: notice || "Please log in first." });
+    return wanted(LOGIN, { query: new URLSearchParams({ next }), notice: notice || "Please log in first.", objectionToken });
   }
   if (role && !session.is(role)) return wanted(NotAllowed, {});
-  return wanted(view, { params, query, notice });
+  return wanted(view, { params, query, notice, objectionToken });
 }
 
 const LOGIN = newcomers("Login");

@@ -46,7 +46,7 @@ class Session {
     return this.#stored?.access_token ?? null;
   }
 
-  /** `listener({isOtherPerson, token, notice})` is called after each change. */
+  /** `listener({isOtherPerson, token, why})` is called after each change; `why` is a Problem, or null. */
   onChange(listener) {
     this.#listeners.push(listener);
   }
@@ -58,9 +58,9 @@ class Session {
     return this.#keep({ ...answer, refresh_at: Date.now() + Math.max(life - EARLY_MS, life / 2) });
   }
 
-  /** Ends the session in this browser. `notice` gives the reason if the user did not ask for it. */
-  end(notice = "") {
-    return this.#keep(null, notice);
+  /** Ends the session in this browser. `why` is the Problem because of which it ends, if the user did not ask for it. */
+  end(why = null) {
+    return this.#keep(null, why);
   }
 
   /** Stores only the user's profile, so that older tokens do not overwrite newer ones. */
@@ -102,7 +102,7 @@ class Session {
       }
       const problem = await Problem.fromResponse(response);
       if (response.status !== 401 && response.status !== 403) throw problem;
-      await this.end(problem.type === "banned" ? problem.message : "You have been logged out. Please log in again.");
+      await this.end(problem.type === "banned" ? problem : new Problem({ title: "You have been logged out. Please log in again." }));
       return null;
     });
   }
@@ -130,26 +130,26 @@ class Session {
       } else if (response.status === 401) {
         await this.refresh(token);
       } else if (response.status === 403) {
-        this.end((await Problem.fromResponse(response)).message);
+        this.end(await Problem.fromResponse(response));
       }
     } catch {
       // The API cannot be reached: the next check decides.
     }
   }
 
-  #keep(stored, notice = "") {
+  #keep(stored, why = null) {
     const writing = write(stored);
-    this.#become(stored, notice);
+    this.#become(stored, why);
     return writing;
   }
 
-  #become(stored, notice = "") {
+  #become(stored, why = null) {
     const before = this.#stored;
     this.#stored = stored;
     this.#refreshInTime();
     const isOtherPerson = before?.user.id !== stored?.user.id || before?.user.role !== stored?.user.role;
     const token = stored && before?.access_token !== stored.access_token ? stored.access_token : null;
-    for (const listener of this.#listeners) listener({ isOtherPerson, token, notice });
+    for (const listener of this.#listeners) listener({ isOtherPerson, token, why });
   }
 
   /** Refreshes the token before it expires: the live connection needs a valid one even without REST requests. */

@@ -34,13 +34,20 @@ export function shell(view, isWaiting) {
     ${announcer()}${live.warnings()}${isWaiting ? html`<p class="waiting" role="status">Loading…</p>` : nothing}
     <main id="main" tabindex="-1" class=${view.layout ?? ""} @click=${(event) => forgetNotice(event, view)}>
       ${isUpgraded() ? upgradeNotice() : nothing}
-      ${view.notice ? html`<p class="notice" role="status">${view.notice}</p>` : nothing} ${view.template()}
+      ${noticeOf(view)} ${view.template()}
     </main>
     <footer class="bottom">
       <p>Daveslist: used cars, from people nearby. <a href="/api/docs" target="_blank" rel="noopener">API</a> ·
         <a href=${LIBRARIES} target="_blank" rel="noopener">Libraries</a></p>
       ${session.user ? state() : nothing}
     </footer>`;
+}
+
+function noticeOf({ notice, objectionToken }) {
+  if (!notice) return nothing;
+  return html`<p class="notice" role="status">
+    ${notice} ${objectionToken ? html`<a href=${`/objection#${objectionToken}`}>Object to this</a>` : nothing}
+  </p>`;
 }
 
 const upgradeNotice = () =>
@@ -154,7 +161,7 @@ function forUser() {
 function moderation() {
   const { count } = openReports;
   return html`Moderation${count
-    ? html`<span class="badge" data-open-reports=${count}>${count}<span class="for-readers"> open reports</span></span>`
+    ? html`<span class="badge" data-waiting=${count}>${count}<span class="for-readers"> waiting</span></span>`
     : nothing}`;
 }
 

@@ -12,10 +12,12 @@ export class View {
   /** The Problem because of which the view could not be loaded, or null. */
   problem = null;
 
-  constructor({ params = {}, query = new URLSearchParams(), notice = "" }) {
+  /** `notice` is shown above the view; with `objectionToken`, the person can object to what it says. */
+  constructor({ params = {}, query = new URLSearchParams(), notice = "", objectionToken = "" }) {
     this.params = params;
     this.query = query;
     this.notice = notice;
+    this.objectionToken = objectionToken;
   }
 
   /** A signal for requests, which aborts when the view is left. */

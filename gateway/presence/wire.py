@@ -1,6 +1,7 @@
 """Encodes entries and changes as JSON arrays, for other nodes and for the store. Pure, no I/O.
 
 A change is `[sequence, previous, [[key, meta], ...], [ref, ...]]`. An entry is `[key, meta]`; its meta has `phx_ref`.
+An element behind these would be the version (shared/events/formats.py).
 """
 
 from __future__ import annotations
@@ -10,15 +11,33 @@ from typing import Any
 import msgspec
 
 from gateway.presence.state import Change, Entry, Meta
+from shared.events import formats
+from shared.events.formats import LaterFormat
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
-_decode_entry = msgspec.json.Decoder(tuple[str, dict[str, Any]]).decode
-_decode_change = msgspec.json.Decoder(tuple[int, int, tuple[tuple[str, dict[str, Any]], ...], tuple[str, ...]]).decode
+
+
+class _Entry(msgspec.Struct, array_like=True):
+    key: str
+    meta: dict[str, Any]
+    version: int = 1
+
+
+class _Change(msgspec.Struct, array_like=True):
+    sequence: int
+    previous: int
+    joins: tuple[_Entry, ...]
+    leaves: tuple[str, ...]
+    version: int = 1
+
+
+_decode_entry = msgspec.json.Decoder(_Entry).decode
+_decode_change = msgspec.json.Decoder(_Change).decode
 
 
 class BadPresence(ValueError):
-    """The bytes do not come from a node of this service."""
+    """The bytes do not come from a node of this service, or only a later release can read them."""
 
 
 def own_copy(key: object, meta: object) -> tuple[str, Meta]:
@@ -45,8 +64,8 @@ def pack_entry(entry: Entry) -> bytes:
 def unpack_entry(data: bytes) -> Entry:
     """Returns the entry in the bytes. Raises BadPresence."""
     try:
-        return _entry(*_decode_entry(data))
-    except (msgspec.MsgspecError, RecursionError) as error:
+        return _entry(_decode_entry(data))
+    except (msgspec.MsgspecError, RecursionError, LaterFormat) as error:
         raise BadPresence(str(error)) from error
 
 
@@ -58,13 +77,15 @@ def pack_change(change: Change) -> bytes:
 def unpack_change(data: bytes) -> Change:
     """Returns the change in the bytes. Raises BadPresence."""
     try:
-        sequence, previous, joins, leaves = _decode_change(data)
-        return Change(sequence, previous, tuple(_entry(key, meta) for key, meta in joins), leaves)
-    except (msgspec.MsgspecError, RecursionError) as error:
+        change = _decode_change(data)
+        formats.check(change.version)
+        return Change(change.sequence, change.previous, tuple(map(_entry, change.joins)), change.leaves)
+    except (msgspec.MsgspecError, RecursionError, LaterFormat) as error:
         raise BadPresence(str(error)) from error
 
 
-def _entry(key: str, meta: Meta) -> Entry:
-    if not isinstance(meta.get("phx_ref"), str):
+def _entry(read: _Entry) -> Entry:
+    formats.check(read.version)
+    if not isinstance(read.meta.get("phx_ref"), str):
         raise BadPresence("a meta without phx_ref")
-    return Entry(key, meta)
+    return Entry(read.key, read.meta)

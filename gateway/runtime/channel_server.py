@@ -43,7 +43,7 @@ from gateway.runtime.callbacks import (
     Stop,
     UnknownEvent,
 )
-from gateway.runtime.counts import BY_CLIENT, BY_PROGRAM, TIMED_EVERY
+from gateway.runtime.counts import BY_CLIENT, BY_PROGRAM, TIMED_EVERY, label_of
 from gateway.runtime.stepping import Suspended
 from shared.access.actor import Actor
 from shared.logs import log_of
@@ -137,6 +137,9 @@ class ChannelServer(CallbackQueue[Host]):
             number = counts.pushes = counts.pushes + 1
             if not number % TIMED_EVERY:
                 handling = counts.timed(type(self.channel).__name__, message.event, handling)
+            if endpoint.tracing is not None:
+                channel, event = type(self.channel).__name__, label_of(message.event)
+                handling = endpoint.tracing.push(channel, event, handling, UnknownEvent)
             result = endpoint.step(handling)
             if result is not None:
                 if type(result) is Suspended:

@@ -28,6 +28,11 @@ CAUSES = (BY_CLIENT, BY_PROGRAM)
 """Why a channel crashed: the client pushed what the channel does not know, or the program has a fault."""
 
 
+def label_of(event: object) -> str:
+    """Returns the name of an event for metrics and traces: clients can push any JSON value."""
+    return event if type(event) is str and event.isascii() and len(event) <= LONGEST_EVENT else OTHER
+
+
 class Counts:
     """All counts only grow. A frame is a WebSocket message, or a line of a long-poll body."""
 
@@ -90,7 +95,7 @@ class Counts:
     async def timed(self, channel: str, event: object, handling: Coroutine[Any, Any, Any]) -> Any:
         """Return what the handler of a push returns, and count its time. Clients choose the names of events: those that
         the channel does not know have one label together."""
-        label = event if type(event) is str and event.isascii() and len(event) <= LONGEST_EVENT else OTHER
+        label = label_of(event)
         started = perf_counter()
         try:
             return await handling

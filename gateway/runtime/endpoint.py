@@ -24,9 +24,12 @@ from gateway.runtime.looks import Looks
 from gateway.runtime.registry import Registry, Subscriber
 from gateway.runtime.roster import Roster
 from gateway.runtime.stepping import Stepper
+from shared import tracing
 from shared.access.seal import NotSealed, Seal
 from shared.events import control
 from shared.events.envelope import SEALED_FOR, BadEnvelope, Envelope, beginning_of, json_payload, pack, unpack
+from shared.events.formats import LaterFormat
+from shared.events.topics import kind_of
 from shared.logs import log_of
 from shared.pubsub.broker import Broker
 from shared.security_events import SecurityEvents
@@ -65,7 +68,9 @@ class Endpoint:
         self.context = context
         self.may_join = may_join
         self.node_id = node_id or new_node_id()
-        self.step = Stepper(asyncio.get_running_loop()).step
+        self.tracing = tracing.active()
+        step = Stepper(asyncio.get_running_loop()).step
+        self.step = step if self.tracing is None else self.tracing.alone(step)
         self.looks = Looks(self.step)
         self.topics: Registry[str, Subscriber] = Registry()
         self.channels = 0
@@ -207,16 +212,23 @@ class Endpoint:
         self.counts.broadcasts += 1
         broadcast = Broadcast.of(topic, event, payload)
         self.deliver(broadcast, sender)
-        self.send(topic, broadcast.envelope(self.node_id))
+        envelope = broadcast.envelope(self.node_id)
+        if self.tracing is not None:
+            envelope = envelope._replace(trace=self.tracing.publish(kind_of([topic]), event))
+        self.send(topic, envelope)
 
     def broadcast_to_all(self, topics: Iterable[str], event: str, payload: Any) -> None:
         """Like `broadcast`, to each of several topics; the payload is encoded once."""
         self.counts.broadcasts += 1
         encoded = Broadcast.of("", event, payload)
-        envelope = pack(encoded.envelope(self.node_id))
+        envelope = encoded.envelope(self.node_id)
+        if self.tracing is not None:
+            topics = tuple(topics)
+            envelope = envelope._replace(trace=self.tracing.publish(kind_of(topics), event))
+        packed = pack(envelope)
         for topic in topics:
             self.deliver(Broadcast(topic, event, encoded.payload, encoded.is_binary))
-            self.broker.publish(topic, self._seal.sealed(topic, envelope))
+            self.broker.publish(topic, self._seal.sealed(topic, packed))
 
     def deliver(self, broadcast: Broadcast, sender: Subscriber | None = None) -> None:
         """Send a broadcast to the members on this node only."""
@@ -243,6 +255,9 @@ class Endpoint:
             self.counts.forged.inc()
             log.warning("forged message dropped", topic=topic, error=str(error))
             return
+        except LaterFormat as error:
+            log.warning("message of a later release dropped", topic=topic, error=str(error))
+            return
         if envelope.node == self.node_id:
             if envelope.event == _PROBE and topic == control.CONTROL and self._on_probe is not None:
                 self._on_probe(asyncio.get_running_loop().time() - float(envelope.payload))
@@ -253,6 +268,10 @@ class Endpoint:
             handler(envelope)
         elif envelope.event == PRESENCE_DIFF:
             self.presence.receive(topic, envelope.node, envelope.payload)
+        elif envelope.trace and self.tracing is not None:
+            members = len(self.topics.members(topic))
+            with self.tracing.delivery(envelope.trace, kind_of([topic]), envelope.event, members):
+                self.deliver(Broadcast.from_envelope(topic, envelope))
         else:
             self.deliver(Broadcast.from_envelope(topic, envelope))
 

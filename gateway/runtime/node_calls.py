@@ -73,6 +73,7 @@ class NodeCalls:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._tracing = endpoint.tracing
         self._patience = endpoint.settings.node_call_seconds
         self._methods: dict[str, Method] = {}
         self._casts: dict[str, Cast] = {}
@@ -135,7 +136,8 @@ class NodeCalls:
         number = next(self._ids)
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         peer.pending[number] = answer
-        self._send(node, CALL, _encode(_Call(method, argument, number)))
+        trace = "" if self._tracing is None else self._tracing.traceparent()
+        self._send(node, CALL, _encode(_Call(method, argument, number)), trace)
         self._watch()
         try:
             async with asyncio.timeout(seconds):
@@ -149,8 +151,8 @@ class NodeCalls:
         """Send another node a message without an answer. It may be lost."""
         self._send(node, CAST, _encode(_Call(method, argument)))
 
-    def _send(self, node: str, event: str, payload: bytes) -> None:
-        self._endpoint.send(topic_of(node), Envelope(self._endpoint.node_id, event, payload, True))
+    def _send(self, node: str, event: str, payload: bytes, trace: str = "") -> None:
+        self._endpoint.send(topic_of(node), Envelope(self._endpoint.node_id, event, payload, True, trace))
 
     def _watch(self) -> None:
         if self._watching is None and self._peers:
@@ -186,7 +188,10 @@ class NodeCalls:
             if event == CALL:
                 call = _decode_call(envelope.payload)
                 # The call runs at once until it has to wait, so that it begins before the node's next message.
-                answering = self._endpoint.step(self._answer(node, call))
+                work = self._answer(node, call)
+                if envelope.trace and self._tracing is not None:
+                    work = self._tracing.called(envelope.trace, call.method, work)
+                answering = self._endpoint.step(work)
                 if type(answering) is Suspended:
                     self._keep(answering.task)
             elif event == CAST:

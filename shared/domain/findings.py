@@ -23,6 +23,8 @@ class FoundListing:
     listing: ReportedListing
     seller_id: int
     seller_name: str
+    picture_url: str | None
+    """Its picture that the other listing has too, small; None if that was deleted, or it is not about pictures."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The moderators' queue: what waits for them, grouped by listing and person, the worst first. Pure.
 
 The worst group is the one with the most weight: the gravest reason of each reporter, so that nobody counts twice, and
-what was done before to the person whom it is about. Of groups with the same weight, the oldest comes first.
+what was done before to the person whom it is about and was not lifted after an objection. Of groups with the same
+weight, the oldest comes first.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from shared.domain.findings import FindingKind
+from shared.domain.findings import Finding, FindingKind
 from shared.domain.reports import ReportedListing, ReportReason
 
 MAX_ENTRIES = 20
@@ -39,6 +40,8 @@ WEIGHTS: Mapping[ReportReason, int] = MappingProxyType(
 
 FINDING_WEIGHTS: Mapping[FindingKind, int] = MappingProxyType({FindingKind.SAME_PICTURE: 3, FindingKind.SAME_VIN: 3})
 """How grave it is what the program has found."""
+HOLD_WEIGHT = 3
+"""How grave it is that somebody sent nearly the same to many."""
 
 DEEDS: Mapping[str, int] = MappingProxyType({"warn": 1, "listing_hide": 2, "suspend": 3, "ban": 4})
 """What moderators do to people and their listings, by its name in the audit log, and how much it weighs."""
@@ -57,6 +60,11 @@ class EntryKind(StrEnum):
     REPORT = "report"
     SAME_PICTURE = "same_picture"
     SAME_VIN = "same_vin"
+    HELD_MESSAGES = "held_messages"
+
+
+FINDINGS = frozenset(EntryKind(kind.value) for kind in FINDING_WEIGHTS)
+"""What the program has found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,10 @@ class Entry:
     listing_id: int | None
     """Of a reply, the listing that it is under; of a finding, the earlier listing of somebody else."""
     listing_title: str | None
+    people: int | None
+    """Of held messages, to how many people they are."""
+    finding: Finding | None = None
+    """Both listings of a finding."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,9 +90,10 @@ def sounds_like_staff(name: str) -> bool:
 
 def skeleton(text: str) -> str:
     """Returns a text that is equal for texts that look alike. It is only for comparing, and not for reading."""
-    letters = unicodedata.normalize("NFKD", text.translate(_FOLD))
-    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    folded = bare.translate(_FOLD).casefold().translate(_SMALL_FOLD)
+    if not text.isascii():
+        letters = unicodedata.normalize("NFKD", text.translate(_FOLD))
+        text = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    folded = text.translate(_FOLD).casefold().translate(_SMALL_FOLD)
     for several, one in _LONGER:
         folded = folded.replace(several, one)
     return folded

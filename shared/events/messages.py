@@ -13,6 +13,8 @@ from shared.events import topics
 
 SEND = "send"
 """The event whose payload is a message."""
+READ = "read"
+"""The event that tells both sides up to which message a user has read what another one wrote."""
 REQUEST = "request"
 """A user has accepted or declined what another one writes. Only the user's own devices are told."""
 
@@ -111,6 +113,11 @@ def told_topics(message: messages.Message) -> list[str]:
     if message.is_told:
         return topics.private_chats(message.to_id, message.from_id)
     return [topics.private_chat(message.from_id)]
+
+
+def read_payload(by_id: int, other_id: int, up_to: int) -> dict[str, str | int]:
+    """Returns the payload of `read`: who has read, whose messages, and up to which id."""
+    return {"by": str(by_id), "with": str(other_id), "up_to": up_to}
 
 
 def request_payload(other_id: int, decision: messages.Decision) -> dict[str, str]:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shared.domain.ids import parse_id
+
+_KINDS = frozenset({"alerts", "listing", "moderation", "node", "private_chat"})
+
+
+def kind_of(topics: Sequence[str]) -> str:
+    """Returns what topics of one broadcast are about, without whom: `private_chat`, for example, or `other`."""
+    kind = topics[0].partition(":")[0] if topics else ""
+    return kind if kind in _KINDS else "other"
+
 
 PRIVATE_CHAT = "private_chat:"
 

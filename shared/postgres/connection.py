@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any
 
 import aiopg
@@ -26,6 +27,7 @@ import psycopg2.errors
 import psycopg2.extensions
 
 from shared.postgres import session
+from shared.postgres.address import Server
 from shared.postgres.errors import DatabaseUnavailable
 from shared.postgres.pooling import BEGIN_AGAIN, Pooling
 from shared.postgres.statement import Statement, adapted
@@ -46,36 +48,49 @@ _SPENT = (
 """Errors that only a new connection ends. If this connection stayed in the pool, it would be lent again and again."""
 
 
+class Fault(Enum):
+    """Why a connection was closed, if its server is the cause."""
+
+    SILENT = "no answer in time"
+    READ_ONLY = "no writes"
+
+
 class Connection(aiopg.Connection):
     """Runs one statement at a time. After DatabaseUnavailable or a cancelled `run`, check `is_usable`."""
 
-    def __init__(self, dsn: str, timeout: float) -> None:
+    def __init__(self, server: Server, timeout: float) -> None:
+        self.server = server
+        self.answered_at = 0.0
+        """When it answered last, by the loop's clock."""
+        self.fault: Fault | None = None
+        """What it has met that may concern other connections to the same server too."""
+        self._is_retired = False
         self._is_established = False
         self._prepared: dict[str, tuple[str, str]] = {}
         self._statements: Any = None  # psycopg2's cursor, one for all statements
         self._pooling: Pooling | None = None
         self._prepared_here: set[str] | None = None  # in the session of this transaction, behind a pooler
-        super().__init__(dsn, timeout, enable_json=False, enable_hstore=False, enable_uuid=False)
+        super().__init__(server.dsn, timeout, enable_json=False, enable_hstore=False, enable_uuid=False)
         assert self._waiter is not None
         self._connecting = self._waiter
 
     @classmethod
     async def open(
         cls,
-        dsn: str,
+        server: Server,
         timeout: float,
         *,
-        statement_timeout: float | None = None,
+        statement_timeout: float,
         pooling: Pooling | None = None,
         is_pooled: bool | None = None,
     ) -> Connection:
         """Connect within the timeout, in seconds. Raises DatabaseUnavailable.
 
-        The server cancels a statement after `statement_timeout`, by default `timeout`. `is_pooled` says whether a
-        pooler is in between; None: it is noticed, because a pooler does not tell clients the process id of a session.
+        The server cancels a statement after `statement_timeout`. `is_pooled` says whether a pooler is in between; None:
+        it is noticed, because a pooler does not tell clients the process id of a session.
         """
         try:
-            connection = cls(dsn, timeout)
+            connection = cls(server, timeout)
         except psycopg2.Error as error:
             raise DatabaseUnavailable(_reason(error)) from error
         try:
@@ -85,7 +100,6 @@ class Connection(aiopg.Connection):
             raise DatabaseUnavailable(_reason(error)) from error
         connection._is_established = True
         connection._statements = connection._conn.cursor()
-        statement_timeout = timeout if statement_timeout is None else statement_timeout
         try:
             [(process_id,)], _ = await connection.run(f"{session.ZONE}; SELECT pg_backend_pid()", None, timeout)
             if is_pooled is None:
@@ -108,7 +122,24 @@ class Connection(aiopg.Connection):
     def is_usable(self) -> bool:
         """True if the connection can be lent again: it is open, and not in a statement or a transaction."""
         raw = self._conn
-        return not raw.closed and not raw.isexecuting() and bool(raw.get_transaction_status() == IDLE)
+        return (
+            not self._is_retired
+            and not raw.closed
+            and not raw.isexecuting()
+            and bool(raw.get_transaction_status() == IDLE)
+        )
+
+    @property
+    def is_read_only(self) -> bool:
+        """True if the server has said that it takes no writes: it tells so with the answer of a statement."""
+        return "on" in (
+            self._conn.get_parameter_status("default_transaction_read_only"),
+            self._conn.get_parameter_status("in_hot_standby"),
+        )
+
+    def retire(self) -> None:
+        """Do not lend it again after its present use."""
+        self._is_retired = True
 
     async def execute(
         self, statement: Statement, parameters: Sequence[Any], timeout: float
@@ -208,10 +239,13 @@ class Connection(aiopg.Connection):
             self._waiter = None
             raise
         await self._poll(waiter, timeout)
+        self.answered_at = self._loop.time()
         return (cursor.fetchall() if cursor.description is not None else []), cursor.rowcount
 
     def _failure(self, error: psycopg2.Error) -> Exception:
         """Returns what to raise for an error of psycopg2; closes the connection if only a new one ends the error."""
+        if isinstance(error, psycopg2.errors.ReadOnlySqlTransaction):
+            self.fault = Fault.READ_ONLY
         if isinstance(error, _SPENT):
             self._close()
         return DatabaseUnavailable(_reason(error)) if isinstance(error, _AWAY) or self._conn.closed else error
@@ -222,7 +256,9 @@ class Connection(aiopg.Connection):
         timer = self._loop.call_later(timeout, _expire, waiter, timeout)
         try:
             await waiter
-        except (asyncio.CancelledError, DatabaseUnavailable):
+        except (asyncio.CancelledError, DatabaseUnavailable) as error:
+            if isinstance(error, DatabaseUnavailable):
+                self.fault = Fault.SILENT
             self._close()
             raise
         finally:

@@ -8,20 +8,24 @@ without a restart. A statement outside a transaction commits by itself.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from shared.postgres.address import parsed, resolved
-from shared.postgres.connection import Connection
+from shared import tracing
+from shared.postgres import traced
+from shared.postgres.address import parsed
+from shared.postgres.connection import Connection, Fault
 from shared.postgres.errors import DatabaseUnavailable
+from shared.postgres.opening import Opener
 from shared.postgres.pool import Pool
-from shared.postgres.pooling import Pooling
 from shared.postgres.statement import Statement
 from shared.settings import Settings
 
 _PING = Statement("ping", "SELECT 1")
-IS_POOLED = {"on": True, "off": False, "": None}
+_RETIRE_SECONDS = 1.0
+"""All connections are closed because of a server that takes no writes at most this often. It may be the only one."""
 
 
 class Transaction:
@@ -59,10 +63,9 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         """It connects on first use; `connect` does so at once. Raises InvalidDatabaseUrl."""
         parsed(settings.database_url)
-        self._url = settings.database_url
         self._timeout = settings.database_timeout_seconds
-        self._is_pooled = IS_POOLED[settings.database_pooler]
-        self._pooling = Pooling(self._timeout)
+        self._opener = Opener(settings, kind=traced.Connection if tracing.active() else Connection)
+        self._retired_at = -math.inf
         self._pool = Pool(self._open, settings.database_pool_size, self._timeout)
 
     @classmethod
@@ -87,7 +90,7 @@ class Database:
         try:
             return (await connection.execute(statement, parameters, self._timeout))[0]
         finally:
-            self._pool.release(connection)
+            self._release(connection)
 
     async def fetch_one(self, statement: Statement, *parameters: Any) -> tuple[Any, ...] | None:
         """Returns the first row, or None. Raises DatabaseUnavailable."""
@@ -100,7 +103,7 @@ class Database:
         try:
             return (await connection.execute(statement, parameters, self._timeout))[1]
         finally:
-            self._pool.release(connection)
+            self._release(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -120,7 +123,7 @@ class Database:
                 raise
             await connection.end("COMMIT", self._timeout)
         finally:
-            self._pool.release(connection)
+            self._release(connection)
 
     async def ping(self) -> None:
         """Check that the database answers. Raises DatabaseUnavailable."""
@@ -131,9 +134,29 @@ class Database:
         await self._pool.close()
 
     async def _open(self) -> Connection:
-        try:
-            async with asyncio.timeout(self._timeout):
-                dsn = await resolved(self._url)
-        except TimeoutError as error:
-            raise DatabaseUnavailable("the host's name could not be looked up in time") from error
-        return await Connection.open(dsn, self._timeout, pooling=self._pooling, is_pooled=self._is_pooled)
+        before = self._opener.current
+        connection = await self._opener.open()
+        if before not in (None, connection.server):
+            self._pool.retire(lambda other: other.server != connection.server)
+        return connection
+
+    def _release(self, connection: Connection) -> None:
+        if self._opener.has_choice and connection.fault is None and not connection.closed and connection.is_read_only:
+            connection.retire()
+            connection.fault = Fault.READ_ONLY
+        self._pool.release(connection)
+        if connection.fault is not None:
+            self._doubt(connection, connection.fault)
+
+    def _doubt(self, connection: Connection, fault: Fault) -> None:
+        """Do not let one caller after the other wait for a server that is frozen or was demoted."""
+        self._opener.doubt(connection.server)
+        now = asyncio.get_running_loop().time()
+        if fault is Fault.SILENT:
+            # It may be one slow statement: connections that have answered meanwhile are good.
+            self._pool.retire(
+                lambda other: other.server == connection.server and other.answered_at < now - self._timeout
+            )
+        elif now >= self._retired_at + _RETIRE_SECONDS:
+            self._retired_at = now
+            self._pool.retire(lambda other: other.server == connection.server)

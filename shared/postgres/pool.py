@@ -76,6 +76,17 @@ class Pool:
         else:
             self._hand_on(connection)
 
+    def retire(self, is_stale: Callable[[Connection], bool]) -> None:
+        """Close these connections: idle ones at once, lent ones when they are released."""
+        for connection in self._lent:
+            if is_stale(connection):
+                connection.retire()
+        stale = [connection for connection in self._idle if is_stale(connection)]
+        self._idle = [connection for connection in self._idle if connection not in stale]
+        for connection in stale:
+            connection.close()
+        self._grow()
+
     async def close(self) -> None:
         """Close every connection, also lent ones: their statements fail."""
         self._is_closed = True

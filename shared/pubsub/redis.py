@@ -76,6 +76,8 @@ class RedisBroker:
         self._reporting: asyncio.TimerHandle | None = None
         self._complete_until = self._loop.time()
         """RedisLink's `complete_until` when the last link broke."""
+        self._why = "no answer"
+        """Why the last link could not be opened, or broke."""
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._topics = Topics(self._work)
@@ -110,7 +112,7 @@ class RedisBroker:
             async with asyncio.timeout(self._timeout):
                 await self._topics.all_confirmed.wait()
         except TimeoutError:
-            log.warning("redis is away at start; retrying")
+            log.warning("redis is away at start; retrying", error=self._why)
 
     async def stop(self) -> None:
         if self._task is None:
@@ -188,7 +190,8 @@ class RedisBroker:
             except* (RedisError, OSError, TimeoutError) as group:
                 error = _first(group)
                 level = logging.WARNING if self.connected else logging.DEBUG
-                log.log(level, "redis link lost", error=f"{type(error).__name__}: {error}")
+                self._why = f"{type(error).__name__}: {error}"
+                log.log(level, "redis link lost", error=self._why)
             except* Exception:
                 # A fault in this module must end one link, not all later ones.
                 log.exception("redis link failed")

@@ -26,7 +26,7 @@ _BEGIN = Statement(
     "beginning_begin",
     """WITH known AS MATERIALIZED (
            SELECT EXISTS (SELECT FROM messages m WHERE m.from_id = $1 AND m.to_id = $2)
-               OR EXISTS (SELECT FROM messages m WHERE m.from_id = $2 AND m.to_id = $1)
+               OR EXISTS (SELECT FROM messages m WHERE m.from_id = $2 AND m.to_id = $1 AND m.held_at IS NULL)
                OR EXISTS (SELECT FROM beginnings b WHERE b.user_id = $1 AND b.other_id = $2)
                OR NOT EXISTS (SELECT FROM users u WHERE u.id = $2 AND u.deleted_at IS NULL) AS it
        ), full_until AS MATERIALIZED (

@@ -59,8 +59,13 @@ _DECIDE = Statement(
 _ARE_APART = Statement("contacts_are_apart", f"SELECT {are_apart('$1', '$2')}", ("bigint", "bigint"))
 _SHOW_READ = Statement(
     "contacts_show_read",
-    f"""UPDATE messages SET read_at = now()
-        WHERE to_id = $1 AND from_id = $2 AND read_at = {READ_IN_SECRET} AND NOT {are_apart("$1", "$2")}""",
+    f"""WITH shown AS (
+            UPDATE messages SET read_at = now()
+            WHERE to_id = $1 AND from_id = $2 AND read_at = {READ_IN_SECRET} AND held_at IS NULL
+              AND NOT {are_apart("$1", "$2")}
+            RETURNING id
+        )
+        SELECT max(id) FROM shown""",
     ("bigint", "bigint"),
 )
 
@@ -71,10 +76,11 @@ class ContactRepository:
     def __init__(self, database: Database | Transaction) -> None:
         self._database = database
 
-    async def decide(self, user_id: int, other_id: int, decision: Decision) -> None:
+    async def decide(self, user_id: int, other_id: int, decision: Decision) -> int | None:
         """Accept or decline what the other one writes to the user, from now on. A second time changes nothing.
 
-        Raises NoConversation if the other one has never written to the user, or NoLongerAllowed.
+        Returns what `show_read` returns. Raises NoConversation if the other one has never written to the user, or
+        NoLongerAllowed.
         """
         row = await self._database.fetch_one(_DECIDE, user_id, other_id, decision.value)
         assert row is not None
@@ -82,12 +88,15 @@ class ContactRepository:
             raise NoLongerAllowed
         if not row[0]:
             raise NoConversation
-        if decision is Decision.ACCEPTED:
-            await self.show_read(user_id, other_id)
+        return await self.show_read(user_id, other_id) if decision is Decision.ACCEPTED else None
 
-    async def show_read(self, user_id: int, other_id: int) -> None:
-        """Show what the user has read of the other one's messages in secret, if the two are not apart any more."""
-        await self._database.execute(_SHOW_READ, user_id, other_id)
+    async def show_read(self, user_id: int, other_id: int) -> int | None:
+        """Show what the user has read of the other one's messages in secret, if the two are not apart any more.
+
+        Returns the id up to which the other one is shown that now; None if nothing was read in secret.
+        """
+        row = await self._database.fetch_one(_SHOW_READ, user_id, other_id)
+        return None if row is None else row[0]
 
     async def are_apart(self, one_id: int, other_id: int) -> bool:
         """Whether neither may learn what the other does: one has blocked the other, or a request was not accepted."""

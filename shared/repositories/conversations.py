@@ -1,8 +1,9 @@
 """SQL about conversations: the other user, the last message, and the number of unread messages.
 
 Conversations have no table, because each message would have to change two of its rows. The indexes of messages have
-each user's partners in order. So the cost of a page by partner depends only on its length. The same mostly holds for a
-page by time; but if a few partners wrote all the latest messages, the statement has to look at all partners.
+each user's partners in order. So the cost of a page by partner depends only on its length, and on the requests that it
+passes by. The same mostly holds for a page by time; but if a few partners wrote all the latest messages, the statement
+has to look at all partners.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ _JOINED = f"""page p JOIN messages m ON m.id = p.message_id LEFT JOIN users u ON
              WHERE s.from_id = $1 AND s.to_id = p.other_id AND s.listing_id IS NOT NULL ORDER BY s.id DESC LIMIT 1)
             UNION ALL
             (SELECT r.id, r.listing_id FROM messages r
-             WHERE r.from_id = p.other_id AND r.to_id = $1 AND r.listing_id IS NOT NULL ORDER BY r.id DESC LIMIT 1)
+             WHERE r.from_id = p.other_id AND r.to_id = $1 AND r.listing_id IS NOT NULL AND r.held_at IS NULL
+             ORDER BY r.id DESC LIMIT 1)
             ORDER BY id DESC LIMIT 1
         ) AS named JOIN listings l ON l.id = named.listing_id
         JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
@@ -48,14 +50,16 @@ _IS_ALL = WIDTH + 11
 """The column behind those of a conversation."""
 _LAST_WITH = """greatest(
     (SELECT s.id FROM messages s WHERE s.from_id = $1 AND s.to_id = other_id ORDER BY s.id DESC LIMIT 1),
-    (SELECT r.id FROM messages r WHERE r.to_id = $1 AND r.from_id = other_id ORDER BY r.id DESC LIMIT 1))"""
+    (SELECT r.id FROM messages r WHERE r.to_id = $1 AND r.from_id = other_id AND r.held_at IS NULL
+     ORDER BY r.id DESC LIMIT 1))"""
 
 _RECENT = Statement(
     "conversations_recent",
     f"""WITH recent AS MATERIALIZED (
             (SELECT s.to_id AS other_id, s.id FROM messages s WHERE s.from_id = $1 ORDER BY s.id DESC LIMIT $3)
             UNION ALL
-            (SELECT r.from_id, r.id FROM messages r WHERE r.to_id = $1 ORDER BY r.id DESC LIMIT $3)
+            (SELECT r.from_id, r.id FROM messages r WHERE r.to_id = $1 AND r.held_at IS NULL
+             ORDER BY r.id DESC LIMIT $3)
             ORDER BY id DESC LIMIT $3
         ), page AS MATERIALIZED (
             SELECT other_id, max(id) AS message_id FROM recent GROUP BY other_id
@@ -74,10 +78,12 @@ _LATEST = Statement(
                 SELECT m.to_id, m.id FROM messages m WHERE m.from_id = $1 AND m.to_id < sent.other_id
                 ORDER BY m.to_id DESC, m.id DESC LIMIT 1) AS next
         ), received (other_id, message_id) AS (
-            (SELECT from_id, id FROM messages WHERE to_id = $1 ORDER BY from_id DESC, id DESC LIMIT 1)
+            (SELECT from_id, id FROM messages WHERE to_id = $1 AND held_at IS NULL
+             ORDER BY from_id DESC, id DESC LIMIT 1)
             UNION ALL
             SELECT next.from_id, next.id FROM received, LATERAL (
-                SELECT m.from_id, m.id FROM messages m WHERE m.to_id = $1 AND m.from_id < received.other_id
+                SELECT m.from_id, m.id FROM messages m
+                WHERE m.to_id = $1 AND m.from_id < received.other_id AND m.held_at IS NULL
                 ORDER BY m.from_id DESC, m.id DESC LIMIT 1) AS next
         ), page AS MATERIALIZED (
             SELECT other_id, max(message_id) AS message_id
@@ -94,18 +100,39 @@ def _next_after(other_id: str) -> str:
     """Returns SQL for the user's next partner in the order of ids; NULL after the last one."""
     return f"""least(
         (SELECT s.to_id FROM messages s WHERE s.from_id = $1 AND s.to_id > {other_id} ORDER BY s.to_id LIMIT 1),
-        (SELECT r.from_id FROM messages r WHERE r.to_id = $1 AND r.from_id > {other_id} ORDER BY r.from_id LIMIT 1))"""
+        (SELECT r.from_id FROM messages r WHERE r.to_id = $1 AND r.from_id > {other_id} AND r.held_at IS NULL
+         ORDER BY r.from_id LIMIT 1))"""
 
 
+# The partners one after the other; those who are not in the inbox are passed by. OFFSET 0 keeps each from being looked
+# up again wherever it is named.
 _BY_USER = Statement(
     "conversations_by_user",
-    f"""WITH RECURSIVE others (other_id, number) AS (
-            SELECT {_next_after("$2")}, 1
+    f"""WITH RECURSIVE others (other_id, is_in_inbox, number) AS (
+            SELECT first.other_id, one.is_in_inbox, one.is_in_inbox::integer
+            FROM (SELECT {_next_after("$2")} AS other_id OFFSET 0) AS first,
+                 LATERAL (SELECT {is_in_inbox("$1", "first.other_id")} AS is_in_inbox OFFSET 0) AS one
             UNION ALL
-            SELECT {_next_after("others.other_id")}, number + 1 FROM others WHERE other_id IS NOT NULL AND number < $3
-        ), page AS MATERIALIZED (SELECT other_id, {_LAST_WITH} AS message_id FROM others WHERE other_id IS NOT NULL)
+            SELECT next.other_id, one.is_in_inbox, others.number + one.is_in_inbox::integer
+            FROM others, LATERAL (SELECT {_next_after("others.other_id")} AS other_id OFFSET 0) AS next,
+                 LATERAL (SELECT {is_in_inbox("$1", "next.other_id")} AS is_in_inbox OFFSET 0) AS one
+            WHERE others.other_id IS NOT NULL AND others.number < $3
+        ), page AS MATERIALIZED (
+            SELECT other_id, {_LAST_WITH} AS message_id FROM others WHERE other_id IS NOT NULL AND is_in_inbox
+        )
         SELECT {_SHOWN} FROM {_JOINED} ORDER BY p.other_id""",
     ("bigint", "bigint", "integer"),
+)
+_REQUESTS_BY_USER = Statement(
+    "conversations_requests_by_user",
+    f"""WITH page AS MATERIALIZED (
+            SELECT * FROM (
+                SELECT k.other_id, {_LAST_WITH} AS message_id FROM contacts k
+                WHERE k.user_id = $1 AND k.state = $4 AND k.other_id > $2 ORDER BY k.other_id OFFSET 0
+            ) AS asked WHERE message_id IS NOT NULL LIMIT $3
+        )
+        SELECT {_SHOWN} FROM {_JOINED} ORDER BY p.other_id""",
+    ("bigint", "bigint", "integer", "text"),
 )
 _WITH = Statement(
     "conversations_with",
@@ -141,12 +168,17 @@ class ConversationRepository:
         rows = await self._database.fetch(_LATEST, user_id, before_id, limit)
         return [_conversation(row) for row in rows]
 
-    async def by_user(self, user_id: int, *, after_id: int, limit: int) -> list[Conversation]:
+    async def by_user(
+        self, user_id: int, *, after_id: int, limit: int, request: RequestState | None = None
+    ) -> list[Conversation]:
         """Returns the user's conversations with users whose ids are greater than `after_id`, in this order.
 
-        Requests are among them, so that each page costs the same.
+        These are the ones in the inbox, or the requests in this state.
         """
-        rows = await self._database.fetch(_BY_USER, user_id, after_id, limit)
+        if request is None:
+            rows = await self._database.fetch(_BY_USER, user_id, after_id, limit)
+        else:
+            rows = await self._database.fetch(_REQUESTS_BY_USER, user_id, after_id, limit, request.value)
         return [_conversation(row) for row in rows]
 
     async def requests(self, user_id: int, state: RequestState, *, before_id: int, limit: int) -> list[Conversation]:

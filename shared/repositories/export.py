@@ -56,7 +56,7 @@ _PICTURES = f"""(SELECT coalesce(json_agg({_ADDRESS} ORDER BY p.position, p.id),
         FROM pictures p WHERE p.listing_id = l.id) AS pictures"""
 _MESSAGES = """(SELECT * FROM (
         (SELECT * FROM messages WHERE from_id = $1 AND id > $2 ORDER BY id LIMIT $3) UNION
-        (SELECT * FROM messages WHERE to_id = $1 AND id > $2 ORDER BY id LIMIT $3)
+        (SELECT * FROM messages WHERE to_id = $1 AND id > $2 AND held_at IS NULL ORDER BY id LIMIT $3)
     ) AS both_ways) AS m WHERE true"""
 
 SECTIONS: tuple[Section, ...] = (
@@ -143,7 +143,7 @@ SECTIONS: tuple[Section, ...] = (
         "messages",
         (("messages", "from_id"), ("messages", "to_id")),
         f"""m.id, m.from_id AS "from", m.to_id AS "to", m.text, m.listing_id,
-            {_times("m", "inserted_at", "deleted_at")},
+            {_times("m", "inserted_at", "deleted_at", "held_at")},
             CASE WHEN m.read_at <> {READ_IN_SECRET} THEN to_char(m.read_at, {TIME_FORMAT}) END AS read_at""",
         _MESSAGES,
         "m.id",
@@ -271,6 +271,12 @@ LEFT_OUT: Mapping[Column, str] = MappingProxyType(
         ("waiting_news", "user_id"): "What somebody is told of while away is among their messages and alerts.",
         ("mail_links", "user_id"): "Hashes of links in mails, until they have expired.",
         ("beginnings", "user_id"): "To whom somebody wrote first is among their messages.",
+        ("holds", "user_id"): "Which messages are held is among their messages.",
+        ("holds", "decided_by"): "What a moderator has decided is among their acts.",
+        ("recent_texts", "from_id"): "Hashes of parts of what somebody wrote, for an hour.",
+        ("recent_texts", "to_id"): "To whom they are is among the messages of both.",
+        ("held_messages", "from_id"): "Which messages are held is among the sender's messages.",
+        ("held_messages", "to_id"): "Who would get a held message must not learn of it.",
         ("daily_mails", "user_id"): "When a daily mail was sent; what it told of is among the alerts.",
         ("uploads", "user_id"): "Parts of pictures that are on their way, for some hours.",
         ("repeatable_requests", "user_id"): "Copies of answers that the person has got, for a day.",

@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 
 from shared.access.policy import Action
 from shared.domain.findings import Finding, FindingKind, FindingNotFound, FoundListing
+from shared.domain.pictures import Likeness
 from shared.domain.reports import ReportedListing
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import require
 from shared.repositories.audit import record
 from shared.repositories.listings import PICTURES
+from shared.repositories.pictures import stored_likeness
 from shared.repositories.visibility import FOR_ANYONE, IN_TRASH, IS_HIDDEN
 
 MOST_CANDIDATES = 5_000
@@ -24,7 +26,7 @@ MOST_CANDIDATES = 5_000
 
 _TAKE = Statement(
     "finding_take_pictures",
-    """SELECT k.picture_id, k.frequencies, k.print, l.id, l.seller_id
+    """SELECT k.picture_id, k.print, l.id, l.seller_id
        FROM picture_likenesses k JOIN pictures p ON p.id = k.picture_id JOIN listings l ON l.id = p.listing_id
        WHERE k.looked_at IS NULL ORDER BY k.picture_id LIMIT $1 FOR UPDATE OF k SKIP LOCKED""",
     ("integer",),
@@ -32,11 +34,11 @@ _TAKE = Statement(
 _CANDIDATES = Statement(
     "finding_candidates",
     f"""SELECT o.picture_id, o.frequencies
-        FROM picture_likenesses k JOIN picture_likenesses o ON o.reach && k.reach
+        FROM picture_likenesses o
         JOIN pictures p ON p.id = o.picture_id JOIN listings l ON l.id = p.listing_id
         JOIN categories c ON c.id = l.category_id
-        WHERE k.picture_id = $1 AND l.seller_id <> $2 AND NOT {IN_TRASH} LIMIT {MOST_CANDIDATES}""",
-    ("bigint", "bigint"),
+        WHERE o.reach && cube($1, $2) AND l.seller_id <> $3 AND NOT {IN_TRASH} LIMIT {MOST_CANDIDATES}""",
+    ("double precision[]", "double precision[]", "bigint"),
 )
 _PRINTS = Statement(
     "finding_prints", "SELECT picture_id, print FROM picture_likenesses WHERE picture_id = ANY ($1)", ("bigint[]",)
@@ -44,8 +46,8 @@ _PRINTS = Statement(
 # Whichever picture came later is the copy.
 _ADD = Statement(
     "finding_add_pictures",
-    """INSERT INTO findings (kind, user_id, listing_id, other_listing_id)
-       SELECT 'same_picture', later.seller_id, later.id, earlier.id
+    """INSERT INTO findings (kind, user_id, listing_id, other_listing_id, picture_id, other_picture_id)
+       SELECT 'same_picture', later.seller_id, later.id, earlier.id, p.id, q.id
        FROM unnest($2) AS other (id)
        JOIN pictures p ON p.id = greatest($1, other.id) JOIN pictures q ON q.id = least($1, other.id)
        JOIN listings later ON later.id = p.listing_id JOIN listings earlier ON earlier.id = q.listing_id
@@ -57,17 +59,22 @@ _ADD = Statement(
 _LOOKED = Statement(
     "finding_looked", "UPDATE picture_likenesses SET looked_at = now() WHERE picture_id = $1", ("bigint",)
 )
-_WIDTH = 10
+_WIDTH = 11
 """The columns of a listing below."""
 
 # Each side is the same query of one listing.
 _SIDE = f"""SELECT l.id, l.title, {IN_TRASH} AS is_trashed, {IS_HIDDEN}, l.price, l.status,
-        {PICTURES} -> 0 ->> 'thumbnail_url', ({FOR_ANYONE}) IS TRUE, s.id, s.name
-    FROM listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id WHERE l.id ="""
-_NAMES = "id, title, is_trashed, is_hidden, price, status, thumbnail_url, is_for_anyone, seller_id, seller_name"
+        {PICTURES} -> 0 ->> 'thumbnail_url', ({FOR_ANYONE}) IS TRUE, s.id, s.name,
+        (SELECT p.shown::json ->> 'thumbnail_url' FROM pictures p WHERE p.listing_id = l.id AND p.id = {{picture}})
+    FROM listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
+    WHERE l.id = {{listing}}"""
+_NAMES = """id, title, is_trashed, is_hidden, price, status, thumbnail_url, is_for_anyone, seller_id, seller_name,
+    picture_url"""
+_FOUND = _SIDE.format(listing="f.listing_id", picture="f.picture_id")
+_EARLIER = _SIDE.format(listing="f.other_listing_id", picture="f.other_picture_id")
 _SELECT = f"""SELECT f.id, f.kind, f.created_at, f.decided_at, f.decided_by, found.*, earlier.* FROM findings f
-    CROSS JOIN LATERAL ({_SIDE} f.listing_id) AS found ({_NAMES})
-    CROSS JOIN LATERAL ({_SIDE} f.other_listing_id) AS earlier ({_NAMES})"""
+    CROSS JOIN LATERAL ({_FOUND}) AS found ({_NAMES})
+    CROSS JOIN LATERAL ({_EARLIER}) AS earlier ({_NAMES})"""
 _OPEN = Statement(
     "finding_open",
     f"""{_SELECT} WHERE f.decided_at IS NULL AND f.id < $1 AND f.user_id <> $3
@@ -76,6 +83,7 @@ _OPEN = Statement(
     ("bigint", "integer", "bigint"),
 )
 _BY_ID = Statement("finding_by_id", f"{_SELECT} WHERE f.id = $1 AND f.user_id <> $2", ("bigint", "bigint"))
+_BY_IDS = Statement("finding_by_ids", f"{_SELECT} WHERE f.id = ANY ($1)", ("bigint[]",))
 _DECIDE = Statement(
     "finding_decide",
     "UPDATE findings SET decided_at = now(), decided_by = $2 WHERE id = $1 AND decided_at IS NULL RETURNING user_id",
@@ -110,7 +118,6 @@ class TakenPicture(NamedTuple):
     """A picture whose copies nobody has looked for yet."""
 
     id: int
-    frequencies: Sequence[float]
     print: bytes
     listing_id: int
     seller_id: int
@@ -125,11 +132,12 @@ class FindingRepository:
     async def take(self, limit: int) -> list[TakenPicture]:
         """Returns pictures that nobody has looked at, and locks them until the transaction ends."""
         rows = await self._database.fetch(_TAKE, limit)
-        return [TakenPicture(row[0], row[1], bytes(row[2]), *row[3:]) for row in rows]
+        return [TakenPicture(row[0], bytes(row[1]), *row[2:]) for row in rows]
 
-    async def candidates(self, picture: TakenPicture) -> list[tuple[int, list[float]]]:
-        """Returns the pictures of others that may show the same, with their frequencies."""
-        rows = await self._database.fetch(_CANDIDATES, picture.id, picture.seller_id)
+    async def candidates(self, look: Likeness, seller_id: int) -> list[tuple[int, list[float]]]:
+        """Returns the pictures of others than the seller that may show the same, with their frequencies."""
+        lower, upper, *_ = stored_likeness(look)
+        rows = await self._database.fetch(_CANDIDATES, lower, upper, seller_id)
         return [(row[0], row[1]) for row in rows]
 
     async def prints(self, picture_ids: Sequence[int]) -> dict[int, bytes]:
@@ -158,6 +166,10 @@ class FindingRepository:
         if row is None:
             raise FindingNotFound
         return _finding(row)
+
+    async def by_ids(self, finding_ids: Sequence[int]) -> dict[int, Finding]:
+        """Returns findings by id."""
+        return {row[0]: _finding(row) for row in await self._database.fetch(_BY_IDS, list(finding_ids))}
 
     async def resolve(self, finding_id: int, *, by: int) -> None:
         """Note that a moderator has dealt with it, unless one has already. Raises NoLongerAllowed."""

@@ -6,14 +6,18 @@ Moderators neither see nor close what is about themselves: who is reported never
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from shared.access.policy import Action
+from shared.domain.findings import Finding
 from shared.domain.moderation import (
     DEEDS,
     FINDING_WEIGHTS,
+    FINDINGS,
+    HOLD_WEIGHT,
     MAX_DEEDS,
     MAX_ENTRIES,
     MAX_WEIGHT_OF_DEEDS,
@@ -33,10 +37,16 @@ from shared.domain.reports import ReportedListing, ReportReason
 from shared.postgres import Database, Statement
 from shared.repositories.acting import require
 from shared.repositories.audit import RECORD
+from shared.repositories.findings import FindingRepository
+from shared.repositories.holds import CLOSE, FIRST_TEXT, HAS_MESSAGES, PEOPLE
 from shared.repositories.listings import PICTURES
+from shared.repositories.messages import TURN
 from shared.repositories.visibility import FOR_ANYONE, IN_TRASH, IS_HIDDEN
 
 _WEIGHT = " ".join(f"WHEN '{reason.value}' THEN {weight}" for reason, weight in WEIGHTS.items())
+
+# A report is about a listing or about a person; the other one of the two ids is 0. Each has an index.
+_IS_ABOUT = "(r.listing_id = nullif({listing}, 0) OR r.user_id = nullif({user}, 0))"
 
 # Another kind of entry is another query here, of all that was open at the time $1, with the same columns: the listing
 # or the person (the other id is 0), who reported it (0 if the program found it), its weight, when it was made, and when
@@ -54,38 +64,56 @@ _SOURCES: Mapping[EntryKind, str] = MappingProxyType(
               AND (f.decided_at IS NULL OR f.decided_at > $1)"""
             for kind, weight in FINDING_WEIGHTS.items()
         },
+        # Two queries, because each has an index.
+        EntryKind.HELD_MESSAGES: " UNION ALL ".join(
+            f"""SELECT 0::bigint AS listing_id, o.user_id, 0::bigint AS source_id,
+                {HOLD_WEIGHT} AS weight, o.created_at, o.decided_at AS closed_at
+            FROM holds o WHERE o.created_at <= $1 AND {condition}"""
+            for condition in ("o.decided_at > $1", f"o.decided_at IS NULL AND {HAS_MESSAGES}")
+        ),
     }
 )
 # And here, what is shown of the open ones of a group: the columns of `Entry`.
 _SHOWN: Mapping[EntryKind, str] = MappingProxyType(
     {
         EntryKind.REPORT: f"""SELECT '{EntryKind.REPORT.value}' AS kind, r.id, r.created_at, r.reason, r.text, r.quote,
-                r.message_id, r.reply_id, r.reporter_id, u.name AS reporter, l.id AS under_id, l.title
+                r.message_id, r.reply_id, r.reporter_id, u.name AS reporter, l.id AS under_id, l.title,
+                NULL::bigint AS people
             FROM reports r JOIN users u ON u.id = r.reporter_id LEFT JOIN replies p ON p.id = r.reply_id
             LEFT JOIN listings l ON l.id = p.listing_id
-            WHERE r.resolved_at IS NULL
-              AND r.listing_id IS NOT DISTINCT FROM nullif(asked.listing_id, 0)
-              AND r.user_id IS NOT DISTINCT FROM nullif(asked.user_id, 0)
+            WHERE r.resolved_at IS NULL AND {_IS_ABOUT.format(listing="asked.listing_id", user="asked.user_id")}
             ORDER BY r.created_at DESC, r.id DESC LIMIT {MAX_ENTRIES}""",
         **{
             EntryKind(kind.value): f"""SELECT f.kind, f.id, f.created_at, f.kind AS reason, NULL::text, NULL::text,
-                NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, l.id AS under_id, l.title
+                NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, l.id AS under_id, l.title, NULL::bigint
             FROM findings f JOIN listings l ON l.id = f.other_listing_id
             WHERE f.kind = '{kind.value}' AND f.decided_at IS NULL AND f.listing_id = nullif(asked.listing_id, 0)
             ORDER BY f.created_at DESC, f.id DESC LIMIT {MAX_ENTRIES}"""
             for kind in FINDING_WEIGHTS
         },
+        EntryKind.HELD_MESSAGES: f"""SELECT '{EntryKind.HELD_MESSAGES.value}', o.id, o.created_at,
+                '{EntryKind.HELD_MESSAGES.value}' AS reason, NULL::text, {FIRST_TEXT}, NULL::bigint, NULL::bigint,
+                NULL::bigint, NULL::text, NULL::bigint, NULL::text, {PEOPLE}
+            FROM holds o WHERE asked.listing_id = 0 AND o.user_id = asked.user_id AND o.decided_at IS NULL
+              AND {HAS_MESSAGES}
+            ORDER BY o.created_at DESC, o.id DESC LIMIT {MAX_ENTRIES}""",
     }
 )
 
 _LISTING_DEEDS = ", ".join(f"'{name}'" for name in DEEDS if name.startswith("listing_"))
 _PERSON_DEEDS = ", ".join(f"'{name}'" for name in DEEDS if not name.startswith("listing_"))
+# An act and the sanction that it gives have the time of their transaction. One that was lifted, because the person
+# objected and was right, is held against nobody from then on.
+_STANDS = """NOT EXISTS (SELECT FROM sanctions s
+            WHERE s.user_id = {person} AND s.given_at = a.created_at AND s.outcome = 'lifted'
+              AND s.decided_at <= {as_of})"""
 _DONE = f"""SELECT a.id, a.action, a.reason, a.created_at, a.actor_id, NULL::bigint AS listing_id FROM audit a
         WHERE a.target_type = 'user' AND a.target_id = {{person}} AND a.action IN ({_PERSON_DEEDS})
+          AND {_STANDS}
     UNION ALL
     SELECT a.id, a.action, a.reason, a.created_at, a.actor_id, own.id FROM listings own
         JOIN audit a ON a.target_type = 'listing' AND a.target_id = own.id AND a.action IN ({_LISTING_DEEDS})
-        WHERE own.seller_id = {{person}}"""
+        WHERE own.seller_id = {{person}} AND {_STANDS}"""
 _DEED_WEIGHT = " ".join(f"WHEN '{name}' THEN {weight}" for name, weight in DEEDS.items())
 
 # What waited at the time $1. What was closed later still counts for the weight, so that no group moves between two
@@ -109,36 +137,41 @@ _GROUPS = f"""WITH entries AS (
                coalesce(jsonb_object_agg(deed.action, deed.n) FILTER (WHERE deed.n > 0), '{{}}') AS done,
                least(coalesce(sum(deed.n * CASE deed.action {_DEED_WEIGHT} END), 0), {MAX_WEIGHT_OF_DEEDS}) AS weight
         FROM (SELECT DISTINCT person_id FROM about) AS person LEFT JOIN LATERAL (
-            SELECT done.action, count(*) AS n FROM ({_DONE.format(person="person.person_id")}) AS done
+            SELECT done.action, count(*) AS n FROM ({_DONE.format(person="person.person_id", as_of="$1")}) AS done
             WHERE done.created_at <= $1 GROUP BY 1
         ) AS deed ON true GROUP BY 1
     ), weighed AS (
         SELECT a.*, p.done, (a.weight + p.weight)::bigint AS total FROM about a JOIN people p USING (person_id)
-    )
-    SELECT w.listing_id, w.user_id, w.total, w.sources::bigint, w.open::bigint, w.since, w.newest_at, u.id, u.name,
-           w.done, l.id, l.title, {IN_TRASH}, {IS_HIDDEN}, l.price, l.status,
+    )"""
+_SHOWN_GROUPS = f"""SELECT w.listing_id, w.user_id, w.total, w.sources::bigint, w.open::bigint, w.since, w.newest_at,
+           u.id, u.name, w.done, l.id, l.title, {IN_TRASH}, {IS_HIDDEN}, l.price, l.status,
            {PICTURES} -> 0 ->> 'thumbnail_url', ({FOR_ANYONE}) IS TRUE
-    FROM weighed w JOIN users u ON u.id = w.person_id
+    FROM page w JOIN users u ON u.id = w.person_id
     LEFT JOIN listings l ON l.id = w.listing_id LEFT JOIN categories c ON c.id = l.category_id
-    LEFT JOIN users s ON s.id = l.seller_id
-    WHERE w.person_id <> $2"""
+    LEFT JOIN users s ON s.id = l.seller_id"""
 _NOW = Statement("moderation_now", "SELECT now()")
+# What is shown of a group is read for those of the page alone.
 _PAGE = Statement(
     "moderation_page",
-    _GROUPS.replace("SOURCES", "\n UNION ALL ".join(_SOURCES.values()))
-    + """ AND ($3::bigint IS NULL OR w.total < $3
-               OR (w.total = $3 AND (w.since, w.listing_id, w.user_id) > ($4, $5, $6)))
-        ORDER BY w.total DESC, w.since, w.listing_id, w.user_id LIMIT $7""",
+    f"""{_GROUPS.replace("SOURCES", " UNION ALL ".join(_SOURCES.values()))}, page AS MATERIALIZED (
+        SELECT * FROM weighed w
+        WHERE w.person_id <> $2 AND ($3::bigint IS NULL OR w.total < $3
+              OR (w.total = $3 AND (w.since, w.listing_id, w.user_id) > ($4, $5, $6)))
+        ORDER BY w.total DESC, w.since, w.listing_id, w.user_id LIMIT $7
+    )
+    {_SHOWN_GROUPS} ORDER BY w.total DESC, w.since, w.listing_id, w.user_id""",
     ("timestamptz", "bigint", "bigint", "timestamptz", "bigint", "bigint", "integer"),
+)
+_OF_ONE = " UNION ALL ".join(
+    f"{source} AND {_IS_ABOUT.format(listing='$3', user='$4')}"
+    if kind is EntryKind.REPORT
+    else f"SELECT * FROM ({source}) AS one WHERE listing_id = $3 AND user_id = $4"
+    for kind, source in _SOURCES.items()
 )
 _ONE = Statement(
     "moderation_group",
-    _GROUPS.replace(
-        "SOURCES",
-        "\n UNION ALL ".join(
-            f"SELECT * FROM ({source}) AS one WHERE listing_id = $3 AND user_id = $4" for source in _SOURCES.values()
-        ),
-    ),
+    f"""{_GROUPS.replace("SOURCES", _OF_ONE)}, page AS (SELECT * FROM weighed WHERE person_id <> $2)
+    {_SHOWN_GROUPS}""",
     ("timestamptz", "bigint", "bigint", "bigint"),
 )
 _ENTRIES = Statement(
@@ -154,7 +187,8 @@ _DEEDS = Statement(
     "moderation_deeds",
     f"""SELECT asked.person_id, done.id, done.action, done.reason, done.created_at, u.id, u.name, done.listing_id
         FROM unnest($1) AS asked (person_id) CROSS JOIN LATERAL (
-            SELECT * FROM ({_DONE.format(person="asked.person_id")}) AS every ORDER BY id DESC LIMIT {MAX_DEEDS}
+            SELECT * FROM ({_DONE.format(person="asked.person_id", as_of="now()")}) AS every
+            ORDER BY id DESC LIMIT {MAX_DEEDS}
         ) AS done JOIN users u ON u.id = done.actor_id ORDER BY done.id DESC""",
     ("bigint[]",),
 )
@@ -166,8 +200,7 @@ _CLOSE = (
         "moderation_close_reports",
         f"""WITH closed AS (
                 UPDATE reports r SET resolved_at = now(), resolved_by = $3
-                WHERE r.listing_id IS NOT DISTINCT FROM nullif($1, 0) AND r.user_id IS NOT DISTINCT FROM nullif($2, 0)
-                  AND r.resolved_at IS NULL AND r.created_at <= $4
+                WHERE {_IS_ABOUT.format(listing="$1", user="$2")} AND r.resolved_at IS NULL AND r.created_at <= $4
                 RETURNING r.id, r.listing_id, r.user_id, r.reason
             ), recorded AS (
                 {RECORD} SELECT $3, 'report_resolve', 'report', id, NULL,
@@ -191,26 +224,27 @@ _CLOSE = (
             SELECT kind, id FROM closed ORDER BY id""",
         ("bigint", "bigint", "bigint", "timestamptz"),
     ),
+    # The last one, because it takes a turn among the inserts of messages, and keeps it until the commit.
+    Statement("moderation_close_holds", CLOSE, ("bigint", "bigint", "bigint", "timestamptz"), first=TURN),
 )
+_THIS_WEEK = "(date_trunc('week', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')"
+_FIRST_WEEK = f"({_THIS_WEEK} - interval '{(WEEKS - 1) * 168} hours')"
 _NUMBERS = Statement(
     "moderation_numbers",
-    f"""WITH weeks AS (
-            SELECT since, since + interval '168 hours' AS until FROM (
-                SELECT date_trunc('week', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
-                       - n * interval '168 hours' AS since
-                FROM generate_series(0, {WEEKS - 1}) AS n
-            ) AS every
-        )
-        SELECT w.since, (SELECT count(*) FROM reports r WHERE r.created_at >= w.since AND r.created_at < w.until),
-               closed.count, closed.median,
-               (SELECT coalesce(jsonb_object_agg(reason, n), '{{}}') FROM (
-                    SELECT r.reason, count(*) AS n FROM reports r
-                    WHERE r.created_at >= w.since AND r.created_at < w.until GROUP BY 1) AS reasons)
-        FROM weeks w CROSS JOIN LATERAL (
-            SELECT count(*) AS count, percentile_cont(0.5) WITHIN GROUP (
+    f"""WITH made AS MATERIALIZED (
+            SELECT date_bin('168 hours', r.created_at, {_FIRST_WEEK}) AS since, r.reason, count(*) AS n
+            FROM reports r WHERE r.created_at >= {_FIRST_WEEK} GROUP BY 1, 2
+        ), closed AS MATERIALIZED (
+            SELECT date_bin('168 hours', r.resolved_at, {_FIRST_WEEK}) AS since, count(*) AS count,
+                   percentile_cont(0.5) WITHIN GROUP (
                        ORDER BY extract(epoch FROM r.resolved_at - r.created_at)::double precision) AS median
-            FROM reports r WHERE r.resolved_at >= w.since AND r.resolved_at < w.until
-        ) AS closed ORDER BY w.since DESC""",
+            FROM reports r WHERE r.resolved_at >= {_FIRST_WEEK} GROUP BY 1
+        )
+        SELECT w.since, coalesce((SELECT sum(m.n) FROM made m WHERE m.since = w.since), 0)::bigint,
+               coalesce(c.count, 0), c.median,
+               (SELECT coalesce(jsonb_object_agg(m.reason, m.n), '{{}}') FROM made m WHERE m.since = w.since)
+        FROM (SELECT {_THIS_WEEK} - n * interval '168 hours' AS since FROM generate_series(0, {WEEKS - 1}) AS n) AS w
+        LEFT JOIN closed c ON c.since = w.since ORDER BY w.since DESC""",
 )
 
 
@@ -282,10 +316,15 @@ class ModerationQueue:
         """Returns the groups of these rows, with their latest entries and what was done before."""
         if not rows:
             return []
-        entries: dict[tuple[int, int], list[Entry]] = {}
         asked = [row[0] for row in rows], [row[1] for row in rows]
-        for listing_id, user_id, kind, *shown in await self._database.fetch(_ENTRIES, *asked):
-            entries.setdefault((listing_id, user_id), []).append(Entry(EntryKind(kind), *shown))
+        shown = [(row[:2], Entry(EntryKind(row[2]), *row[3:])) for row in await self._database.fetch(_ENTRIES, *asked)]
+        findings: dict[int, Finding] = {}
+        if found := [entry.id for _, entry in shown if entry.kind in FINDINGS]:
+            findings = await FindingRepository(self._database).by_ids(found)
+        entries: dict[tuple[int, int], list[Entry]] = {}
+        for group, entry in shown:
+            finding = findings.get(entry.id) if entry.kind in FINDINGS else None
+            entries.setdefault(group, []).append(replace(entry, finding=finding))
         deeds: dict[int, list[Deed]] = {}
         for person_id, *deed in await self._database.fetch(_DEEDS, sorted({row[7] for row in rows})):
             deeds.setdefault(person_id, []).append(Deed(*deed))

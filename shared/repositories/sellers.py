@@ -25,7 +25,7 @@ _SELLER = Statement(
         ), firsts AS MATERIALIZED (
             SELECT p.from_id, first.id, first.inserted_at FROM people p CROSS JOIN LATERAL (
                 SELECT m.id, m.inserted_at, m.listing_id FROM messages m
-                WHERE m.to_id = $1 AND m.from_id = p.from_id ORDER BY m.id LIMIT 1
+                WHERE m.to_id = $1 AND m.from_id = p.from_id AND m.held_at IS NULL ORDER BY m.id LIMIT 1
             ) AS first
             WHERE first.inserted_at > now() - interval '{ANSWER_DAYS} days'
               AND EXISTS (SELECT FROM listings l WHERE l.id = first.listing_id AND l.seller_id = $1)

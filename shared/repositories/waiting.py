@@ -181,7 +181,7 @@ _ABOUT = f"""LEFT JOIN LATERAL (
              ORDER BY m.id DESC LIMIT 1)
             UNION ALL
             (SELECT m.id, m.listing_id FROM messages m
-             WHERE m.from_id = t.other_id AND m.to_id = t.user_id AND m.listing_id IS NOT NULL
+             WHERE m.from_id = t.other_id AND m.to_id = t.user_id AND m.listing_id IS NOT NULL AND m.held_at IS NULL
              ORDER BY m.id DESC LIMIT 1)
             ORDER BY id DESC LIMIT 1
         ) AS named JOIN listings l ON l.id = named.listing_id

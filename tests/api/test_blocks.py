@@ -82,7 +82,13 @@ async def test_neither_side_is_told_what_the_other_one_reads(api: Api, broadcast
     for who in (ann, bob):
         assert await read_by_other(who) == [False, False]
     blocker, other = (ann, bob) if who_blocks == "Ann" else (bob, ann)
+    broadcasts.seen.clear()
     await api.call("DELETE", f"/api/users/{other.id}/block", 204, who=blocker)
+    told = [
+        (f"private_chat:{reader.id}", {"by": str(by.id), "with": str(reader.id), "up_to": sent[reader.id]["id"]})
+        for by, reader in ((blocker, other), (other, blocker))
+    ]
+    assert [(topic, payload) for topic, event, payload in broadcasts.seen if event == "read"] == told
     for who in (ann, bob):
         assert await read_by_other(who) == [True, True]
 

@@ -22,6 +22,7 @@ from shared.domain.users import Role
 from shared.logs import JsonLines
 from shared.postgres import Database, Statement
 from shared.settings import Settings
+from shared.version import VERSION
 from tests.api.conftest import PASSWORD, Api, MakeApi, Person
 
 JSON = {"Content-Type": "application/json"}
@@ -51,8 +52,12 @@ ONE_OF_EVERYTHING = """
                                   thumbnail_key, thumbnail_content_type, thumbnail_size, thumbnail_width)
         VALUES (1, 1, 'two', 'image/webp', 1, 1, 1, 'two-medium', 'image/webp', 1, 1, 'two-small', 'image/webp', 1, 1);
     INSERT INTO findings (kind, user_id, listing_id, other_listing_id) VALUES ('same_vin', 2, 1, 2);
+    INSERT INTO messages (from_id, to_id, text, held_at) VALUES (2, 1, 'Watches', now());
+    INSERT INTO holds (user_id) VALUES (2);
+    INSERT INTO held_messages (message_id, hold_id, from_id, to_id)
+        SELECT id, 1, 2, 1 FROM messages WHERE held_at IS NOT NULL;
     INSERT INTO reports (id, user_id, message_id, reporter_id, reason) SELECT 1, 2, id, 1, 'spam' FROM messages
-        WHERE from_id = 2;
+        WHERE from_id = 2 AND held_at IS NULL;
     INSERT INTO listings (id, seller_id, category_id, title, content) VALUES (3, 2, 1, 'A third car', 'Reported');
     INSERT INTO reports (id, listing_id, reporter_id, reason) VALUES (2, 3, 1, 'spam');
     INSERT INTO notes (user_id, author_id, text) VALUES (2, 1, 'Careful');
@@ -184,8 +189,8 @@ async def test_head_is_answered_like_get(api: Api) -> None:
 
 
 async def test_health_answers(api: Api) -> None:
-    assert await api.call("GET", "/health/live", 200) == {"status": "ok"}
-    assert await api.call("GET", "/health/ready", 200) == {"status": "ok"}
+    assert await api.call("GET", "/health/live", 200) == {"status": "ok", "version": VERSION}
+    assert await api.call("GET", "/health/ready", 200) == {"status": "ok", "version": VERSION}
 
 
 async def test_without_postgres_the_api_is_not_ready_and_answers_503(make_api: MakeApi) -> None:

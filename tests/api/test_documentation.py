@@ -134,6 +134,7 @@ async def test_the_examples_work(make_api: MakeApi, rows: Rows) -> None:
     await rows.execute("UPDATE sanctions SET objection = 'No', objected_at = now()")
     ids["sanctions_decide"] = warned["id"]
     ids |= dict.fromkeys(("sanctions_suspend", "sanctions_warn", "notes_add_about_user"), other.id)
+    [[ids["holds_decide"]]] = await rows.fetch("INSERT INTO holds (user_id) VALUES (%s) RETURNING id", other.id)
     # Two groups of the queue that somebody else has reported.
     third = await api.register()
     ids["moderation_close_listing_group"] = await rows.listing(third.id, 1)

@@ -29,6 +29,7 @@ WITHOUT_KEY = {
     ("contacts", "other_id"),
     ("audit", "target_id"),
     ("sanctions", "user_id"),
+    *((table, column) for table in ("recent_texts", "held_messages") for column in ("from_id", "to_id")),
 }
 """Columns with a user's id that are no foreign keys."""
 

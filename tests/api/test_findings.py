@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from api.services import SERVICES
 from shared.domain.users import Role
@@ -48,7 +48,10 @@ async def look(api: Api) -> None:
         pass
 
 
-async def test_a_crop_of_somebody_elses_picture_comes_before_moderators(api: Api, rows: Rows) -> None:
+@pytest.mark.parametrize("is_mirrored", [False, True])
+async def test_a_crop_of_somebody_elses_picture_comes_before_moderators(
+    api: Api, rows: Rows, is_mirrored: bool
+) -> None:
     ann, bob, moderator = await api.register("Ann"), await api.register("Bob"), await api.register(role=Role.MODERATOR)
     of_ann, of_bob = await rows.listing(ann.id), await rows.listing(bob.id)
     await upload(api, of_ann, ann, data=jpeg(photo(1)))
@@ -56,7 +59,10 @@ async def test_a_crop_of_somebody_elses_picture_comes_before_moderators(api: Api
     await upload(api, of_bob, bob, data=jpeg(photo(3)))
     await look(api)
     assert await findings(api, moderator) == []
-    await upload(api, of_bob, bob, data=jpeg(cropped(photo(1), 0.05, 0.05, 0.05, 0.05), quality=40))
+    changed = photo(1)
+    if is_mirrored:
+        changed = ImageOps.mirror(changed)
+    await upload(api, of_bob, bob, data=jpeg(cropped(changed, 0.08, 0.05, 0.08, 0.05), quality=40))
     await look(api)
     [found] = await api.every_page("/api/findings", who=moderator)
     assert (found["kind"], found["person"]["id"], found["earlier_person"]["id"]) == ("same_picture", bob.id, ann.id)
@@ -163,8 +169,8 @@ async def test_findings_wait_in_the_queue_and_are_closed_with_their_group(
     ann, bob, moderator = await api.register(), await api.register(), await api.register(role=Role.MODERATOR)
     category_id = await rows.category()
     first, second = [await listing(api, one, category_id, vin=VIN) for one in (ann, bob)]
-    for at, one in ((first, ann), (second, bob)):
-        await upload(api, at, one, data=jpeg(photo(1)))
+    await upload(api, second, bob, data=jpeg(photo(2)))
+    uploaded = [await upload(api, at, one, data=jpeg(photo(1))) for at, one in ((first, ann), (second, bob))]
     await look(api)
     assert await api.client.app[SERVICES].looking.tell() == 2
     assert await api.client.app[SERVICES].looking.tell() == 0
@@ -175,10 +181,17 @@ async def test_findings_wait_in_the_queue_and_are_closed_with_their_group(
     assert (group["weight"], group["reporters"], group["size"]) == (3, 0, 2)
     entries = [(one["kind"], one["listing_id"], one["by"]) for one in group["entries"]]
     assert sorted(entries) == [("same_picture", first, None), ("same_vin", first, None)]
+    # Each says which two listings it is about, and which of their pictures look alike.
+    assert [one["finding"] for one in group["entries"]] == await api.every_page("/api/findings", who=moderator)
+    of_picture = next(one["finding"] for one in group["entries"] if one["kind"] == "same_picture")
+    pictures = [of_picture["picture_url"], of_picture["earlier_picture_url"]]
+    assert pictures == [uploaded[1]["thumbnail_url"], uploaded[0]["thumbnail_url"]]
+    of_vin = next(one["finding"] for one in group["entries"] if one["kind"] == "same_vin")
+    assert (of_vin["picture_url"], of_vin["earlier_picture_url"]) == (None, None)
     path = f"/api/moderation/queue/listings/{second}"
     assert await api.call("GET", path, 200, who=moderator) == group
     closed = await api.call("PUT", f"{path}/resolved", 200, who=moderator, json={"up_to": group["newest_at"]})
-    assert closed == {"report_ids": []}
+    assert closed == {"report_ids": [], "finding_ids": sorted(one["id"] for one in group["entries"])}
     assert await findings(api, moderator) == []
     await api.call("GET", path, 404, who=moderator)
     acts = await rows.fetch("SELECT action, actor_id FROM audit WHERE target_type = 'finding'")

@@ -18,7 +18,7 @@ EVERYTHING = """SELECT (SELECT json_agg(t ORDER BY id) FROM users t WHERE id <> 
     (SELECT json_agg(t ORDER BY id) FROM categories t)::text,
     (SELECT json_agg(t ORDER BY id) FROM listings t)::text, (SELECT json_agg(t ORDER BY id) FROM replies t)::text,
     (SELECT json_agg(t ORDER BY id) FROM reports t)::text, (SELECT json_agg(t ORDER BY id) FROM pictures t)::text,
-    (SELECT json_agg(t ORDER BY id) FROM findings t)::text"""
+    (SELECT json_agg(t ORDER BY id) FROM findings t)::text, (SELECT json_agg(t ORDER BY id) FROM holds t)::text"""
 
 ACTS: list[tuple[Role, str, str, Any]] = [
     (Role.MODERATOR, "PUT", "/api/listings/1/hidden", {"reason": "spam"}),
@@ -27,6 +27,7 @@ ACTS: list[tuple[Role, str, str, Any]] = [
     (Role.MODERATOR, "DELETE", "/api/reports/2/resolved", None),
     (Role.MODERATOR, "PUT", "/api/findings/1/resolved", None),
     (Role.MODERATOR, "DELETE", "/api/findings/2/resolved", None),
+    (Role.MODERATOR, "PUT", "/api/holds/1/decision", {"decision": "let_go"}),
     (Role.MODERATOR, "PUT", "/api/moderation/queue/listings/1/resolved", {"up_to": "2100-01-01T00:00:00Z"}),
     (Role.MODERATOR, "POST", "/api/categories", {"name": "Boats"}),
     (Role.MODERATOR, "PATCH", "/api/categories/1", {"name": "Boats"}),
@@ -57,6 +58,7 @@ async def test_an_act_whose_actor_loses_the_role_before_it_commits_is_refused(
     await rows.execute("INSERT INTO reports (listing_id, reporter_id, reason) VALUES (1, 1, 'spam')")
     await rows.execute("""INSERT INTO findings (kind, user_id, listing_id, other_listing_id, decided_at)
         VALUES ('same_vin', 1, 1, 2, NULL), ('same_vin', 1, 2, 1, now())""")
+    await rows.execute("INSERT INTO holds (user_id) VALUES (1)")
     await rows.execute("INSERT INTO reports (user_id, reporter_id, reason, resolved_at) VALUES (2, 1, 'spam', now())")
     await rows.execute("""INSERT INTO pictures (listing_id, key, content_type, size, width, height, thumbnail_key,
         thumbnail_content_type, thumbnail_size) VALUES (1, 'a', 'image/webp', 1, 1, 1, 'b', 'image/webp', 1)""")

@@ -94,6 +94,39 @@ async def test_what_was_done_before_to_a_person_is_shown_and_makes_a_group_worse
     assert group["done"]["ban"] == MAX_DEEDS + 1
 
 
+async def test_what_was_lifted_after_an_objection_is_held_against_nobody(api: Api, rows: Rows) -> None:
+    mona, root = await api.register("Mona", Role.MODERATOR), await api.register("Root", Role.ADMIN)
+    ann, eve = await api.register("Ann"), await api.register("Eve")
+    car = await rows.listing(eve.id)
+    await report(api, ann, f"users/{eve.id}")
+    spam = WEIGHTS[ReportReason.SPAM]
+    acts: dict[str, tuple[str, str, dict[str, Any]]] = {
+        "warn": ("POST", f"/api/users/{eve.id}/warnings", {"reason": "rude"}),
+        "listing_hide": ("PUT", f"/api/listings/{car}/hidden", {"reason": "stolen"}),
+        "suspend": ("PUT", f"/api/users/{eve.id}/suspension", {"reason": "fraud", "days": 1}),
+        "ban": ("PUT", f"/api/users/{eve.id}/ban", {"reason": "fraud"}),
+    }
+    assert list(acts) == list(DEEDS)
+    for method, path, body in acts.values():
+        await api.call(method, path, 201 if method == "POST" else 200, who=root, json=body)
+    judge = await api.register("Judge", Role.ADMIN)
+    first = await api.call("GET", f"{QUEUE}?limit=1", 200, who=mona)
+    assert first["data"][0]["weight"] == spam + sum(DEEDS.values())
+    standing = dict.fromkeys(DEEDS, 1)
+    await rows.execute("UPDATE sanctions SET objection = 'No', objected_at = now()")
+    for sanction_id, name in zip(range(1, len(acts) + 1), acts, strict=True):
+        outcome = "kept" if name == "suspend" else "lifted"
+        path = f"/api/objections/{sanction_id}/decision"
+        await api.call("PUT", path, 200, who=judge, json={"outcome": outcome, "answer": "We looked again."})
+        if outcome == "lifted":
+            standing[name] = 0
+        weight = spam + sum(DEEDS[one] * number for one, number in standing.items())
+        assert await queued(api, mona) == [("person", eve.id, weight)]
+        group = await api.call("GET", f"{QUEUE}/people/{eve.id}", 200, who=mona)
+        assert group["done"] == standing
+        assert {one["action"] for one in group["deeds"]} == {one for one, number in standing.items() if number}
+
+
 async def test_a_group_is_closed_as_a_whole_up_to_what_its_moderator_has_seen(api: Api, rows: Rows) -> None:
     mona, otto = await api.register("Mona", Role.MODERATOR), await api.register("Otto", Role.ADMIN)
     eve = await api.register("Eve")

@@ -193,6 +193,9 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("GET", "/api/findings", None, MODERATORS),
         ("PUT", "/api/findings/{id=finding}/resolved", None, MODERATORS),
         ("DELETE", "/api/findings/{id=finding}/resolved", None, MODERATORS),
+        ("GET", "/api/holds", None, MODERATORS),
+        ("PUT", "/api/holds/{id=hold}/decision", {"decision": "let_go"}, MODERATORS),
+        ("PUT", "/api/holds/{id=hold}/decision", {"decision": "kept"}, MODERATORS),
         ("GET", "/api/reports/{id=message_report}/messages", None, MODERATORS),
         ("GET", "/api/reports/{id=report}/messages", None, MODERATORS.replace("200", "404")),
         ("GET", "/api/moderation/queue", None, MODERATORS),
@@ -483,6 +486,10 @@ class World:
                     "other_listing_id": await rows.listing((await self.people())["user"].id),
                 }
                 return await self._insert("findings", kind="same_vin", user_id=owner.id, **two)
+            case "hold":
+                # A person has one that is open.
+                await rows.execute("UPDATE holds SET decided_at = now() WHERE user_id = %s", owner.id)
+                return await self._insert("holds", user_id=owner.id)
             case "report":
                 listing_id = await self.make("public", owner)
                 return await self._insert("reports", listing_id=listing_id, reporter_id=owner.id, reason="spam")

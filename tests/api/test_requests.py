@@ -131,8 +131,13 @@ async def test_what_is_read_of_a_request_is_shown_once_it_is_accepted(api: Api, 
     assert not await is_read()
     await decide(api, ann, bob, "declined")
     assert not await is_read()
+    broadcasts.seen.clear()
     await decide(api, ann, bob, "accepted")
     assert await is_read()
+    told = {"by": str(ann.id), "with": str(bob.id), "up_to": sent["id"]}
+    assert broadcasts.seen[1:] == [(f"private_chat:{bob.id}", "read", told)]
+    await decide(api, ann, bob, "accepted")
+    assert [seen[1] for seen in broadcasts.seen] == ["request", "read", "request"]
 
 
 @pytest.mark.parametrize("body", [{}, {"state": "open"}, {"state": None}, {"state": 1}, {"state": "accepted", "x": 1}])
@@ -184,12 +189,41 @@ async def test_pages_of_requests_are_latest_first(api: Api) -> None:
     assert [one["user"]["id"] for one in by_user] == [strangers[n].id for n in (0, 2, 3, 4)]
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3])
+async def test_pages_by_user_are_full_whatever_is_between_their_people(api: Api, limit: int) -> None:
+    ann = await api.register("Ann")
+    people = [await api.register() for _ in range(9)]
+    for one in people:
+        await write(api, one, ann, "Hello")
+    of_state = {"open": people[0::3], "declined": people[1::3], "": people[2::3]}
+    for one in of_state["declined"]:
+        await decide(api, ann, one, "declined")
+    for one in of_state[""]:
+        await decide(api, ann, one, "accepted")
+    for state, expected in of_state.items():
+        found: list[int] = []
+        cursor = None
+        while True:
+            query = {"sort": "user", "limit": limit} | ({"request": state} if state else {})
+            query |= {} if cursor is None else {"cursor": cursor}
+            page = await api.call("GET", "/api/conversations", 200, who=ann, params=query)
+            found += [one["user"]["id"] for one in page["data"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+            assert len(page["data"]) == limit
+        assert found == [one.id for one in expected]
+
+
 @pytest.mark.parametrize("is_first", [True, False])
 async def test_a_decision_and_a_message_at_the_same_time_come_one_after_the_other(
     api: Api, rows: Rows, hold: Hold, broadcasts: Broadcasts, is_first: bool
 ) -> None:
     ann, bob = await api.register("Ann"), await api.register("Bob")
     await write(api, bob, ann, "Hello")
+    # After an answer, one statement stores what Bob writes, so it waits for one turn.
+    await write(api, ann, bob, "Hello")
+    await write(api, bob, ann, "How are you?")
     broadcasts.seen.clear()
     async with hold(INSERTS) as held:
         acts = [lambda: write(api, bob, ann, "And now?"), lambda: decide(api, ann, bob, "declined")]

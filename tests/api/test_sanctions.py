@@ -239,7 +239,9 @@ async def test_a_suspended_person_objects_once_and_another_moderator_decides(
     assert made["objection_token"] is None
     assert "by" not in made
     assert (await object_with(api, token, 409))["type"] == "/problems/already-objected"
-    assert "objection_token" not in await log_in(api, ann, 403)
+    refused = await log_in(api, ann, 403)
+    assert "objection_token" not in refused
+    assert refused["detail"].endswith(f"{WHY} (You have objected, and nobody has decided about it yet.)")
 
     queue = await api.call("GET", "/api/objections", 200, who=mo)
     assert queue["open"] == 1
@@ -286,7 +288,8 @@ async def test_whoever_gave_a_sanction_decides_only_if_nobody_else_may(api: Api)
     root = await api.register("Root", Role.ADMIN)
     await decide(api, sanction_id, mo, "kept", 403)
     await decide(api, sanction_id, root, "kept")
-    await log_in(api, ann, 403)
+    refused = await log_in(api, ann, 403)
+    assert refused["detail"].endswith("(You have objected. It stays as it is: We have looked at it.)")
     bob = await api.register("Bob")
     await ban(api, bob, root)
     [banned] = await api.every_page(f"/api/users/{bob.id}/sanctions", who=mo)

@@ -31,6 +31,7 @@ from tests.bench.parts import (
     persisted,
     pooler,
     push,
+    rolling,
     workers,
 )
 from tests.bench.rounds import FULL, QUICK, Effort
@@ -48,6 +49,7 @@ PARTS: dict[str, Part] = {
     "memory": memory.run,
     "crossing": crossing.run,
     "workers": workers.run,
+    "rolling": rolling.run,
     "catch_up": catch_up.run,
     "peers": peers.run,
 }

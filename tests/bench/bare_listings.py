@@ -26,7 +26,7 @@ async def _prepare(connection: aiopg.Connection) -> None:
 
 
 async def serve(port: int, database_url: str) -> None:
-    dsn = await resolved(database_url)
+    [(_, dsn)] = await resolved(database_url, 5.0)
     pool = await aiopg.create_pool(
         dsn, minsize=10, maxsize=10, enable_json=False, enable_hstore=False, enable_uuid=False, on_connect=_prepare
     )

@@ -19,8 +19,8 @@ from tests.support.scratch import scratch_directory
 from tests.support.waiting import eventually
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "prometheus"
-READ_EVERY = "250ms"
-START_SECONDS = 60.0
+READ_EVERY = "500ms"
+START_SECONDS = 100.0
 
 
 def program(name: str) -> str:

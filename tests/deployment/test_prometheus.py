@@ -202,7 +202,7 @@ async def test_every_query_of_the_dashboard_has_data_of_a_running_pair(processes
                 return not missing
 
             try:
-                assert await eventually(have_data, 60.0), missing
+                assert await eventually(have_data, 120.0), missing
             finally:
                 work.cancel()
             groups = (await prometheus.ask("rules"))["groups"]
@@ -224,6 +224,8 @@ async def keep_working(rest: Rest, socket: Socket, ann: Person, bob: Person, own
         await socket.join(ann.topic)
         for _ in range(TIMED_EVERY if number else 2 * TIMED_EVERY):
             await socket.push(ann.topic, "typing", {"to": str(bob.id)})
+        # What is counted has to grow between two looks, and the processes have to have time for others.
+        await asyncio.sleep(0.2)
 
 
 def is_data(answer: Mapping[str, Any]) -> bool:

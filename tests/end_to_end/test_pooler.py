@@ -39,7 +39,7 @@ def pooler(servers: Servers) -> Iterator[PgBouncer]:
 def deployment(servers: Servers, pooler: PgBouncer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     with settings_on(servers, tmp_path_factory.mktemp("data")) as settings:
         by_pooler = pooler.url(settings.database_url)
-        yield replace(settings, database_url=by_pooler, node_lease_seconds=2.0)
+        yield replace(settings, database_url=by_pooler, node_lease_seconds=2.0, database_timeout_seconds=20.0)
 
 
 class Pair:

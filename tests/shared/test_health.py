@@ -19,10 +19,13 @@ from development.redis import EmbeddedRedis
 from shared.health import Health
 from shared.postgres import Database
 from shared.settings import Settings
+from shared.version import VERSION
 from tests.support.broker import SwitchedBroker
 from tests.support.processes import Node, Processes
 
 pytestmark = pytest.mark.servers
+
+OK = {"status": "ok", "version": VERSION}
 
 
 @pytest.mark.parametrize("kind", ["api", "gateway"])
@@ -61,7 +64,7 @@ async def test_the_answer_has_each_reason_and_each_change_is_logged_once(
     database, broker, is_stopping = Database(Settings(database_url=database_url)), SwitchedBroker(), False
     health = Health(database, broker, lambda: is_stopping)
     try:
-        assert await _answer(health.ready) == (200, {"status": "ok"})
+        assert await _answer(health.ready) == (200, OK)
         broker.is_up = False
         for _ in range(2):
             assert await _answer(health.ready) == (503, unavailable(redis="not connected"))
@@ -70,8 +73,8 @@ async def test_the_answer_has_each_reason_and_each_change_is_logged_once(
         broker.is_up = True
         assert await _answer(health.ready) == (503, unavailable(process="stopping"))
         is_stopping = False
-        assert await _answer(health.ready) == (200, {"status": "ok"})
-        assert await _answer(health.live) == (200, {"status": "ok"})
+        assert await _answer(health.ready) == (200, OK)
+        assert await _answer(health.live) == (200, OK)
     finally:
         await database.close()
     assert [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "shared.health"] == [
@@ -96,7 +99,7 @@ async def test_the_log_tells_where_the_database_is_and_the_answer_does_not(
 
 
 def unavailable(**reasons: str) -> dict[str, Any]:
-    return {"status": "unavailable", "reasons": reasons}
+    return {"status": "unavailable", "version": VERSION, "reasons": reasons}
 
 
 async def _answer(handler: Callable[[web.Request], Awaitable[web.Response]]) -> tuple[int, Any]:

@@ -108,11 +108,13 @@ async def test_a_service_that_most_sentinels_do_not_know_is_said(sentinels: Sent
 
 async def test_sentinels_that_are_away_are_said(tmp_path: Path) -> None:
     async with connected(f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{free_port()}/cars") as redis:
-        with pytest.raises(RedisError, match=r"no sentinel names a master of 'cars'"):
+        with pytest.raises(RedisError, match=r"no sentinel names a master of 'cars': ConnectionError: "):
             await redis.ping()
 
 
-async def test_a_user_of_the_sentinels_needs_one_right(sentinels: SentinelServers) -> None:
+async def test_a_user_of_the_sentinels_needs_one_right(
+    sentinels: SentinelServers, caplog: pytest.LogCaptureFixture
+) -> None:
     rights = ["on", ">s3cret&", "-@all", "+auth", "+sentinel|get-master-addr-by-name"]
     for sentinel in sentinels.sentinels:
         await sentinel.command("ACL", "SETUSER", "asker", *rights)
@@ -121,8 +123,18 @@ async def test_a_user_of_the_sentinels_needs_one_right(sentinels: SentinelServer
         async with connected(f"{sentinels.url}/0?sentinel_username=asker&sentinel_password=s3cret%26") as redis:
             assert await redis.ping()
         async with connected(sentinels.url) as refused:
-            with pytest.raises(RedisError, match="no sentinel names a master"):
+            with pytest.raises(RedisError, match=r"no sentinel names a master of 'cars': NoPermissionError: "):
                 await refused.ping()
+        wrong = f"{sentinels.url}?sentinel_username=asker&sentinel_password=wr0ng"
+        settings = Settings(redis_url=wrong, redis_timeout_seconds=1.0)
+        broker = broker_for(settings, "one")
+        try:
+            await broker.start(None)
+        finally:
+            await broker.stop()
+        [said] = [record for record in caplog.records if "away at start" in record.getMessage()]
+        assert "AuthenticationError" in str(vars(said))
+        assert "wr0ng" not in str(vars(said))
     finally:
         for sentinel in sentinels.sentinels:
             await sentinel.command("ACL", "SETUSER", "default", "+@all")
@@ -226,7 +238,7 @@ async def test_a_pool_and_links_without_traffic_follow_a_failover_to_the_name_th
         try:
             await brokers[0].subscribe("room")
             assert (await redis.info("server"))["tcp_port"] == servers.servers[0].port
-            await servers.fail_over()
+            await servers.fail_over(to=1)
             # Without traffic, and although the old master answers all the time.
             for inbox in inboxes:
                 await inbox.until(lambda box: bool(box.restored) and bool(box.lost))

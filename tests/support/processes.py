@@ -130,11 +130,16 @@ class Processes:
         environment: Mapping[str, str] | None = None,
         ready: str = "",
         python: str | Path = sys.executable,
+        has_settings: bool = True,
     ) -> Node:
-        """Start `python -m MODULE ARGUMENT...`; wait until the port accepts and the path `ready`, if given, is 200."""
+        """Start `python -m MODULE ARGUMENT...`; wait until the port accepts and the path `ready`, if given, is 200.
+
+        Without `has_settings` the process knows only what the environment that is given here says.
+        """
         name = f"{module}-{port}"
         path = self.directory / f"{name}.log"
-        given = {**base_environment(), **environment_of(self.settings), **(environment or {})}
+        of_settings = environment_of(self.settings) if has_settings else {}
+        given = {**base_environment(), **of_settings, **(environment or {})}
         process: subprocess.Popen[bytes] | Forked
         if self._nursery is not None and self._checkout == CHECKOUT and python == sys.executable:
             process = self._nursery.start(module, arguments, given, path)

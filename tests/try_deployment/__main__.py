@@ -20,7 +20,7 @@ from tests.try_deployment.stack import (
     environment_of_an_operator,
     scratch_folder,
 )
-from tests.try_deployment.steps import ending, faults, outside, replacing, starting, upgrading, visiting
+from tests.try_deployment.steps import ending, faults, outside, replacing, sentinels, starting, upgrading, visiting
 from tests.try_deployment.walk import Report, Step, Walk
 
 SERVICES = ("gateway-1", "gateway-2", "api-1", "api-2", "redis", "postgres", "nginx")
@@ -51,6 +51,9 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("third gateway", replacing.a_third_gateway_is_added),
     ("mail", outside.mail_reaches_people),
     ("pictures in S3", outside.pictures_are_in_a_bucket),
+    ("sentinels", sentinels.are_added),
+    ("Redis fails over", sentinels.let_the_replica_take_over),
+    ("and back", sentinels.take_back_the_first_server),
     # From here on nginx answers only by HTTPS.
     ("HTTPS", outside.browsers_come_by_https),
     ("stop and start", ending.stops_and_starts_in_order),

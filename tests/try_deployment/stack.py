@@ -16,6 +16,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
+from tests.rolling import release_before
 from tests.try_deployment.engine import CommandFailed, Engine, NoEngine
 
 CHECKOUT = Path(__file__).parents[2]
@@ -23,7 +24,7 @@ _OF_PROCESSES = ("ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "API_WORKERS
 _OF_MAIL = ("MAIL_FROM", "CONFIRM_ADDRESSES", "VAPID_CONTACT")
 _READ = frozenset({*_OF_PROCESSES, *_OF_MAIL, "PICTURES_URL", "TLS_PORT"})
 """The variables that the Compose files read, and that do not begin with AWS_."""
-FURTHER = ("compose.mail.yaml", "compose.s3.yaml", "compose.tls.yaml")
+FURTHER = ("compose.mail.yaml", "compose.s3.yaml", "compose.sentinel.yaml", "compose.tls.yaml")
 """The Compose files that an operator may add to compose.yaml."""
 SECRETS = ("jwt_secrets", "postgres_password", "redis_password")
 """The names of the files in the folder `secrets`."""
@@ -69,23 +70,9 @@ def copy_of_the_deployment(directory: Path) -> None:
             shutil.copy2(CHECKOUT / name, there)
 
 
-def release_before() -> str:
-    """The commit of the release before this version."""
-    return (CHECKOUT / "tests" / "rolling" / "release_before.txt").read_text(encoding="utf-8").split()[0]
-
-
-def release_before_is_here() -> bool:
-    """False in a checkout without its history."""
-    done = subprocess.run(
-        ["git", "cat-file", "-e", f"{release_before()}^{{commit}}"], cwd=CHECKOUT, capture_output=True, check=False
-    )
-    return done.returncode == 0
-
-
 def copy_of_the_release_before(directory: Path) -> None:
     """Copy the same files as the release before has them."""
-    done = subprocess.run(["git", "archive", release_before()], cwd=CHECKOUT, capture_output=True, check=True)
-    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
+    with tarfile.open(fileobj=BytesIO(release_before.archive())) as archive:
         ignored = archive.extractfile(".dockerignore")
         assert ignored is not None
         taken = [line[1:] for line in ignored.read().decode().splitlines() if line.startswith("!")]

@@ -38,6 +38,8 @@ export class Inbox {
   #toldTypingAt = 0;
   /** Ids of users whose conversations must be loaded again. */
   #stale = new Set();
+  /** By their sender's id, live messages that are not told yet, because only the server knows who wrote them. */
+  #untold = new Map();
   /** Ids of messages that were deleted while this page was open: a deletion may arrive before its message. */
   #deleted = new Map();
   #asking = null;
@@ -94,6 +96,7 @@ export class Inbox {
     this.#typing.clear();
     this.#stale = new Set();
     this.#deleted.clear();
+    this.#untold.clear();
     this.#blocked.clear();
     this.#asking = null;
   }
@@ -255,6 +258,9 @@ export class Inbox {
         const userId = String(one.user.id);
         // A stale conversation is loaded again anyway: the answer may lack what has happened since.
         if (!this.#stale.has(userId) || !this.conversations.has(userId)) this.conversations.set(userId, one);
+        const message = this.#untold.get(userId);
+        if (message && !this.#deleted.has(message.id)) this.#say(one, message);
+        this.#untold.delete(userId);
         this.#blocked.delete(userId);
       }
     } catch (error) {
@@ -287,11 +293,13 @@ export class Inbox {
     const message = at ? without(received, at) : received;
     const isMine = message.from === this.#me;
     const other = isMine ? message.to : message.from;
-    if (isMine) this.outbox.seen(message);
+    // A message that was delivered after it waited for a moderator left the outbox long ago.
+    if (isMine && !message.was_id) this.outbox.seen(message);
     const isNew = this.#threads.get(other)?.add(message) ?? true;
     const conversation = this.conversations.get(other);
     if (!conversation) {
       this.#stale.add(other);
+      if (!isMine && isLive) this.#untold.set(other, message);
       if (isLive) this.#ask();
     } else if (message.id > conversation.last_message.id) {
       // The answer to a current request may be older than this message.
@@ -300,10 +308,7 @@ export class Inbox {
       // An answer accepts.
       if (isMine) conversation.request = null;
       if (!isMine && !message.deleted_at) conversation.unread_count += 1;
-      if (!isMine && isNew && isLive && !message.deleted_at && !conversation.request) {
-        this.#announce(`${isolated(conversation.user.name)}: ${said(message)}`);
-        this.#notify({ user: conversation.user, message });
-      }
+      if (!isMine && isNew && isLive) this.#say(conversation, message);
       // The conversation is about another car now, which may have made it more than a request.
       if (message.listing_id && message.listing_id !== conversation.listing?.id && isLive) this.ask(other);
     } else if (!isMine && isLive) {
@@ -314,13 +319,20 @@ export class Inbox {
     this.#tell();
   }
 
-  #sent(one, { id, inserted_at, deleted_at }) {
+  /** Says that a message has come. Nobody hears of a request. */
+  #say({ user, request }, message) {
+    if (message.deleted_at || request) return;
+    this.#announce(`${isolated(user.name)}: ${said(message)}`);
+    this.#notify({ user, message });
+  }
+
+  #sent(one, { id, inserted_at, deleted_at, held }) {
     const { to, listing_id } = one;
     const { pictures } = deleted_at ? {} : one;
     // Another tab may have sent it, and it may have been deleted since.
     const isDeleted = deleted_at ? { deleted_at } : {};
     const message = deleted_at ? "" : one.message;
-    this.#received({ id, from: this.#me, to, message, listing_id, inserted_at, read_at: null, ...isDeleted, ...(pictures && { pictures }) }, true);
+    this.#received({ id, from: this.#me, to, message, listing_id, inserted_at, read_at: null, ...isDeleted, ...(held && { held }), ...(pictures && { pictures }) }, true);
   }
 
   #read(by, other, upTo) {

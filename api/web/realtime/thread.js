@@ -16,8 +16,15 @@ export class Thread {
     this.#api = api;
   }
 
-  /** Returns whether the message was new. It can come several times: live, from history, and from catching up. */
+  /**
+   * Returns whether the message was new. It can come several times: live, from history, and from catching up. One that waited
+   * for a moderator comes again with another id when it is delivered, and takes its own place.
+   */
   add(message) {
+    if (message.was_id) {
+      this.#ids.add(message.was_id);
+      this.messages = this.messages.filter((one) => one.id !== message.was_id);
+    }
     if (this.#ids.has(message.id)) {
       if (message.deleted_at) this.delete(message.id, message.deleted_at);
       return false;
@@ -72,7 +79,7 @@ export class Thread {
   /** Notes that `by` has read the messages sent to them, up to the id `upTo`, at the time `at`. */
   read(by, upTo, at) {
     for (const message of this.messages) {
-      if (message.to === by && message.id <= upTo) message.read_at ??= at;
+      if (message.to === by && message.id <= upTo && !message.held) message.read_at ??= at;
     }
   }
 

@@ -11,11 +11,11 @@ export class Dialog {
   subject = null;
   #draft = null;
 
-  /** `submit(values, subject)` does the confirmed work; the dialog closes when it succeeds. `request` is as in `Form`. */
-  constructor(view, id, { title, action, isDanger = false, request = "", fields = () => nothing, submit }) {
+  /** `isNotice`: there is nothing to cancel. `submit(values, subject)` does the confirmed work; the dialog closes when it succeeds. `request` is as in `Form`. */
+  constructor(view, id, { title, action, isDanger = false, isNotice = false, request = "", fields = () => nothing, submit }) {
     this.view = view;
     this.id = id;
-    this.options = { title, action, isDanger, fields };
+    this.options = { title, action, isDanger, isNotice, fields };
     this.form = new Form(view, `${id}-form`, request, async (values) => {
       const draft = this.#draft;
       await submit(values, this.subject);
@@ -57,13 +57,13 @@ export class Dialog {
 
   template() {
     if (!this.isOpen) return nothing;
-    const { title, action, isDanger, fields } = this.options;
+    const { title, action, isDanger, isNotice, fields } = this.options;
     const words = typeof title === "function" ? title(this.subject) : title;
     const closed = () => {
       this.isOpen = false;
       this.view.update();
     };
-    const cancel = html`<button type="button" class="button" @click=${() => this.close()}>Cancel</button>`;
+    const cancel = isNotice ? nothing : html`<button type="button" class="button" @click=${() => this.close()}>Cancel</button>`;
     return html`<dialog id=${this.id} aria-labelledby=${`${this.id}-title`} @close=${closed}>
       <h2 id=${`${this.id}-title`}>${words}</h2>
       ${formOf(

@@ -14,6 +14,7 @@ const OF_LISTINGS = [
   ["wrong_category", "It is in the wrong category"],
   ["sold", "It is sold"],
 ];
+export const REPORTED = "Thank you. The moderators will look at it.";
 const OTHER = ["other", "Something else"];
 
 /**

@@ -6,13 +6,14 @@ import { Dialog } from "./dialog.js";
 const TYPED_INTO = "input, textarea, select, [contenteditable]";
 
 export class Shortcuts {
-  /** `keys` are `[key, words, act(row)]`; `row` is the element of `rows` that has the focus. j and k go down and up. */
+  /** `keys` are `[key, words, act(row)]`; `row` is the element of `rows` that has the focus, or null. j and k go down and up. */
   constructor(view, rows, keys) {
     this.rows = rows;
     this.keys = keys;
     this.help = new Dialog(view, "shortcuts", {
       title: () => "Keyboard shortcuts",
       action: "Close",
+      isNotice: true,
       fields: () => html`<p class="quiet">They work while the focus is in the list.</p>
         <dl class="shortcuts">
           ${[["j", "The next one"], ["k", "The one before"], ...keys, ["?", "This help"]].map(
@@ -33,14 +34,14 @@ export class Shortcuts {
     else if (event.key === "k") go(row, this.rows, -1);
     else {
       const [, , act] = this.keys.find(([key]) => key === event.key) ?? [];
-      if (!act || !row) return;
+      if (!act) return;
       act(row);
     }
     event.preventDefault();
   };
 
   button() {
-    return html`<button class="button small" @click=${() => this.help.open()}>Keyboard shortcuts</button>`;
+    return html`<button class="button small shortcuts-button" @click=${() => this.help.open()}>Keyboard shortcuts</button>`;
   }
 
   template() {

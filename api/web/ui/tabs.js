@@ -1,10 +1,11 @@
 // Links between the pages for moderators, between those for admins, and between those about what a buyer hears of.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { openReports } from "../open_reports.js";
 
-const MODERATION = [
+const moderation = (objections) => [
   ["/moderation", "Reports"],
-  ["/moderation/objections", "Objections"],
+  ["/moderation/objections", `Objections${objections ? ` (${objections})` : ""}`],
   ["/moderation/hidden", "Hidden"],
   ["/moderation/trash", "Trash"],
   ["/moderation/categories", "Categories"],
@@ -29,6 +30,6 @@ const tabs = (label, links) =>
     )}
   </nav>`;
 
-export const moderationTabs = () => tabs("Moderation", MODERATION);
+export const moderationTabs = () => tabs("Moderation", moderation(openReports.objections));
 export const adminTabs = () => tabs("Admin", ADMIN);
 export const myTabs = () => tabs("What you hear of", MINE);

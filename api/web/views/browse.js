@@ -21,6 +21,7 @@ import { card } from "../ui/card.js";
 import { boxes, counted, countedSelect } from "../ui/facets.js";
 import { Form, input, numberInput, select } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
+import { REPORTED, reportDialog } from "../ui/report_dialog.js";
 import { View } from "../view.js";
 
 const BEST = ["relevance", "Best match"];
@@ -96,6 +97,11 @@ export class Browse extends View {
   facets = new Map();
   /** How many cars the server counted in all, {total, isAtLeast}; null while it has not. */
   counted = null;
+  reported = new Acts(this);
+  reporting = reportDialog(this, () => {
+    this.reported.words = REPORTED;
+    this.update();
+  });
   /** What is known of the seller whose cars these are. */
   sellerFacts = [];
   /** What became of looking for the browser's location. */
@@ -197,9 +203,20 @@ export class Browse extends View {
             (listing, index) => html`<li>${card(listing, index === 0)}</li>`,
           )}
         </ul>
-        ${this.filters.problem ? this.#refused() : this.listings.foot(this.#nothingFound())}
+        ${this.filters.problem ? this.#refused() : this.listings.foot(this.#nothingFound())} ${this.#report()}
       </section>
     </div>`;
+  }
+
+  /** At the end of a seller's cars, so that it moves nothing. */
+  #report() {
+    const { seller_id: id } = this.asked;
+    if (!id || !session.user || this.#isOwn || !this.sellerFacts.length) return nothing;
+    const [first] = this.listings.items;
+    const name = first ? nameOf(first.seller) : "this person";
+    const open = () => this.reporting.open({ title: `What is wrong with ${isolated(name)}?`, path: `/api/users/${id}` });
+    return html`<p><button class="button small" @click=${open}>Report <bdi translate="no">${name}</bdi></button></p>
+      ${this.reported.template()} ${this.reporting.template()}`;
   }
 
   /** Called when the view is shown again: the fields may have what another search was asked with. */

@@ -23,7 +23,7 @@ import { heart } from "../ui/heart.js";
 import { hideDialog } from "../ui/hide_dialog.js";
 import { PagedList } from "../ui/list.js";
 import { ago, ahead, day, exactly } from "../ui/moment.js";
-import { reportDialog } from "../ui/report_dialog.js";
+import { REPORTED, reportDialog } from "../ui/report_dialog.js";
 import { priceTag } from "../ui/price_tag.js";
 import { Similar } from "../ui/similar.js";
 import { userText } from "../ui/user_text.js";
@@ -61,7 +61,7 @@ export class Listing extends View {
     keepDraft(this.#draft, "");
     return "Your reply is posted.";
   });
-  reporting = reportDialog(this, () => this.#say("Thank you. The moderators will look at it."));
+  reporting = reportDialog(this, () => this.#say(REPORTED));
   hiding = hideDialog(this, async () => this.#read());
   deleting = new Dialog(this, "delete", {
     title: "Delete this listing?",

@@ -22,7 +22,7 @@ import { Gallery } from "../ui/gallery.js";
 import { menu } from "../ui/menu.js";
 import { ChosenPictures, picturesOf } from "../ui/message_pictures.js";
 import { moment, ofMessage } from "../ui/moment.js";
-import { reportDialog } from "../ui/report_dialog.js";
+import { REPORTED, reportDialog } from "../ui/report_dialog.js";
 import { userText } from "../ui/user_text.js";
 
 /** The time of a message below the heading of its day. */
@@ -62,8 +62,8 @@ export class Messages extends View {
   #onShow = () => this.#markRead();
   #onResize = () => requestAnimationFrame(() => this.update());
   reporting = reportDialog(this, () => {
-    announce("Thank you. The moderators will look at it.");
-    this.done = "Thank you. The moderators will look at it.";
+    announce(REPORTED);
+    this.done = REPORTED;
     this.update();
   });
   blocking = new Dialog(this, "block", {
@@ -243,7 +243,11 @@ export class Messages extends View {
   #thread() {
     if (this.problem) {
       const words = this.problem.status === 404 ? "There is no such person." : this.problem.message;
-      return html`<section class="thread"><h1>This did not work</h1><p class="fault" role="alert">${words}</p></section>`;
+      return html`<section class="thread">
+        <h1>This did not work</h1>
+        <p class="fault" role="alert">${words}</p>
+        <p><a href="/messages">All messages</a></p>
+      </section>`;
     }
     if (!this.other) return html`<section class="thread"><p class="quiet" role="status">Loading…</p></section>`;
     const name = nameOf(this.other);
@@ -297,8 +301,7 @@ export class Messages extends View {
   }
 
   #report(name) {
-    const isTheirs = (one) => one.from === this.userId && !one.deleted_at;
-    const theirs = this.thread.messages.filter(isTheirs).slice(-MOST_TO_REPORT);
+    const theirs = this.thread.messages.filter(this.#isTheirs).slice(-MOST_TO_REPORT);
     const choices = [
       ["", "Choose…"],
       ...theirs.reverse().map((one) => [`/api/messages/${one.id}`, `“${shortened(said(one))}”`]),
@@ -321,16 +324,39 @@ export class Messages extends View {
       <p>
         ${request === "open"
           ? html`<bdi translate="no">${name}</bdi> is a stranger, and does not ask about a car of yours. They are not told that you
-              have read this. If you answer, you accept.`
+              have read this. If you answer, you accept. If you report it, you decline.`
           : html`You have declined <bdi translate="no">${name}</bdi>, who does not know. If you answer, you accept.`}
       </p>
       <p class="request-acts">
         <button class="button small" @click=${decide("accepted")}>Accept</button>
         ${request === "open" ? html`<button class="button small" @click=${decide("declined")}>Decline</button>` : nothing}
-        <button class="button small" @click=${() => this.#report(name)}>Report</button>
+        ${request === "open" && this.other.name
+          ? html`<button class="button small" @click=${() => this.#reportRequest()}>Report</button>`
+          : nothing}
       </p>
     </div>`;
   }
+
+  /** Tells the moderators of the last message, and declines: one press is enough to be rid of a stranger's offer. */
+  async #reportRequest() {
+    const last = this.thread.messages.findLast((one) => this.#isTheirs(one));
+    try {
+      await api.make(last ? `/api/messages/${last.id}/reports` : `/api/users/${this.userId}/reports`, { reason: "unrelated" });
+    } catch (error) {
+      const problem = Problem.of(error);
+      // From another device, or with a reason.
+      if (problem.type !== "already-reported") {
+        this.done = problem.message;
+        this.update();
+        return;
+      }
+    }
+    this.done = REPORTED;
+    await this.#decide("declined");
+    announce(REPORTED);
+  }
+
+  #isTheirs = (one) => one.from === this.userId && !one.deleted_at;
 
   async #decide(state) {
     try {
@@ -391,8 +417,8 @@ export class Messages extends View {
       <span class="for-readers">${isMine ? "You" : html`<bdi translate="no">${nameOf(this.other)}</bdi>`}:</span>
       ${this.#warning(message)}
       <div class="message-line">${isMine && !message.deleted_at ? this.#deleteButton(message) : nothing} ${this.#content(message, isMine)} ${isMine || message.deleted_at ? nothing : this.#reportButton(message)}</div>
-      <p class="message-foot quiet small-text ${isTogether && !isLast ? "for-readers" : ""}">
-        ${inDay(message.inserted_at)}
+      <p class="message-foot quiet small-text ${isTogether && !isLast && !message.held ? "for-readers" : ""}">
+        ${inDay(message.inserted_at)} ${message.held && !message.deleted_at ? html`<span class="held"> · Waiting for review</span>` : nothing}
         ${isLast && message.read_at && !message.deleted_at ? html`<span class="read"> · Read</span>` : nothing}
       </p>
     </li>`;
@@ -442,7 +468,7 @@ export class Messages extends View {
   #reportButton(message) {
     const title = `What is wrong with “${isolated(shortened(message.message))}”?`;
     const open = () => this.reporting.open({ title, path: `/api/messages/${message.id}` });
-    return html`<button class="message-delete" aria-label=${`Tell moderators of “${isolated(shortened(message.message))}”`} title="Report" @click=${open}>
+    return html`<button class="message-delete" aria-label=${`Report “${isolated(shortened(message.message))}”`} title="Report" @click=${open}>
       <span aria-hidden="true">⚑</span>
     </button>`;
   }

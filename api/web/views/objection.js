@@ -45,7 +45,10 @@ export class Objection extends View {
       </p>`;
     }
     if (!this.#token) {
-      return html`<p>Please open the link in the mail again, or <a href="/login">log in</a>: if you cannot, there is a way to object.</p>`;
+      return html`<p>
+        Open the link in the mail again, or <a href="/login">log in</a>. If that is refused, you are told why, and can object if you
+        have not yet.
+      </p>`;
     }
     return formOf(this.form, { label: "Object", action: "Object" }, [
       textarea(this.form, { name: "text", label: "What is wrong with it? You can say this once.", rows: 6, required: true }),

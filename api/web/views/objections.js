@@ -1,8 +1,11 @@
-// For moderators: the objections that nobody has decided, the first one first.
+// For moderators: the objections that nobody has decided, the first one first. The list moves by itself.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { nameOf } from "../format.js";
+import { openReports } from "../open_reports.js";
+import { live } from "../realtime/live.js";
+import { LiveModeration } from "../realtime/live_moderation.js";
 import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { Dialog } from "../ui/dialog.js";
@@ -37,8 +40,26 @@ export class Objections extends View {
     },
   });
 
+  #live = new LiveModeration({
+    connection: live,
+    readAgain: () => this.#readAgain(),
+    on: { objected: () => this.#readAgain(), decided: () => this.#readAgain() },
+  });
+
   start() {
     this.objections.load();
+    this.#live.start();
+    openReports.ask();
+  }
+
+  stop() {
+    this.#live.stop();
+    super.stop();
+  }
+
+  #readAgain() {
+    openReports.ask();
+    return this.objections.loadPages(this.objections.pages);
   }
 
   template() {

@@ -2,8 +2,13 @@
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
-import { nameOf } from "../format.js";
+import { now } from "../clock.js";
+import { count, nameOf } from "../format.js";
 import { isolated } from "../isolate.js";
+import { limits } from "../limits.js";
+import { openReports } from "../open_reports.js";
+import { live } from "../realtime/live.js";
+import { LiveModeration } from "../realtime/live_moderation.js";
 import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { banDialog } from "../ui/ban_dialog.js";
@@ -11,11 +16,12 @@ import { Dialog } from "../ui/dialog.js";
 import { Form, formOf, select, textarea } from "../ui/form.js";
 import { FormDraft } from "../ui/form_draft.js";
 import { PagedList } from "../ui/list.js";
-import { ago, day } from "../ui/moment.js";
+import { ago, day, exactly } from "../ui/moment.js";
 import { objectionText, sanctionText } from "../ui/sanctions.js";
 import { moderationTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
 
+const DAY_MS = 24 * 3_600_000;
 const TIMES = [
   ["1", "One day"],
   ["3", "Three days"],
@@ -56,6 +62,17 @@ export class Person extends View {
 
   banning = banDialog(this, () => this.#changed("They are banned."));
 
+  #live = new LiveModeration({
+    connection: live,
+    readAgain: () => this.#readAgain(),
+    on: Object.fromEntries(
+      ["sanctioned", "objected", "decided"].map((event) => [
+        event,
+        ({ person_id: id }) => String(id) === this.params.id && this.#readAgain(),
+      ]),
+    ),
+  });
+
   #dialog(id, title, action, request, { fields, submit, done, isDanger = false }) {
     return new Dialog(this, id, {
       title: (person) => title(isolated(person ? nameOf(person) : "")),
@@ -77,6 +94,17 @@ export class Person extends View {
     });
     this.sanctions.load();
     this.notes.load();
+    this.#live.start();
+  }
+
+  stop() {
+    this.#live.stop();
+    super.stop();
+  }
+
+  #readAgain() {
+    openReports.ask();
+    return this.sanctions.loadPages(this.sanctions.pages);
   }
 
   afterDraw() {
@@ -92,7 +120,7 @@ export class Person extends View {
         Number ${this.person.id}, since ${day(this.person.created_at)}.
         <a href=${`/?seller_id=${this.person.id}&status=any`}>Their listings</a>
       </p>
-      ${this.acts.template()} ${this.#buttons()}
+      ${this.#new()} ${this.acts.template()} ${this.#buttons()}
       <h2>What was done before</h2>
       ${this.sanctions.rows(
         (one) => html`<li data-sanction=${one.id}><div class="row-text">${sanctionText(one)} ${objectionText(one.objection)}</div></li>`,
@@ -110,6 +138,17 @@ export class Person extends View {
       ])}
       ${this.notes.rows((note) => this.#note(note), "There are no notes.")}
       ${this.warning.template()} ${this.suspending.template()} ${this.banning.template()}`;
+  }
+
+  /** What a new account may not do yet. */
+  #new() {
+    const { days, listings, people } = limits.new_accounts;
+    const until = new Date(Date.parse(this.person.created_at) + days * DAY_MS);
+    if (this.person.role !== "user" || until.getTime() <= now()) return nothing;
+    return html`<p class="notice small-text" id="new-account">
+      A new account until ${exactly(until.toISOString())}. Within a day it may write first to ${count(people, "person", "people")}, and
+      offer ${count(listings, "car", "cars")}.
+    </p>`;
   }
 
   #buttons() {

@@ -6,6 +6,7 @@ import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { isolated } from "../isolate.js";
 import { count, nameOf } from "../format.js";
+import { navigate } from "../navigation.js";
 import { openReports } from "../open_reports.js";
 import { Problem } from "../problem.js";
 import { live } from "../realtime/live.js";
@@ -16,22 +17,13 @@ import { carInBrief } from "../ui/car_in_brief.js";
 import { hideDialog } from "../ui/hide_dialog.js";
 import { PagedList } from "../ui/list.js";
 import { ago } from "../ui/moment.js";
+import { queueEntry, REASONS } from "../ui/queue_entry.js";
 import { reportedMessages } from "../ui/reported_messages.js";
 import { Shortcuts } from "../ui/shortcuts.js";
 import { moderationTabs } from "../ui/tabs.js";
-import { userText } from "../ui/user_text.js";
 import { WeekNumbers } from "../ui/week_numbers.js";
 import { View } from "../view.js";
 
-const REASONS = {
-  spam: "Spam",
-  fraud: "Fraud",
-  offensive: "Offensive",
-  unrelated: "Not about the car",
-  wrong_category: "Wrong category",
-  sold: "Sold",
-  other: "Other",
-};
 const DEEDS = {
   warn: ["warning", "warnings"],
   listing_hide: ["hidden listing", "hidden listings"],
@@ -49,7 +41,7 @@ export class Reports extends View {
   groups = new PagedList(this, "/api/moderation/queue");
   acts = new Acts(this);
   numbers = new WeekNumbers(this, REASONS);
-  /** The ids of the reports that were resolved last, which can be undone. */
+  /** The paths of what was resolved last, which can be undone. */
   #resolved = [];
   /** The messages that were looked at, by the id of their report; a Problem if they could not be read. */
   #messages = new Map();
@@ -64,6 +56,7 @@ export class Reports extends View {
     ["r", "Resolve all of this group", (row) => this.#withGroup(row, (group) => this.#resolve(group))],
     ["h", "Hide the listing, or show it again", (row) => this.#withGroup(row, (group) => this.#hideOrShow(group))],
     ["m", "Look at the messages around the reported ones", (row) => this.#withGroup(row, (group) => this.#lookAtAll(group))],
+    ["p", "Warn or suspend the person", (row) => this.#withGroup(row, ({ person }) => navigate(`/moderation/people/${person.id}`))],
     ["t", "Take the group over", (row) => this.#withGroup(row, (group) => this.queue.claim(group, { take: true }), true)],
     ["u", "Undo", () => this.#undo()],
   ]);
@@ -71,6 +64,7 @@ export class Reports extends View {
     connection: live,
     me: session.user?.id,
     changed: (group) => this.#changed(group),
+    personChanged: (id) => this.#personChanged(id),
     readAgain: () => this.#readAll(),
     held: () => this.update(),
   });
@@ -131,6 +125,12 @@ export class Reports extends View {
     this.update();
   }
 
+  /** What was done before to the person is a part of each group. */
+  #personChanged(id) {
+    openReports.ask();
+    for (const group of this.groups.items) if (group.person.id === id) this.#changed(group);
+  }
+
   /** Puts a group where it belongs, unless that is on a page that is not loaded yet. */
   #put(group) {
     this.groups.remove(group);
@@ -165,7 +165,7 @@ export class Reports extends View {
     return html`<li class="report-group" data-group=${`${kind === "person" ? "user" : kind} ${id}`} data-key=${keyOf(group)} tabindex="-1" aria-label=${`${isolated(kind === "person" ? nameOf(group.person) : listing.title)}: ${count(size, "report", "reports")}`}>
       ${kind === "person" ? this.#person(group) : this.#car(listing)} ${this.#before(group)}
       <ul class="reports">
-        ${entries.map((entry) => this.#entry(entry))}
+        ${entries.map((entry) => queueEntry(entry, entry.kind === "held_messages" ? this.#decisions(entry) : this.#around(entry)))}
       </ul>
       ${size > entries.length ? html`<p class="quiet">And ${count(size - entries.length, "older one", "older ones")}.</p>` : nothing}
       ${holder ? this.#held(group, holder) : this.#buttons(group)}
@@ -183,7 +183,7 @@ export class Reports extends View {
     const { kind, listing, person, size } = group;
     return html`<div class="row-buttons">
       ${kind === "person" || listing.trashed ? nothing : this.#hideButton(listing)}
-      <a class="button small" href=${`/moderation/people/${person.id}`}>What was done before</a>
+      <a class="button small" href=${`/moderation/people/${person.id}`}>Warn or suspend</a>
       <button class="button small primary" @click=${() => this.#resolve(group)}>
         ${size > 1 ? `Resolve all ${size}` : "Resolved"}
       </button>
@@ -224,28 +224,21 @@ export class Reports extends View {
   }
 
   #hideButton(listing) {
-    return listing.hidden
-      ? html`<button class="button small" @click=${() => this.#show(listing)}>Show again</button>`
-      : html`<button class="button small" @click=${() => this.hiding.open(listing)}>Hide</button>`;
+    // The same button, so that it keeps the focus.
+    const press = () => (listing.hidden ? this.#show(listing) : this.hiding.open(listing));
+    return html`<button class="button small" @click=${press}>${listing.hidden ? "Show again" : "Hide"}</button>`;
   }
 
-  #entry(entry) {
-    const { id, reason, text, quote, message_id: messageId, reply_id: replyId, by, created_at: at } = entry;
-    const what = messageId ? "A message:" : replyId ? "A reply:" : null;
-    return html`<li data-report=${id}>
-      <p>
-        <span class="flag">${REASONS[reason] ?? reason}</span>
-        ${what ? html`<span class="quiet">${what}</span>` : nothing}
-        ${entry.listing_id ? html`<a href=${`/listings/${entry.listing_id}`}><bdi>${entry.listing_title}</bdi></a>` : nothing}
-      </p>
-      ${quote ? html`<blockquote class="user-text" dir="auto">${userText(quote)}</blockquote>` : nothing}
-      ${text ? html`<p class="user-text" dir="auto">${text}</p>` : nothing}
-      <p class="quiet small-text">${by ? html`<bdi translate="no">${nameOf(by)}</bdi>, ` : nothing}${ago(at)}</p>
-      ${messageId ? this.#around(entry) : nothing}
-    </li>`;
+  /** What a moderator decides about held messages. */
+  #decisions({ id }) {
+    return html`<div class="row-buttons">
+      <button class="button small" @click=${() => this.#decide(id, "let_go")}>Deliver</button>
+      <button class="button small" @click=${() => this.#decide(id, "kept")}>Keep back</button>
+    </div>`;
   }
 
   #around(entry) {
+    if (!entry.message_id) return nothing;
     const found = this.#messages.get(entry.id);
     if (found instanceof Problem) return html`<p class="fault" role="alert">${found.message}</p>`;
     if (found) return reportedMessages(found);
@@ -264,6 +257,13 @@ export class Reports extends View {
       this.#messages.set(id, Problem.of(error));
     }
     this.update();
+  }
+
+  async #decide(id, decision) {
+    await this.acts.do(async () => {
+      await api.put(`/api/holds/${id}/decision`, { decision });
+      await this.#readAll();
+    }, decision === "let_go" ? "The messages are delivered." : "The messages are kept back.");
   }
 
   #lookAtAll({ entries }) {
@@ -288,8 +288,8 @@ export class Reports extends View {
     const row = document.querySelector(`[data-key="${keyOf(group)}"]`);
     const next = row?.contains(document.activeElement) ? (row.nextElementSibling ?? row.previousElementSibling) : null;
     await this.acts.do(async () => {
-      const { report_ids: ids } = await api.put(`${pathOf(group)}/resolved`, { up_to: group.newest_at });
-      this.#resolved = ids;
+      const { report_ids: reports, finding_ids: findings } = await api.put(`${pathOf(group)}/resolved`, { up_to: group.newest_at });
+      this.#resolved = [...reports.map((id) => `/api/reports/${id}`), ...findings.map((id) => `/api/findings/${id}`)];
       this.groups.remove(group);
     }, count(group.size, "report is resolved.", "reports are resolved."));
     next?.focus();
@@ -297,13 +297,13 @@ export class Reports extends View {
   }
 
   async #undo() {
-    const ids = this.#resolved;
-    if (!ids.length) return;
+    const paths = this.#resolved;
+    if (!paths.length) return;
     this.#resolved = [];
     await this.acts.do(async () => {
-      for (const id of ids) await api.delete(`/api/reports/${id}/resolved`);
+      for (const path of paths) await api.delete(`${path}/resolved`);
       await this.#readAll();
-    }, count(ids.length, "report is open again.", "reports are open again."));
+    }, count(paths.length, "report is open again.", "reports are open again."));
     openReports.ask();
   }
 }

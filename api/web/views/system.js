@@ -13,7 +13,6 @@ import { ago } from "../ui/moment.js";
 import { adminTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
 
-const SHOWN = 10;
 const WAYS = { websocket: "WebSocket", longpoll: "long polling" };
 
 export class System extends View {
@@ -95,7 +94,9 @@ export class System extends View {
     for (const { topic, members: here } of gateways.flatMap((one) => one.topics)) {
       members.set(topic, (members.get(topic) ?? 0) + here);
     }
-    const largest = [...members].sort((one, other) => other[1] - one[1]).slice(0, SHOWN);
+    // As many as one gateway names.
+    const most = Math.max(0, ...gateways.map((one) => one.topics.length));
+    const largest = [...members].sort((one, other) => other[1] - one[1]).slice(0, most);
     return html`<h2>Topics with most members</h2>
       ${list(
         largest.map(
@@ -110,7 +111,7 @@ export class System extends View {
     return html`<h2>Slow readers</h2>
       ${list(
         slowest
-          .slice(0, SHOWN)
+          .slice(0, Math.max(0, ...gateways.map((one) => one.slow.length)))
           .map(
             (one) =>
               html`<li>

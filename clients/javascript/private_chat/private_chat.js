@@ -24,7 +24,8 @@ export class PrivateChat {
    * beginning. Or a function that returns a promise of the id: it is called before the first join, and again after
    * `retryMs` if it fails.
    * `onMessage(message, {isLive})`: called once for each message, `{id, from, to, message, listing_id, inserted_at,
-   * read_at}`; `isLive` is false for messages from catching up.
+   * read_at}`; `isLive` is false for messages from catching up. A message of this user with `held: true` waits for a moderator;
+   * if it is delivered, it comes again with another id, and with the first one as `was_id`.
    * `onRead({by, with, up_to})`, `onTyping({from, to})`: acts of the other person, or of this user on another device.
    * `onDeleted({id})`: the sender has deleted the message; live, also `{from, to, deleted_at}`. It may come before the message
    * itself, or again. `onMoreDeleted()`: more were deleted while the client was away than the server names: read again the

@@ -27,6 +27,9 @@ const FOUND = {
     "xn--e1afmkfd.xn--p1ai",
     "c a r s.com",
     "𝐞𝐱𝐚𝐦𝐩𝐥𝐞.𝐜𝐨𝐦",
+    "Cheap watches at www.example.com",
+    "Look at example.com, or write to ann@example.com",
+    "I am at example dot com",
   ],
   phone: [
     "Call 555 010 1234",

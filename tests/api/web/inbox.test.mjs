@@ -199,6 +199,17 @@ test("a first message from a new person reloads the conversations", async () => 
   assert.deepEqual(texts(), [["Bob", "number 1", 1]]);
 });
 
+test("somebody's first message is announced once the page knows who wrote it, unless it is a request or was deleted", async () => {
+  await open();
+  rest.requests[ANN] = "open";
+  socket.hears("send", { ...rest.store(1, ANN, ME, "Watches"), request: true });
+  socket.hears("send", rest.store(2, BOB, ME, "Is the Camry still there?"));
+  await settled();
+  assert.deepEqual(announced, ["Bob: Is the Camry still there?"]);
+  await inbox.ask(BOB);
+  assert.equal(announced.length, 1);
+});
+
 test("an older answer of REST does not hide a message that arrived in the meantime", async () => {
   rest.store(1, ANN, ME);
   let answer;
@@ -485,4 +496,28 @@ test("catching up drops the texts of what was deleted meanwhile", async () => {
   socket.joined([], true, { deleted: [2], more_deleted: true });
   await settled();
   assert.deepEqual([thread(ANN), inbox.thread(ANN).messages.map(({ message }) => message)], [[1, 2], ["", ""]]);
+});
+
+test("a message that waits for a moderator says so, is not read, and gives way to itself once it is delivered", async () => {
+  rest.store(1, ME, ANN);
+  await open();
+  await inbox.thread(ANN).loadOlder();
+  inbox.send(ANN, "Watches");
+  await settled();
+  socket.last.pushes.at(-1).answer("ok", { id: 2, inserted_at: "", held: true });
+  await settled();
+  assert.deepEqual([thread(ANN), inbox.thread(ANN).messages[1].held], [[1, 2], true]);
+  // A later message to the same person is not held, and Ann reads up to it.
+  socket.hears("send", rest.store(3, ME, ANN));
+  socket.hears("read", { by: ANN, with: ME, up_to: 3 });
+  assert.deepEqual(inbox.thread(ANN).messages.map(({ read_at: at }) => at !== null), [true, false, true]);
+  const delivered = { ...rest.store(4, ME, ANN, "Watches"), was_id: 2 };
+  socket.hears("send", delivered);
+  socket.hears("send", delivered);
+  await settled();
+  assert.deepEqual([thread(ANN), inbox.thread(ANN).messages[2].held], [[1, 3, 4], undefined]);
+  assert.deepEqual(texts(), [["Ann", "Watches", 0]]);
+  // A page of history that was read before the delivery arrives late.
+  inbox.thread(ANN).add({ ...delivered, id: 2, held: true, was_id: undefined });
+  assert.deepEqual(thread(ANN), [1, 3, 4]);
 });

@@ -136,7 +136,7 @@ async def test_the_policy_allows_one_style_nothing_else_inline_and_no_foreign_or
 
 
 async def test_the_document_contains_the_limits_of_all_forms(make_api: MakeApi) -> None:
-    api = await make_api(max_picture_bytes=3 * 2**20, erase_after_days=12)
+    api = await make_api(max_picture_bytes=3 * 2**20, erase_after_days=12, new_account_days=4, new_account_people=7)
     text = await (await api.client.get("/")).text()
     found = re.search(r'<meta name="limits" content="([^"]*)">', text)
     assert found is not None
@@ -144,6 +144,8 @@ async def test_the_document_contains_the_limits_of_all_forms(make_api: MakeApi) 
     assert (limits["pictures"], limits["picture_bytes"], limits["page_items"]) == (10, 3 * 2**20, 100)
     assert (limits["picture_pixels"], limits["picture_side"]) == (60_000_000, 2048)
     assert limits["erase_after_days"] == 12
+    new = limits["new_accounts"]
+    assert (new["days"], new["people"], set(new)) == (4, 7, {"days", "listings", "people"})
     assert limits["forms"]["ReplyBody"] == {"text": {"maxlength": 255}}
     named = re.compile(r'new Form\(this, "[^"]+", "(\w+)"|request: "([A-Z]\w+)"|limitsOf\("(\w+)"\)')
     forms = {"".join(names) for path in own(".js") for names in named.findall(path.read_text(encoding="utf-8"))}

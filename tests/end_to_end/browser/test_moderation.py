@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from aiohttp import FormData
 from playwright.async_api import expect
 
 from shared.domain.users import Role
 from shared.version import VERSION
+from tests.api.pictures.samples import encoded
+from tests.api.pictures.test_likeness import photo
 from tests.end_to_end.browser.conftest import Open, Site
+from tests.end_to_end.browser.engines.chromium import ChromiumTab
+from tests.end_to_end.browser.engines.person import Someone
 from tests.support.client import PASSWORD
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -77,9 +84,9 @@ async def test_a_moderator_handles_a_report(site: Site, open_page: Open) -> None
     group = mods.locator(f"[data-group='listing {listing}']")
     await expect(group.locator("[data-report]")).to_have_count(2)
     await expect(group).to_contain_text("He asked for money first")
-    badge = mods.locator("[data-open-reports]")
+    badge = mods.locator("[data-waiting]")
     await expect(badge).to_be_visible()
-    before = int(await badge.get_attribute("data-open-reports") or "")
+    before = int(await badge.get_attribute("data-waiting") or "")
     await group.get_by_role("button", name="Hide").click()
     await mods.get_by_role("dialog").get_by_label("Reason").fill("Asks for money first")
     await mods.get_by_role("dialog").get_by_role("button", name="Hide").click()
@@ -90,7 +97,7 @@ async def test_a_moderator_handles_a_report(site: Site, open_page: Open) -> None
     await expect(group).to_have_count(0)
     await mods.get_by_role("button", name="Undo").click()
     await expect(group.locator("[data-report]")).to_have_count(2)
-    await expect(badge).to_have_attribute("data-open-reports", str(before))
+    await expect(badge).to_have_attribute("data-waiting", str(before))
     await group.get_by_role("button", name="Resolve all 2").click()
     await expect(group).to_have_count(0)
 
@@ -107,8 +114,15 @@ async def test_a_message_is_reported_with_its_words(site: Site, open_page: Open)
     await page.get_by_role("dialog").get_by_role("button", name="Report").click()
     await expect(page.get_by_role("dialog")).to_have_count(0)
     await expect(page.locator(".composer .done")).to_have_text("Thank you. The moderators will look at it.")
+    # A person can be reported without a message, too.
+    await page.goto(f"/?seller_id={eve.id}")
+    await page.get_by_role("button", name="Report this person").click()
+    await page.get_by_label("Reason").select_option("other")
+    await page.get_by_role("dialog").get_by_role("button", name="Report").click()
+    await expect(page.locator(".results .done")).to_have_text(["", "Thank you. The moderators will look at it."])
     mods = await open_page("/moderation", mod)
     group = mods.locator(f"[data-group='user {eve.id}']")
+    await expect(group.locator("[data-report]")).to_have_count(2)
     await expect(group.locator("blockquote")).to_have_text("Pay me first")
     await expect(group.get_by_role("link", name="Eve", exact=True)).to_be_visible()
 
@@ -124,7 +138,7 @@ async def test_two_moderators_share_a_queue_that_moves_by_itself(site: Site, ope
     for text in ("Hello", "Do you want a loan?"):
         await site.rest.call("POST", "/api/messages", 201, who=eve, body={"to": ann.id, "message": text})
     anns = await open_page(f"/messages/{eve.id}", ann)
-    await anns.get_by_role("button", name="Tell moderators of “Do you want a loan?”").click()
+    await anns.get_by_role("button", name="Report “Do you want a loan?”").click()
     await anns.get_by_label("Reason").select_option("unrelated")
     await anns.get_by_role("dialog").get_by_role("button", name="Report").click()
     await expect(anns.get_by_role("dialog")).to_have_count(0)
@@ -156,6 +170,94 @@ async def test_two_moderators_share_a_queue_that_moves_by_itself(site: Site, ope
         await expect(group).to_have_count(0, timeout=AT_ONCE_MS)
     await monas.get_by_text("Numbers of the last weeks").click()
     await expect(monas.get_by_role("table")).to_contain_text("Not about the car")
+
+
+async def test_what_the_program_finds_is_shown_with_both_listings_and_can_be_opened_again(
+    site: Site, open_page: Open
+) -> None:
+    mod, ann, bob = await site.person("Mona", Role.MODERATOR), await site.person("Ann"), await site.person("Bob")
+    mods = await open_page("/moderation", mod)
+    await expect(mods.locator(".connection[data-state=live]")).to_be_visible()
+    category, listings = await site.category("Any", mod), []
+    for seller in (ann, bob):
+        listings.append(await site.listing(seller, category, f"Car of {seller.name}", vin="1HGBH41JXMN109186"))
+        form = FormData()
+        form.add_field("picture", encoded(photo(1), "JPEG"), filename="car.jpg", content_type="image/jpeg")
+        path = f"/api/listings/{listings[-1]}/pictures"
+        await site.rest.call("POST", path, 201, who=seller, data=form)
+    group = mods.locator(f"[data-group='listing {listings[1]}']")
+    entries = [group.locator(f"[data-entry^='{kind} ']") for kind in ("same_picture", "same_vin")]
+    for entry, flag in zip(entries, ("Same picture", "Same VIN"), strict=True):
+        await expect(entry.locator(".flag")).to_have_text(flag)
+        await expect(entry).to_contain_text("Found by Daveslist")
+        await expect(entry.locator("figure")).to_have_count(2)
+        for listing, seller in zip(listings, (ann, bob), strict=True):
+            one = entry.locator("figure").filter(has_text=f"Car of {seller.name}")
+            await expect(one.locator(f"a[href='/listings/{listing}'] img")).to_have_js_property("naturalWidth", 480)
+            await expect(one.locator(f"a[href='/moderation/people/{seller.id}']")).to_have_text(seller.name)
+    await group.get_by_role("button", name="Resolve all 2").click()
+    await expect(group).to_have_count(0)
+    await mods.get_by_role("button", name="Undo").click()
+    await expect(group.locator("[data-entry]")).to_have_count(2)
+
+
+async def test_the_keyboard_is_enough_for_the_whole_of_moderation(site: Site, open_page: Open) -> None:
+    mona, otto = await site.person("Mona", Role.MODERATOR), await site.person("Otto", Role.MODERATOR)
+    ann, eve = await site.person("Ann"), await site.person("Eve")
+    for text in ("Hello", "Pay me first"):
+        sent = await site.rest.call("POST", "/api/messages", 201, who=eve, body={"to": ann.id, "message": text})
+    await site.rest.call("POST", f"/api/messages/{sent['id']}/reports", 201, who=ann, body={"reason": "fraud"})
+    page = await open_page("/account", mona, reduced_motion="reduce")
+    monas = Someone(ChromiumTab(page), site.apis[0].url, has_mouse=False)
+    await page.goto("/moderation")
+    group = page.locator(f"[data-group='user {eve.id}']")
+    await expect(group).to_be_visible()
+    # Whoever comes to a group by Tab can use its keys.
+    await group.get_by_role("button", name="Show the messages around it").focus()
+    await page.keyboard.press("Enter")
+    await expect(group.locator(".reported-messages li")).to_have_count(2)
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("dialog")).to_contain_text("Resolve all of this group")
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await page.keyboard.press("r")
+    await expect(group).to_have_count(0)
+    # The group is gone, and the focus is still in the list.
+    await page.keyboard.press("u")
+    await expect(group).to_be_visible()
+    await page.keyboard.press("j")
+    await expect(page.locator(".report-group:focus")).to_have_count(1)
+    await group.get_by_role("link", name="Warn or suspend").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#new-account")).to_contain_text("may write first to")
+    await monas.press("Suspend")
+    await monas.fill("Reason", "Wants money first")
+    await monas.choose("For how long", "7")
+    await monas.press("Suspend")
+    await expect(page.get_by_role("button", name="End the suspension")).to_be_visible()
+    refused = await site.rest.call(
+        "POST", "/api/login", 403, body={"email": eve.email, "password": PASSWORD, "device_id": None}
+    )
+    body = {"token": refused["objection_token"], "text": "It was my brother."}
+    await site.rest.call("POST", "/api/objections", 201, body=body)
+    await monas.sees("[data-sanction]", "It was my brother.")
+    await monas.fill("For other moderators", "Has a brother.")
+    await monas.press("Add the note")
+    await monas.sees("[data-note]", "Has a brother.")
+
+    page = await open_page("/moderation", otto, reduced_motion="reduce")
+    ottos = Someone(ChromiumTab(page), site.apis[0].url, has_mouse=False)
+    tab = page.get_by_role("link", name=re.compile("^Objections"))
+    await tab.focus()
+    await page.keyboard.press("Enter")
+    row = page.locator("[data-sanction]").filter(has_text="It was my brother.")
+    await row.get_by_role("button", name="Decide").focus()
+    await page.keyboard.press("Enter")
+    await ottos.choose("Decision", "lifted")
+    await ottos.fill("Answer", "You are right.")
+    await ottos.press("Decide")
+    await expect(row).to_have_count(0)
+    await monas.sees("[data-sanction]", "It is lifted.")
 
 
 async def test_a_deleted_category_goes_to_the_trash_and_its_listings_come_back(site: Site, open_page: Open) -> None:

@@ -50,6 +50,6 @@ async def test_people_choose_whether_strangers_may_ask(site: Site, open_page: Op
     await expect(account.get_by_text("Saved.")).to_be_visible()
     eves = await open_page(f"/messages/{ann.id}", eve)
     await write(eves, "Watches")
-    await expect(eves.get_by_text("takes messages only about their cars")).to_be_visible()
+    await expect(eves.get_by_role("alert")).to_contain_text("takes messages only about their cars")
     await account.reload()
     await expect(choice).not_to_be_checked()

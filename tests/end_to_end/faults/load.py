@@ -142,8 +142,10 @@ class Load:
         ]
         return "\n".join(lines)
 
-    async def reckon(self) -> Reckoning:
+    async def reckon(self, database_url: str = "") -> Reckoning:
         """Stop sending, wait until all messages are acknowledged and have arrived, and compare them.
+
+        `database_url` is where they are stored by now, if that has changed.
 
         Each message that was sent is acknowledged. The acknowledged messages, and no others, are stored, each once and
         under the id in its acknowledgement. Each user has received all messages to and from them, as they are stored.
@@ -151,7 +153,7 @@ class Load:
         await self.stop_sending()
         await self.until(lambda: not any(user.unanswered for user in self.users))
         ids = [user.id for user in self.users]
-        stored = await asyncio.to_thread(stored_messages, self._settings.database_url, ids)
+        stored = await asyncio.to_thread(stored_messages, database_url or self._settings.database_url, ids)
         acknowledged = {
             (user.id, ref, message_id) for user in self.users for ref, message_id in user.acknowledged.items()
         }

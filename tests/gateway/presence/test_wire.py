@@ -44,6 +44,16 @@ def test_malformed_bytes_are_refused(data: bytes) -> None:
         unpack_entry(data)
 
 
+def test_what_a_later_release_adds_is_ignored_and_a_later_version_is_refused() -> None:
+    entry = Entry("a", {"phx_ref": "r"})
+    assert unpack_entry(b'["a",{"phx_ref":"r"},1,"more"]') == entry
+    assert unpack_change(b'[2,1,[["a",{"phx_ref":"r"},1]],["q"],1,"more"]') == Change(2, 1, (entry,), ("q",))
+    for later in (b'["a",{"phx_ref":"r"},2]', b"[2,1,[],[],2]", b'[2,1,[["a",{"phx_ref":"r"},2]],[]]'):
+        unpack = unpack_change if later.startswith(b"[2") else unpack_entry
+        with pytest.raises(BadPresence, match="version 2"):
+            unpack(later)
+
+
 def test_a_meta_nested_too_deeply_is_refused() -> None:
     meta: dict[str, Any] = {}
     for _ in range(100_000):

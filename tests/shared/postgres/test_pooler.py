@@ -268,8 +268,8 @@ async def fails(database: Database) -> str:
 
 
 async def test_statements_work_again_after_the_pooler_was_restarted(pooled: Settings, pooler: PgBouncer) -> None:
-    database = await Database.connect(replace(pooled, database_timeout_seconds=1.0))
-    running = [asyncio.create_task(database.fetch(SLEEP, 0.9)) for _ in range(2)]
+    database = await Database.connect(replace(pooled, database_timeout_seconds=20.0))
+    running = [asyncio.create_task(database.fetch(SLEEP, 19.0)) for _ in range(2)]
     await database.fetch(ONE)
     await pooler.stop()
     results = await asyncio.gather(*running, return_exceptions=True)
@@ -281,10 +281,11 @@ async def test_statements_work_again_after_the_pooler_was_restarted(pooled: Sett
 
 
 async def test_a_paused_or_frozen_pooler_fails_statements_in_time(pooled: Settings, pooler: PgBouncer) -> None:
-    database = await Database.connect(replace(pooled, database_timeout_seconds=0.5))
+    database = Database(replace(pooled, database_timeout_seconds=1.0))
+    await wait_for_recovery(database)
     await pooler.command("PAUSE")
     try:
-        assert "no answer within 0.5 s" in await fails(database)
+        assert "no answer within 1 s" in await fails(database)
         results = await asyncio.gather(*(database.fetch(ONE) for _ in range(20)), return_exceptions=True)
         assert {type(result) for result in results} == {DatabaseUnavailable}
     finally:
@@ -292,7 +293,7 @@ async def test_a_paused_or_frozen_pooler_fails_statements_in_time(pooled: Settin
     await wait_for_recovery(database)
     os.kill(pooler.pid, signal.SIGSTOP)
     try:
-        assert "within 0.5 s" in await fails(database)
+        assert "within 1 s" in await fails(database)
     finally:
         os.kill(pooler.pid, signal.SIGCONT)
     await wait_for_recovery(database)
@@ -336,7 +337,7 @@ async def test_idle_clients_that_the_pooler_ends_are_replaced_without_a_failure(
 
 async def test_too_many_clients_are_refused_with_a_reason_until_there_is_room(settings: Settings) -> None:
     async with running_pgbouncer(settings.database_url, max_client_conn="4") as pooler:
-        few = replace(settings, database_url=pooler.url(settings.database_url), database_timeout_seconds=2.0)
+        few = replace(settings, database_url=pooler.url(settings.database_url), database_timeout_seconds=10.0)
         first, second = await Database.connect(replace(few, database_pool_size=4)), Database(few)
         await all_sessions(first, ONE)
         assert "no more connections allowed" in await fails(second)

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from shared.domain.likeness import packed, sketch
 from shared.domain.messages import NewMessage
 from shared.postgres import Database, Statement
 from shared.repositories.messages import MessageRepository
+from shared.repositories.recent_texts import HoldLimits
 from shared.settings import Settings
 
 STORED = """
@@ -21,8 +23,9 @@ INSERT INTO messages (from_id, to_id, text)
     SELECT 1 + n %% 10, 1 + n / 10 %% 10, 'x' FROM generate_series(1, 3000) AS n;
 INSERT INTO blocks (blocker_id, blocked_id) SELECT 10, n FROM generate_series(1, 9) AS n;
 INSERT INTO contacts (user_id, other_id, state, seems_accepted)
-    SELECT 1000 + n, 5000 + n, 'open', false FROM generate_series(1, 1000) AS n"""
-TABLES = ("messages", "listings", "contacts", "users", "blocks")
+    SELECT 1000 + n, 5000 + n, 'open', false FROM generate_series(1, 1000) AS n;
+INSERT INTO recent_texts (from_id, to_id, sketch) SELECT n, n + 1, '' FROM generate_series(1, 1000) AS n"""
+TABLES = ("messages", "listings", "contacts", "users", "blocks", "recent_texts")
 MOST_READ = 4
 """Of one message, at most so many rows of one table are read."""
 
@@ -46,7 +49,7 @@ async def test_a_first_message_reads_few_rows_of_large_tables(
     one_connection: Database, owner: Database, count: int
 ) -> None:
     # The plan is made while the tables are small, and is kept.
-    await MessageRepository(one_connection).insert_many([NewMessage(1, 2, "Hi")])
+    await MessageRepository(one_connection, HoldLimits(5, 20, 3600.0)).insert_many([NewMessage(1, 2, "Hi")])
     await owner.execute(Statement("", STORED))
     people = list(range(2001, 2001 + count))
     await owner.execute(
@@ -57,10 +60,11 @@ async def test_a_first_message_reads_few_rows_of_large_tables(
         )
     )
     nothing = [None] * count
-    execute = "EXPLAIN (ANALYZE, TIMING off, FORMAT json) EXECUTE messages_insert (%s, %s, %s, %s, %s)"
-    [(plans,)] = await one_connection.fetch(
-        Statement("", execute), people, [one + 100 for one in people], ["Hi"] * count, nothing, nothing
-    )
+    new = (people, [one + 100 for one in people], ["Hi"] * count, nothing, nothing)
+    texts = ([packed(sketch("Hi")).hex()] * count, [True] * count, [0] * count, [False] * count, nothing)
+    given = (*new, True, *texts, 5, 20, 3600.0)
+    execute = f"EXPLAIN (ANALYZE, TIMING off, FORMAT json) EXECUTE messages_insert ({', '.join(['%s'] * len(given))})"
+    [(plans,)] = await one_connection.fetch(Statement("", execute), *given)
     read = dict.fromkeys(TABLES, 0.0)
     for node in nodes(plans[0]["Plan"]):
         if node.get("Relation Name") in read and "Scan" in node["Node Type"]:

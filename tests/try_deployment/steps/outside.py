@@ -29,7 +29,7 @@ def mail_reaches_people(walk: Walk) -> str:
     authority = make_certificate(files, MAIL_HOST).chain
     stack.change("compose.mail.yaml", with_an_authority)
     (stack.directory / "secrets" / "authority").write_bytes(authority.read_bytes())
-    _give(walk, commands)
+    give(walk, commands)
     walk.neighbours["mail"] = mail = Neighbour(stack, "mail", MAIL_HOST)
     mail.start(volumes=(f"{files}:/neighbour:ro",))
     started = time.monotonic()
@@ -72,7 +72,7 @@ def pictures_are_in_a_bucket(walk: Walk) -> str:
     walk.neighbours["storage"] = storage = Neighbour(stack, "storage", S3_HOST)
     copied = storage.start(bucket, prefix, volumes=(f"{volume}:/volume:ro",))["copied"]
     assert copied >= len(walk.pictures), f"{copied} files copied of {len(walk.pictures)} pictures"
-    _give(walk, commands)
+    give(walk, commands)
     after = walk.visitors.do("census", pictures=walk.pictures)["pictures"]
     assert after == before, (before, after)
     new = walk.visitors.do("pictures")["paths"]
@@ -101,7 +101,7 @@ def browsers_come_by_https(walk: Walk) -> str:
     certificate = make_certificate(files, host)
     for name, made in (("fullchain.pem", certificate.chain), ("privkey.pem", certificate.key)):
         (stack.directory / name).write_bytes(made.read_bytes())
-    _give(walk, guide.block(guide.TLS))
+    give(walk, guide.block(guide.TLS))
     found = walk.visitors.do("come_by_https", host=host, authority=certificate.chain.read_text(encoding="utf-8"))
     # Another certificate, as after some months: nginx reads it on command.
     newer = make_certificate(files, host)
@@ -114,7 +114,7 @@ def browsers_come_by_https(walk: Walk) -> str:
     return f"{found['spoken']}, {found['messages']} messages by wss, 308 to HTTPS, a new certificate on command"
 
 
-def _give(walk: Walk, commands: str) -> None:
+def give(walk: Walk, commands: str) -> None:
     """Give the guide's commands, which name only the Compose files of their chapter, with those of before."""
     stack = walk.stack
     path = stack.directory / ".env"

@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.rolling import release_before
 from tests.try_deployment import guide
 from tests.try_deployment.stack import (
     copy_of_the_deployment,
     copy_of_the_release_before,
-    release_before,
-    release_before_is_here,
     remove_the_deployment,
 )
 from tests.try_deployment.steps.faults import OUT_SECONDS, reckoning
@@ -24,7 +23,8 @@ MESSAGES_PER_SECOND = 40.0
 def release_before_comes_up(walk: Walk) -> str:
     """Everything is removed, and the release before comes up in its place, from nothing."""
     stack = walk.stack
-    assert release_before_is_here(), f"this checkout has no commit {release_before()}: git fetch --unshallow brings it"
+    missing = release_before.what_is_missing()
+    assert missing is None, missing
     image = stack.configuration()["services"]["api-1"]["image"]
     walk.visitors_leave()
     walk.neighbours_leave()
@@ -41,7 +41,7 @@ def release_before_comes_up(walk: Walk) -> str:
     walk.visitors_come(_people(walk))
     walk.people = walk.visitors.do("register", names=["Ann", "Bob"])
     walk.visitors.do("chat")
-    return f"{release_before()[:12]} healthy {taken:.1f} s after the command; two people chat"
+    return f"{release_before.COMMIT[:12]} healthy {taken:.1f} s after the command; two people chat"
 
 
 def is_upgraded(walk: Walk) -> str:

@@ -18,13 +18,15 @@ _FIND = """
     const shown = (one) => one.getClientRects().length > 0 && getComputedStyle(one).visibility !== "hidden";
     const words = (one) => (one.getAttribute("aria-label") ?? one.textContent).replace(/\\s+/g, " ").trim();
     const find = (kind, name) => {
+        // What is behind an open dialog cannot be pressed.
+        const within = document.querySelector("dialog[open]") ?? document;
         if (kind === "field") {
-            const labels = [...document.querySelectorAll("label")].filter((one) => words(one).startsWith(name));
-            const labelled = [...document.querySelectorAll("input, textarea, select")].filter((one) =>
+            const labels = [...within.querySelectorAll("label")].filter((one) => words(one).startsWith(name));
+            const labelled = [...within.querySelectorAll("input, textarea, select")].filter((one) =>
                 (one.getAttribute("aria-label") ?? "").startsWith(name));
             return [...labels.map((one) => one.control), ...labelled].find((one) => one && shown(one));
         }
-        const all = [...document.querySelectorAll(kind === "text" ? name : "a[href], button, summary")];
+        const all = [...within.querySelectorAll(kind === "text" ? name : "a[href], button, summary")];
         return all.find((one) => shown(one) && words(one) === name);
     };
 """

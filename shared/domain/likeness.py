@@ -1,0 +1,86 @@
+"""Whether two texts are the same or nearly the same, however one of them was reworded. Pure.
+
+A text is compared by its sketch: the hashes of its trigrams, which are all parts of three characters of its words. Two
+texts are nearly the same if they share at least LEAST_SHARED of the trigrams that either has. So another name, another
+greeting or another order of the sentences changes little. Numbers standing alone are left out, because prices differ;
+letters that look alike count as the same, and what nobody sees is left out.
+
+A long text keeps the MAX_SKETCH least hashes, which estimate the shared part as well as all would (Broder, "On the
+resemblance and containment of documents", 1997).
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import unicodedata
+
+from shared.domain.names import skeleton
+
+MAX_SKETCH = 128
+LEAST_SHARED = 0.55
+SHORT_LETTERS = 60
+"""A text of at most so many letters is short: many people ask the same short question."""
+
+_AWAY = re.compile(r"https?:|www\.|@|\w\.[a-z]{2,}\b|(?:\d[\s().+/-]*){7,}", re.IGNORECASE)
+"""A link, a mail address or a phone number: whoever writes one wants to be reached elsewhere."""
+_NUMBER = re.compile(r"(?<!\w)[\d][\d.,'\s]*(?!\w)")
+_WORD = re.compile(r"[^\W_]+")
+_SPACED = re.compile(r"\b(?:[^\W_] ){2,}[^\W_]\b")
+"""Letters with spaces between them, which are read as one word."""
+
+Sketch = frozenset[int]
+
+
+def sketch(text: str) -> Sketch:
+    """Returns the hashes of the text's trigrams, at most MAX_SKETCH. Equal texts have equal sketches."""
+    words = _words(text)
+    if not words:
+        # Only signs, as emoji are.
+        words = ["".join(text.split())]
+    # Two spaces between words keep their order out of the trigrams. The last factor is Knuth's, for hashes by
+    # multiplication.
+    codes = list(map(ord, f"  {'  '.join(words)}  "))
+    hashes = {
+        ((a * 65_599 + b) * 65_599 + c) * 2_654_435_761 & 0xFFFFFFFF
+        for a, b, c in zip(codes, codes[1:], codes[2:], strict=False)
+    }
+    return frozenset(hashes if len(hashes) <= MAX_SKETCH else sorted(hashes)[:MAX_SKETCH])
+
+
+def are_alike(one: Sketch, other: Sketch) -> bool:
+    """Whether the texts of these sketches are nearly the same."""
+    least, shared = one | other, one & other
+    if len(least) > MAX_SKETCH:
+        least = frozenset(sorted(least)[:MAX_SKETCH])
+    return len(shared & least) >= LEAST_SHARED * len(least)
+
+
+def is_short_question(text: str) -> bool:
+    """Whether the text is so short that honest people send it to many, and leads nobody away from the site."""
+    return sum(map(len, _words(text))) <= SHORT_LETTERS and not _AWAY.search(_visible(text))
+
+
+def packed(of: Sketch) -> bytes:
+    """Returns the sketch as the database keeps it: numbers of four bytes."""
+    return struct.pack(f">{len(of)}I", *sorted(of))
+
+
+def unpacked(stored: bytes) -> Sketch:
+    """Returns the sketch that `packed` made these bytes of."""
+    return frozenset(struct.unpack(f">{len(stored) // 4}I", stored))
+
+
+def _visible(text: str) -> str:
+    """Returns the text without characters that nobody sees, in plain letters."""
+    if text.isascii():
+        return text
+    plain = unicodedata.normalize("NFKC", text)
+    return "".join(one for one in plain if unicodedata.category(one) not in ("Cf", "Mn", "Me"))
+
+
+def _words(text: str) -> list[str]:
+    """Returns the words of the text, folded so that those that look alike are equal, without numbers."""
+    plain = _NUMBER.sub(" ", _visible(text))
+    together = _SPACED.sub(lambda found: found[0].replace(" ", ""), plain)
+    return _WORD.findall(skeleton(together))

@@ -1,0 +1,258 @@
+"""compose.sentinel.yaml and its scripts: a replica takes the place of a Redis that ends, and nobody loses a message."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError, RedisError
+
+from development import child
+from development.redis import program
+from shared.redis import url_fault
+from tests.deployment.composefile import environment, merged, read
+from tests.deployment.conftest import production
+from tests.deployment.test_compose import CHECKOUT, COMPOSE, PROCESSES, SECRETS, SERVICES
+from tests.support.client import Rest, Socket
+from tests.support.ports import free_port
+from tests.support.processes import Processes
+from tests.support.sentinels import DEBUG
+
+FURTHER = read(CHECKOUT / "compose.sentinel.yaml")
+TOGETHER: dict[str, Any] = merged(COMPOSE, FURTHER)["services"]
+SENTINELS = ["sentinel-1", "sentinel-2", "sentinel-3"]
+ADDED = ["redis-2", *SENTINELS]
+PASSWORDS = {"redis_password": "p@ss:/$%\"#`'\\ word", "redis_sentinel_password": "an\\other \"p@ss'$word"}
+START_SECONDS = 60.0
+
+VALKEY_CLI = """#!{python} -IS
+import socket, sys
+host, port, command = sys.argv[2], int(sys.argv[4]), sys.argv[6:]
+try:
+    with socket.create_connection((host, port), 1) as there:
+        there.sendall(" ".join(command).encode() + b"\\r\\n")
+        answer = there.makefile("rb")
+        first = answer.readline()
+        if not first.startswith(b"*2"):
+            sys.exit(first.decode())
+        for _ in range(2):
+            answer.readline()
+            print(answer.readline().decode().strip())
+except OSError as error:
+    sys.exit(str(error))
+"""
+"""The one command of valkey-cli that the scripts use: the wheel of the tests' Redis has only the server."""
+
+
+def test_the_processes_ask_the_sentinels_that_there_are() -> None:
+    for name in (*PROCESSES, "operator"):
+        url = TOGETHER[name]["environment"]["REDIS_URL"]
+        assert url_fault(url) is None
+        asked = re.findall(r"([a-z0-9-]+):26379", url)
+        assert asked == SENTINELS
+        assert set(TOGETHER[name]["secrets"]) == set(SECRETS)
+        assert {*SENTINELS, "redis", "redis-2"} <= set(TOGETHER[name]["depends_on"])
+        kept = {"environment", "depends_on"}
+        assert {key: value for key, value in TOGETHER[name].items() if key not in kept} == {
+            key: value for key, value in SERVICES[name].items() if key not in kept
+        }
+    for name in ("redis", *ADDED):
+        given = TOGETHER[name]["environment"]
+        assert given["REDIS_SENTINELS"].split() == [f"{sentinel}:26379" for sentinel in SENTINELS]
+        assert given["REDIS_ADDRESS"] == f"{name}:{26379 if name in SENTINELS else 6379}"
+        assert given["REDIS_MASTER"] == "redis:6379"
+
+
+def test_the_replica_runs_as_redis_does() -> None:
+    first, second = SERVICES["redis"], TOGETHER["redis-2"]
+    different = {"environment", "secrets", "logging"}
+    assert {key: value for key, value in second.items() if key not in different} == {
+        key: value for key, value in first.items() if key not in different
+    }
+    assert {**TOGETHER["redis"], "environment": None, "secrets": None} == {
+        **first,
+        "environment": None,
+        "secrets": None,
+    }
+    assert set(TOGETHER["redis"]["secrets"]) == set(second["secrets"]) == set(PASSWORDS)
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_what_is_added_is_as_confined_as_the_rest(name: str) -> None:
+    service = TOGETHER[name]
+    assert service["networks"] == ["back"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert (service["cap_drop"], service["read_only"], service["user"]) == (["ALL"], True, "999:1000")
+    assert service["restart"] == "unless-stopped"
+    assert service["healthcheck"]["test"]
+    assert re.fullmatch(r"\d+m", service["mem_limit"])
+    assert service["pids_limit"] <= 512
+    assert set(service["logging"]["options"]) == {"max-size", "max-file"}
+    assert service["image"] == SERVICES["redis"]["image"]
+    assert "PASSWORD" not in re.sub(r"\w+_FILE", "", str(service["environment"]))
+
+
+class Containers:
+    """The services of Redis and its sentinels, each by its command and environment, in a folder of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._programs = directory / "bin"
+        self._programs.mkdir()
+        (self._programs / "valkey-server").symlink_to(program())
+        cli = self._programs / "valkey-cli"
+        cli.write_text(VALKEY_CLI.format(python=sys.executable), encoding="utf-8")
+        cli.chmod(0o755)
+        for name, secret in PASSWORDS.items():
+            (directory / name).write_text(f"{secret}\n", encoding="utf-8")
+        self.ports = {name: free_port() for name in ("redis", *ADDED)}
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def url(self) -> str:
+        return self._here(TOGETHER["api-1"]["environment"]["REDIS_URL"])
+
+    def _here(self, text: str) -> str:
+        """Put this machine's names and ports in place of those in the network of the containers."""
+        names = "|".join(sorted(self.ports, key=len, reverse=True))
+        text = re.sub(f"({names}):\\d+", lambda match: f"localhost:{self.ports[match[1]]}", text)
+        return text.replace("/run/secrets", str(self._directory))
+
+    def start(self, name: str) -> None:
+        folder = self._directory / name
+        folder.mkdir(exist_ok=True)
+        service = TOGETHER[name]
+        shell, script, *options = service["command"]
+        script = script.replace("/etc/daveslist", str(CHECKOUT / "deploy" / "redis"))
+        given = {key: self._here(value) for key, value in environment(service, {}).items()}
+        with (folder / "output").open("ab") as output:
+            self.running[name] = child.spawn(
+                ["/bin/" + shell, script, *options, "--port", str(self.ports[name]), "--bind", "127.0.0.1"],
+                death_signal=signal.SIGKILL,
+                directory=folder,
+                environment={"PATH": f"{self._programs}:{os.defpath}", **given},
+                output=output,
+            )
+
+    def kill(self, name: str) -> None:
+        self.running[name].kill()
+        self.running[name].wait()
+
+    @asynccontextmanager
+    async def asked(self, name: str) -> AsyncIterator[Any]:
+        """A client with the rights of a sentinel."""
+        password = PASSWORDS["redis_sentinel_password"]
+        async with Redis(
+            port=self.ports[name], username="sentinel", password=password, protocol=2, decode_responses=True
+        ) as redis:
+            yield redis
+
+    async def until(self, name: str, wanted: dict[str, str], *command: str) -> None:
+        """Wait until the answer has these facts."""
+        found: dict[str, str] = {}
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while not wanted.items() <= found.items():
+                    with suppress(OSError, RedisError):
+                        async with self.asked(name) as redis:
+                            answer = await redis.execute_command(*command, NEVER_DECODE=True)
+                        found = _facts(answer)
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            output = (self._directory / name / "output").read_text(errors="replace")
+            raise AssertionError(f"{name}: {wanted} is not in {found}\n{output}") from None
+
+    async def hasten(self, name: str) -> None:
+        """Let this sentinel look more often and wait for less time than in a deployment."""
+        await self.until(name, {"tcp_port": str(self.ports[name])}, "INFO", "server")
+        async with self.asked(name) as sentinel:
+            await sentinel.execute_command("SENTINEL", "DEBUG", *DEBUG)
+            limits = ("down-after-milliseconds", "500", "failover-timeout", "4000")
+            await sentinel.execute_command("SENTINEL", "SET", "daveslist", *limits)
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(child.stop(one, (signal.SIGTERM, 5.0)) for one in self.running.values()))
+
+
+def _facts(answer: Any) -> dict[str, str]:
+    if isinstance(answer, (str, bytes)):
+        lines = answer.decode() if isinstance(answer, bytes) else answer
+        return dict(line.split(":", 1) for line in lines.splitlines() if ":" in line)
+    if isinstance(answer, dict):
+        return {str(name): str(value) for name, value in answer.items()}
+    texts = [one.decode() if isinstance(one, bytes) else str(one) for one in answer]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
+
+
+@pytest.mark.servers
+async def test_people_chat_on_when_redis_ends_and_comes_back_as_the_replica(database_url: str, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        containers = Containers(tmp_path)
+        stack.push_async_callback(containers.stop)
+        for name in ("redis", "redis-2"):
+            containers.start(name)
+        await containers.until("redis-2", {"master_link_status": "up"}, "INFO", "replication")
+        for name in SENTINELS:
+            containers.start(name)
+        for name in SENTINELS:
+            await containers.hasten(name)
+        for name in SENTINELS:
+            facts = {"num-slaves": "1", "num-other-sentinels": "2", "flags": "master"}
+            await containers.until(name, facts, "SENTINEL", "MASTER", "daveslist")
+        await nobody_commands_a_sentinel(containers.ports["sentinel-1"])
+        settings = production(database_url, containers.url, tmp_path / "data")
+        processes = Processes(settings, tmp_path)
+        stack.push_async_callback(processes.stop)
+        secret = {"REDIS_PASSWORD_FILE": str(tmp_path / "redis_password")}
+        api, *gateways = await asyncio.gather(
+            processes.api(**secret), processes.gateway(**secret), processes.gateway(**secret)
+        )
+        rest = await stack.enter_async_context(Rest(api.url))
+        ann, bob = await rest.register("Ann"), await rest.register("Bob")
+        sockets = []
+        for gateway, person in zip(gateways, (ann, bob), strict=True):
+            socket = await stack.enter_async_context(await Socket.connect(gateway.socket_url, person.token))
+            assert (await socket.join(person.topic))["status"] == "ok"
+            sockets.append(socket)
+
+        async def chat(text: str) -> None:
+            reply = await sockets[0].push(ann.topic, "send", {"to": str(bob.id), "message": text})
+            assert reply["status"] == "ok"
+            # After a gap, a message may come again, with the same id.
+            await sockets[1].take(lambda frame: frame[3] == "send" and frame[4]["message"] == text)
+
+        await chat("Sold?")
+        containers.kill("redis")
+        await chat("Still there?")
+        await containers.until("redis-2", {"role": "master"}, "INFO", "replication")
+        await chat("Hello?")
+        # It asks the sentinels whom to follow, and they follow it up.
+        containers.start("redis")
+        here = {"role": "slave", "master_port": str(containers.ports["redis-2"]), "master_link_status": "up"}
+        await containers.until("redis", here, "INFO", "replication")
+        await chat("Goodbye")
+        for process in (api, *gateways):
+            assert "NOPERM" not in process.output()
+
+
+async def nobody_commands_a_sentinel(port: int) -> None:
+    anybody: Any
+    async with Redis(port=port, protocol=2) as anybody:
+        assert await anybody.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "daveslist")
+        for command in (
+            ["SENTINEL", "FAILOVER", "daveslist"],
+            ["SENTINEL", "MASTERS"],
+            ["SENTINEL", "CONFIG", "GET", "*"],
+        ):
+            with pytest.raises(NoPermissionError):
+                await anybody.execute_command(*command)

@@ -1,0 +1,159 @@
+"""docs/without-containers.md is followed as far as processes go: two machines are two sets of ports here."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from development.child import happens
+from development.postgres import ROLE
+from shared.settings import Settings
+from tests.deployment.composefile import read
+from tests.deployment.nginx import CONFIGURATION, find_nginx, running_nginx
+from tests.deployment.units import Unit, unit
+from tests.end_to_end.faults.load import Load
+from tests.support.ports import free_port
+from tests.support.processes import CHECKOUT, Node, Processes
+from tests.support.secret import JWT_SECRET
+from tests.workers.crew import all_up, begun
+
+GUIDE = (CHECKOUT / "docs" / "without-containers.md").read_text(encoding="utf-8")
+UNITS = [unit("daveslist-api"), unit("daveslist-gateway")]
+MACHINES = ("10.0.0.1", "10.0.0.2")
+PORTS = {"api": 4001, "gateway": 4000}
+SOON = 60.0
+
+
+def block(heading: str, language: str, words: str) -> str:
+    """The block of the guide below a heading that has these words."""
+    section = GUIDE.partition(f"\n## {heading}")[2].partition("\n## ")[0]
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    [found] = [each for each in blocks if words in each]
+    return str(found)
+
+
+def settings_of_the_guide() -> dict[str, str]:
+    lines = block("Settings", "ini", "ENVIRONMENT").splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_the_two_units_differ_only_in_what_they_run() -> None:
+    api, gateway = UNITS
+    for one, other in zip(api.one.items(), gateway.one.items(), strict=True):
+        if one[0] not in ("Description", "ExecStart"):
+            assert one == other
+    assert api.several == gateway.several
+    assert [each.module for each in UNITS] == ["api", "gateway"]
+
+
+@pytest.mark.parametrize("of", UNITS, ids=lambda each: each.name)
+def test_a_unit_fits_the_settings_and_the_deployment_in_containers(of: Unit) -> None:
+    defaults = Settings()
+    assert float(of.one["TimeoutStopSec"]) > defaults.shutdown_seconds
+    assert f"/var/lib/{of.one['StateDirectory']}" == settings_of_the_guide()["DATA_DIRECTORY"]
+    assert shlex.split(of.one["ExecReload"]) == ["/bin/kill", "-HUP", "$MAINPID"]
+    service = read(CHECKOUT / "compose.yaml")["services"]["api-1"]
+    assert of.one["LimitNOFILE"] == str(service["ulimits"]["nofile"])
+    named = {name.removesuffix("_FILE").lower() for name in of.environment("/run")}
+    assert named == {"jwt_secrets", "database_password", "redis_password"}
+    paths = set(of.environment("/run").values())
+    assert paths == {f"/run/{name}" for name in of.credentials}
+    made = re.findall(r"for name in (.*?); do", block("Secrets", "sh", "openssl"))[0].split()
+    assert set(of.credentials.items()) == {(name, f"/etc/daveslist/{name}") for name in made}
+
+
+def test_the_settings_of_the_guide_are_valid_on_each_machine(tmp_path: Path) -> None:
+    for name in UNITS[0].credentials:
+        (tmp_path / name).write_text(f"{JWT_SECRET}\n", encoding="utf-8")
+    given = settings_of_the_guide()
+    settings = Settings.from_environment({**given, **UNITS[0].environment(str(tmp_path))})
+    assert settings.is_production
+    assert (settings.api_host, settings.gateway_host) == (MACHINES[0], MACHINES[0])
+    assert f"{ROLE}@{MACHINES[0]}" in settings.database_url
+    assert settings.pictures_url.startswith("s3://")
+    assert str(settings.trusted_proxies[0]) == f"{MACHINES[0]}/32"
+    connections = given["API_WORKERS"], given["GATEWAY_WORKERS"]
+    assert connections == ("2", "2")
+    of_api, of_gateway = settings.database_pool_size + 8, settings.database_pool_size + 1
+    assert f"4 x {of_gateway} for the gateways and 4 x {of_api} for the APIs" in " ".join(GUIDE.split())
+
+
+@pytest.mark.servers
+def test_the_commands_for_nginx_write_the_addresses_of_both_machines(tmp_path: Path) -> None:
+    shutil.copytree(CONFIGURATION, tmp_path / "nginx")
+    [_, command] = block("nginx", "sh", "upstreams.conf").splitlines()
+    subprocess.run(["sh", "-e", "-c", command], cwd=tmp_path / "nginx", check=True)
+    servers = re.findall(r"^ +server (\S+)", (tmp_path / "nginx" / "upstreams.conf").read_text(), re.MULTILINE)
+    assert set(servers) == {f"{machine}:{port}" for machine in MACHINES for port in PORTS.values()}
+
+
+@pytest.mark.servers
+async def test_people_chat_over_two_machines_while_one_is_reloaded_and_stopped(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    program = find_nginx()
+    if program is None:
+        pytest.skip("no nginx on this machine")
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    for name in UNITS[0].credentials:
+        (folder / name).write_text(f"{JWT_SECRET}\n", encoding="utf-8")
+    settings = Settings(database_url=database_url, redis_url=redis_url, jwt_secrets=(JWT_SECRET,))
+    processes = Processes(settings, tmp_path)
+
+    async def start(machine: int, of: Unit) -> Node:
+        port = free_port()
+        here = {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "API_HOST": "127.0.0.1",
+            "GATEWAY_HOST": "127.0.0.1",
+            "TRUSTED_PROXIES": "127.0.0.1/32",
+            f"{of.module.upper()}_PORT": str(port),
+            "DATA_DIRECTORY": str(tmp_path / f"machine-{machine}"),
+            "PICTURES_URL": (tmp_path / "pictures").as_uri(),
+            # The processes wait for nobody here, so that the test is short.
+            "DRAIN_SECONDS": "0.5",
+        }
+        given = {**settings_of_the_guide(), **of.environment(str(folder)), **here}
+        return await processes.start(of.module, port=port, environment=given, ready="/health/ready", has_settings=False)
+
+    try:
+        started = await asyncio.gather(*(start(machine, of) for machine in (1, 2) for of in UNITS))
+        api, gateway, _, second = started
+        names = [f"{of.module}-{machine}:{PORTS[of.module]}" for machine in (1, 2) for of in UNITS]
+        ports = {name: node.port for name, node in zip(names, started, strict=True)}
+        for node in started:
+            await all_up(node)
+        async with running_nginx(program, ports) as nginx:
+            url = f"ws://127.0.0.1:{nginx.port}/socket/websocket"
+            async with Load(replace(settings, environment="production"), [url], users=12, rate=40) as load:
+                await load.more_acknowledged(50)
+                before = {number: pids[-1] for number, pids in begun(second).items()}
+                # `systemctl reload`, and then `systemctl stop`, on the second machine.
+                second.signal(signal.SIGHUP)
+
+                def is_replaced() -> bool:
+                    now = {number: pids[-1] for number, pids in begun(second).items()}
+                    return set(now) == {1, 2} and not set(now.values()) & set(before.values())
+
+                assert await happens(is_replaced, SOON), second.output()
+                await load.more_acknowledged(50)
+                second.signal(signal.SIGTERM)
+                assert await second.ended(float(UNITS[1].one["TimeoutStopSec"])) == 0
+                await load.until(lambda: all(user.joined for user in load.users))
+                await load.more_acknowledged(50)
+                reckoning = await load.reckon()
+        assert reckoning.stored >= reckoning.acknowledged
+        assert reckoning.received == 2 * reckoning.stored
+        assert {api.exit_code, gateway.exit_code} == {None}
+    finally:
+        await processes.stop()

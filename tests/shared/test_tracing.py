@@ -1,0 +1,156 @@
+"""Traces are off unless the usual variables say so, and each span has the parent that it belongs to."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import shared.tracing
+from shared.domain.messages import Message, MessageRefused, NewMessage
+from shared.events.envelope import Envelope, pack, unpack
+from shared.events.topics import kind_of, listing, private_chat
+from shared.settings import InvalidSettings, Settings
+from shared.tracing.writer import TracedMessageWriter
+from tests.support.processes import base_environment
+from tests.support.traced import Traced, ids, traced
+
+__all__ = ["traced"]
+
+CHECKOUT = Path(__file__).parents[2]
+ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "wanted"),
+    [
+        ({}, False),
+        ({"OTEL_SERVICE_NAME": "cars"}, False),
+        (ENDPOINT, True),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:4318/v1/traces"}, True),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
+        ({**ENDPOINT, "OTEL_TRACES_EXPORTER": "none"}, False),
+        ({**ENDPOINT, "OTEL_SDK_DISABLED": "true"}, False),
+        ({**ENDPOINT, "OTEL_SDK_DISABLED": "TRUE"}, False),
+        ({**ENDPOINT, "OTEL_SDK_DISABLED": "false"}, True),
+    ],
+)
+def test_the_usual_variables_decide_whether_there_are_traces(variables: dict[str, str], wanted: bool) -> None:
+    settings = Settings.from_environment(variables)
+    assert shared.tracing.is_wanted(settings) is wanted
+    shared.tracing.check(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("OTEL_TRACES_EXPORTER", "zipkin"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]
+)
+def test_what_there_is_not_is_refused_by_its_variable(name: str, value: str) -> None:
+    with pytest.raises(InvalidSettings, match=name):
+        shared.tracing.check(Settings.from_environment({**ENDPOINT, name: value}))
+
+
+def test_missing_packages_are_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared.tracing, "find_spec", lambda name: None)
+    with pytest.raises(InvalidSettings, match=r"pip install .*requirements/tracing\.lock"):
+        shared.tracing.check(Settings.from_environment(ENDPOINT))
+    shared.tracing.check(Settings())
+
+
+@pytest.mark.servers
+def test_without_traces_no_process_loads_their_packages() -> None:
+    # redis-py loads some of OpenTelemetry where it is installed.
+    names = "{'shared.tracing.spans', 'opentelemetry.exporter'}"
+    script = f"import sys, api.server, gateway.server; print({names} & set(sys.modules))"
+    command = [sys.executable, "-c", script]
+    ran = subprocess.run(command, cwd=CHECKOUT, env=base_environment(), capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "set()"
+
+
+class EarlierHeader(msgspec.Struct, array_like=True, frozen=True):
+    """The header of a message between nodes as versions before traces read it."""
+
+    node: str
+    event: str
+    kind: str
+
+
+def test_nodes_of_versions_with_and_without_traces_understand_each_other() -> None:
+    with_trace = Envelope("node", "send", b"{}", trace="00-1-2-01")
+    assert unpack(pack(with_trace)) == with_trace
+    header = msgspec.json.decode(pack(with_trace).partition(b"\n")[0], type=EarlierHeader)
+    assert header == EarlierHeader("node", "send", "json")
+    earlier = msgspec.json.encode(EarlierHeader("node", "send", "json")) + b"\n{}"
+    assert unpack(earlier) == Envelope("node", "send", b"{}")
+    assert pack(Envelope("node", "send", b"{}")) == earlier
+
+
+def test_a_kind_of_topic_says_nothing_about_whom() -> None:
+    topics: tuple[list[str], ...] = ([private_chat(7)], [listing(7)], [], ["what a client chose"])
+    assert [kind_of(each) for each in topics] == ["private_chat", "listing", "other", "other"]
+
+
+class SlowInserter:
+    """Stands for the repository: makes the span of its statement, and waits until the test lets it go on."""
+
+    def __init__(self, traced: Traced) -> None:
+        self._traced = traced
+        self.let = asyncio.Semaphore(0)
+
+    async def insert_many(self, batch: Sequence[NewMessage]) -> list[Message | MessageRefused]:
+        with self._traced.tracing.statement("insert"):
+            await self.let.acquire()
+        return [Message(1, new.from_id, new.to_id, new.text, None, datetime.now(UTC)) for new in batch]
+
+
+async def test_each_sender_of_a_batch_has_a_span_of_it_and_none_has_that_of_an_earlier_batch(traced: Traced) -> None:
+    inserter = SlowInserter(traced)
+    writer = TracedMessageWriter(inserter, max_batch=10, max_waiting=10)
+
+    async def send(text: str) -> None:
+        await traced.tracing.push("Chat", text, writer.send(NewMessage(1, 2, text)), KeyError)
+
+    sends = [asyncio.create_task(send("first"))]
+    await asyncio.sleep(0.01)
+    sends += [asyncio.create_task(send(text)) for text in ("second", "third")]
+    await asyncio.sleep(0.01)
+    inserter.let.release()
+    await asyncio.wait(sends[:1])
+    inserter.let.release()
+    await asyncio.gather(*sends)
+    inserter.let.release()
+    await writer.send(NewMessage(1, 2, "in no trace"))
+    spans = traced.spans()
+    pushes = {span.name.removeprefix("Chat "): ids(span) for span in spans if span.name.startswith("Chat ")}
+    assert len({trace for trace, _, _ in pushes.values()}) == 3
+    stores = {ids(span)[0]: span for span in spans if span.name == "store messages"}
+    assert {trace: ids(span)[2] for trace, span in stores.items()} == {trace: own for trace, own, _ in pushes.values()}
+    statements = [ids(span) for span in spans if span.name == "postgres insert"]
+    of_first, of_second, of_third = (stores[pushes[name][0]] for name in ("first", "second", "third"))
+    assert [(trace, parent) for trace, _, parent in statements] == [ids(of_first)[:2], ids(of_second)[:2]]
+    assert [link.context.span_id for link in of_third.links] == [ids(of_second)[1]]
+
+
+async def test_what_outlives_a_push_makes_no_spans(traced: Traced) -> None:
+    ended = asyncio.Event()
+
+    async def go_on() -> None:
+        await ended.wait()
+        with traced.tracing.statement("later"):
+            pass
+        assert traced.tracing.publish("private_chat", "later") == ""
+
+    async def handle() -> asyncio.Task[None]:
+        with traced.tracing.statement("now"):
+            pass
+        return asyncio.create_task(go_on())
+
+    task = await asyncio.create_task(traced.tracing.push("Chat", "send", handle(), KeyError))
+    ended.set()
+    await task
+    assert [span.name for span in traced.spans()] == ["postgres now", "Chat send"]
