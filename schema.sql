@@ -1,7 +1,16 @@
 -- The schema of both processes. It can be applied repeatedly: it brings an empty database and every earlier version up to
--- date, in one transaction and under an advisory lock, so that many nodes can start at once. To change an existing table,
--- add ALTER TABLE ... IF NOT EXISTS below its CREATE. shared/postgres/schema.py applies this file, as the role that owns the
--- database, and then grants.sql, which says what the processes may do with a table.
+-- date. shared/postgres/schema.py applies this file, as the role that owns the database, and then grants.sql, which says
+-- what the processes may do with a table. An empty database gets it in one transaction. In one with rows each statement is
+-- a step with a transaction of its own, beside processes that read and write, and indexes are built concurrently.
+--
+-- To change an existing table, add ALTER TABLE ... IF NOT EXISTS below its CREATE, so that each step is short for a table
+-- with a million rows:
+-- - ADD COLUMN: null or with a constant default; neither UNIQUE nor CHECK nor GENERATED, which read or write every row.
+-- - A constraint: ADD CONSTRAINT ... NOT VALID, behind DROP CONSTRAINT IF EXISTS: both are one step. Then VALIDATE it.
+-- - An index: CREATE INDEX IF NOT EXISTS, on one line up to the name of its table.
+-- - Values for old rows: UPDATE ... WHERE id IN (SELECT ... LIMIT 1000 FOR UPDATE), which is repeated until it finds none.
+--   It stands below the default or the trigger that gives new rows their value: rows are added between two steps.
+-- Processes of the version before run meanwhile and afterwards: what they write must stay right, by a default or a trigger.
 
 BEGIN;
 SELECT pg_advisory_xact_lock(7239870110);
@@ -47,7 +56,6 @@ CREATE UNIQUE INDEX IF NOT EXISTS users_email_key ON users (lower(email));
 -- address in lower case; an API then tries to give it the right one (shared/repositories/address_names.py). Two accounts from
 -- before whose addresses are one address stay apart: the second one keeps its address in lower case.
 ALTER TABLE users ADD COLUMN IF NOT EXISTS email_account text;
-UPDATE users SET email_account = lower(email) WHERE email_account IS NULL AND email IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS users_email_account ON users (email_account);
 CREATE INDEX IF NOT EXISTS users_addresses_to_name ON users (id)
     WHERE octet_length(email) <> char_length(email) AND email_account = lower(email);
@@ -63,6 +71,8 @@ END $$;
 CREATE OR REPLACE TRIGGER users_name_account BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION name_email_account();
 CREATE OR REPLACE TRIGGER users_rename_account BEFORE UPDATE OF email ON users FOR EACH ROW
     WHEN (old.email IS DISTINCT FROM new.email) EXECUTE FUNCTION name_email_account();
+UPDATE users SET email_account = lower(email) WHERE id IN (
+    SELECT id FROM users WHERE email_account IS NULL AND email IS NOT NULL LIMIT 1000 FOR UPDATE);
 CREATE INDEX IF NOT EXISTS users_admins ON users (id) WHERE role = 'admin' AND deleted_at IS NULL;
 CREATE INDEX IF NOT EXISTS users_moderators ON users (id) WHERE role = 'moderator' AND deleted_at IS NULL;
 CREATE INDEX IF NOT EXISTS users_banned ON users (id) WHERE banned_at IS NOT NULL AND deleted_at IS NULL;
@@ -1176,6 +1186,7 @@ CREATE TABLE IF NOT EXISTS recent_texts (
     sent_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX IF NOT EXISTS recent_texts_of_sender ON recent_texts (from_id, id);
+CREATE INDEX IF NOT EXISTS recent_texts_of_pair ON recent_texts (from_id, to_id, sent_at);
 CREATE INDEX IF NOT EXISTS recent_texts_old ON recent_texts (sent_at);
 
 -- The messages of one sender that wait for one decision of a moderator. `told_at` is when the moderators who look at the queue were
@@ -1190,6 +1201,7 @@ CREATE TABLE IF NOT EXISTS holds (
     told_at    timestamptz
 );
 CREATE UNIQUE INDEX IF NOT EXISTS holds_open ON holds (user_id) WHERE decided_at IS NULL;
+CREATE INDEX IF NOT EXISTS holds_decided ON holds (decided_at);
 CREATE INDEX IF NOT EXISTS holds_to_tell ON holds (id) WHERE told_at IS NULL;
 
 -- The messages that are held and may still be let go. It is a table of its own, because an index of messages by held_at would lock a

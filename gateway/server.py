@@ -8,8 +8,8 @@ from functools import partial
 from gateway.app import ENDPOINT, HEALTH, METRICS, WEBSOCKETS, create_app
 from gateway.listener import listen
 from gateway.runtime.endpoint import new_node_id
-from gateway.runtime.garbage import look_for_garbage_rarely
 from shared import tracing
+from shared.garbage import look_for_garbage_rarely
 from shared.logs import log_of
 from shared.serving import serve_until, stop_signal
 from shared.settings import Settings

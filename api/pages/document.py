@@ -22,7 +22,7 @@ _WINDOW = 1 << 15
 class Middle:
     """The part of a document that many pages have in common."""
 
-    __slots__ = ("_behind", "compressed", "digest", "text")
+    __slots__ = ("_behind", "_check", "_check_after", "compressed", "digest", "text")
 
     def __init__(self, text: bytes) -> None:
         self.text = text
@@ -31,6 +31,15 @@ class Middle:
         # A flush ends it at a whole byte, so that anything can be before and behind it.
         self.compressed = packer.compress(text) + packer.flush(zlib.Z_FULL_FLUSH)
         self._behind = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW, zdict=text[-_WINDOW:])
+        self._check = zlib.crc32(text)
+        # What this text makes of a checksum before it is linear in the bits of that checksum.
+        of_bits = [zlib.crc32(text, 1 << bit) ^ self._check for bit in range(32)]
+        self._check_after = tuple(_of_byte(of_bits[first : first + 8]) for first in range(0, 32, 8))
+
+    def check_after(self, before: int) -> int:
+        """Returns the CRC-32 of a text with this checksum and of the middle behind it, without reading the middle."""
+        one, two, three, four = self._check_after
+        return self._check ^ one[before & 255] ^ two[before >> 8 & 255] ^ three[before >> 16 & 255] ^ four[before >> 24]
 
     def compress_behind(self, text: bytes) -> bytes:
         """Returns the compressed end of a document. It can repeat what is in the middle."""
@@ -66,10 +75,18 @@ def gzipped_page_of(before: bytes, middle: Middle, behind: bytes) -> Page:
     """Returns the same in gzip, with the same tag."""
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW)
     first = _HEAD + packer.compress(before) + packer.flush(zlib.Z_SYNC_FLUSH)
-    check = zlib.crc32(behind, zlib.crc32(middle.text, zlib.crc32(before)))
+    check = zlib.crc32(behind, middle.check_after(zlib.crc32(before)))
     length = len(before) + len(middle.text) + len(behind)
     last = middle.compress_behind(behind) + pack("<LL", check, length & 0xFFFFFFFF)
     return Page(first, middle.compressed, last, _tag(before, middle, behind))
+
+
+def _of_byte(of_bits: list[int]) -> tuple[int, ...]:
+    """Returns for each byte the bits' values together."""
+    values = [0]
+    for bit in of_bits:
+        values += [value ^ bit for value in values]
+    return tuple(values)
 
 
 def _tag(before: bytes, middle: Middle, behind: bytes) -> str:

@@ -46,11 +46,10 @@ FACTS: Mapping[str, tuple[str, Show]] = {
 """By name of the field. Visitors do not see the VIN. A mileage is written in the unit of the site."""
 
 
-def facts(listing: Mapping[str, Any], units: Units) -> list[tuple[str, str]]:
-    """Returns the labels and values of what is known about the car."""
-    own: Mapping[str, Show] = {"mileage": units.mileage}
-    known = ((label, own.get(name, show), listing.get(name)) for name, (label, show) in FACTS.items())
-    return [(label, show(value)) for label, show, value in known if value is not None]
+def fact(name: str, value: Any, units: Units) -> tuple[str, str]:
+    """Returns the label and the value in words of what is known about the car."""
+    label, show = FACTS[name]
+    return label, units.mileage(value) if name == "mileage" else show(value)
 
 
 def alike(listing: Mapping[str, Any]) -> str | None:

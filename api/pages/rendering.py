@@ -116,7 +116,7 @@ def _environment() -> Environment:
         "linked": links.linked,
         "as_json": _as_json,
         # Filters are called faster than functions.
-        "facts": facts.facts,
+        "facts": _facts_of,
         "in_a_line": facts.in_a_line,
         "as_price": _as_price,
         "top": _top_of,
@@ -156,6 +156,20 @@ def _image(picture: Mapping[str, Any], address: str, alt: str, sizes: str = "", 
         f'<img{chosen} src="{shown(address)}" alt="{shown(alt)}" width="{picture["width"]:d}" '
         f'height="{picture["height"]:d}" {when} decoding="async">'
     )
+
+
+def _facts_of(listing: Mapping[str, Any], units: Units) -> Markup:
+    """Returns the rows of what is known about the car; "" if nothing is."""
+    known = ((name, listing.get(name)) for name in facts.FACTS)
+    rows = [_row_of(name, value, units) for name, value in known if value is not None]
+    return Markup("\n        ".join(rows))
+
+
+@lru_cache(maxsize=5000)
+def _row_of(name: str, value: str | int, units: Units) -> str:
+    """Most values are those of many cars."""
+    label, words = facts.fact(name, value, units)
+    return f'<div><dt>{shown(label)}</dt><dd dir="auto">{shown(words)}</dd></div>'
 
 
 def _as_price(value: int | None, units: Units) -> str:

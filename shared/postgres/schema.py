@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,7 +16,9 @@ import psycopg2.errors
 from shared.postgres.connection import Connection
 from shared.postgres.errors import DatabaseUnavailable
 from shared.postgres.opening import Opener
+from shared.postgres.steps import Step, steps
 from shared.settings import Settings
+from shared.version import VERSION
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schema.sql"
 GRANTS = SCHEMA.with_name("grants.sql")
@@ -25,6 +27,22 @@ _LOCK = 7239870109
 """An advisory lock. schema.sql takes another one; this one also covers the check of the applied version."""
 _PATIENCE_SECONDS = 600.0
 _ASK_AGAIN_SECONDS = 0.1
+_LOCK_SECONDS = 0.2
+"""A step waits so long for a lock, and everybody who comes after it waits too. Then it lets them go on for as long."""
+_FOR_A_STEP = (
+    f"SET LOCAL lock_timeout = '{_LOCK_SECONDS * 1000:.0f}ms'; SET LOCAL statement_timeout = 0; "
+    "SET LOCAL client_min_messages = warning"
+)
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+_APPLIED = """
+CREATE TABLE IF NOT EXISTS schema_applied (checksum text);
+ALTER TABLE schema_applied ADD COLUMN IF NOT EXISTS version text;
+ALTER TABLE schema_applied ADD COLUMN IF NOT EXISTS applied_at timestamptz DEFAULT now()
+"""
+_INDEX_STATE = """
+SELECT i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+WHERE c.relname = %s AND c.relnamespace = current_schema()::regnamespace
+"""
 
 
 class SchemaRefused(Exception):
@@ -34,7 +52,7 @@ class SchemaRefused(Exception):
 async def apply_schema(settings: Settings) -> bool:
     """Bring the database and the rights of the processes' role up to date. Returns True if schema.sql had to run.
 
-    If exactly this file has been applied before, it does not run: CREATE INDEX IF NOT EXISTS would make writers wait.
+    If exactly this file has been applied before, it does not run. In a database with rows it runs beside traffic.
     Raises DatabaseUnavailable, and SchemaRefused if the role does not own the database.
     """
     connection = await _connect(settings)
@@ -55,13 +73,69 @@ async def apply_schema(settings: Settings) -> bool:
 
 async def _apply(connection: Connection) -> bool:
     sql = SCHEMA.read_text(encoding="utf-8")
-    await _run(connection, "CREATE TABLE IF NOT EXISTS schema_applied (checksum text)")
+    tables = {name for (name,) in await _run(connection, _TABLES)}
+    await _run(connection, _APPLIED)
     is_new = (_checksum(sql),) not in await _run(connection, "SELECT checksum FROM schema_applied")
     if is_new:
-        await _run(connection, sql)
-        await _run(connection, "INSERT INTO schema_applied VALUES (%s)", _checksum(sql))
+        if "users" in tables:
+            await _upgrade(connection, sql, tables)
+        else:
+            await _run(connection, sql)
+        await _run(
+            connection, "INSERT INTO schema_applied (checksum, version) VALUES (%s, %s)", _checksum(sql), VERSION
+        )
     await _run(connection, GRANTS.read_text(encoding="utf-8"))
     return is_new
+
+
+async def _upgrade(connection: Connection, sql: str, tables: Collection[object]) -> None:
+    """Bring a database of an earlier version up to date, beside processes that read and write.
+
+    It is not one transaction: if it is ended in between, the next call goes on, and every step leaves a database with
+    which the version before works.
+    """
+    for step in steps(sql):
+        if step.index and step.table in tables:
+            await _build(connection, step)
+        else:
+            await _take(connection, step)
+
+
+async def _take(connection: Connection, step: Step) -> None:
+    """Run a step. If it does not get its locks at once, let everybody else go on, and try again."""
+    deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+    while True:
+        try:
+            await _run(connection, f"BEGIN; {_FOR_A_STEP}")
+            _, changed = await connection.run(step.sql, None, _PATIENCE_SECONDS)
+            await _run(connection, "COMMIT")
+            if changed > 0 and step.is_batch:
+                continue
+            return
+        except DatabaseUnavailable as error:
+            is_locked = isinstance(error.__cause__, psycopg2.errors.LockNotAvailable | psycopg2.errors.DeadlockDetected)
+            if not is_locked or asyncio.get_running_loop().time() >= deadline:
+                raise
+            await _run(connection, "ROLLBACK")
+        except psycopg2.Error:
+            await _run(connection, "ROLLBACK")
+            raise
+        await asyncio.sleep(_LOCK_SECONDS)
+
+
+async def _build(connection: Connection, step: Step) -> None:
+    """Build an index while rows are written."""
+    state = await _run(connection, _INDEX_STATE, step.index)
+    if state == [(True,)]:
+        return
+    if state:
+        # An earlier call was ended while it built the index.
+        await _run(connection, f"DROP INDEX CONCURRENTLY IF EXISTS {step.index}")
+    try:
+        await _run(connection, step.concurrently)
+    except psycopg2.Error:
+        await _run(connection, f"DROP INDEX CONCURRENTLY IF EXISTS {step.index}")
+        raise
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ answer. A message that was stored before may still be on its way to the recipien
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -119,14 +119,26 @@ _ACCEPTED_BEFORE = """(
             AND f.from_id = g.from_id AND f.to_id = g.to_id)))))"""
 _ANSWERED_BEFORE = """EXISTS (SELECT FROM given e
     WHERE e.n < g.n AND e.refusal IS NULL AND e.from_id = g.to_id AND e.to_id = g.from_id)"""
-# Whether the sender wrote so many texts of late that they have to be compared first; or, if they were, whether the
-# sender has sent more since. `earlier` is the number of texts that the sender has in the same batch before.
-_MUST_COMPARE = """(NOT is_answered AND refusal IS NULL AND CASE
+# To how many others the sender wrote of late, counted up to $13. It jumps in the index from one person to the next, so
+# it costs the same for whoever writes much to one.
+_PEOPLE = """(WITH RECURSIVE people (to_id, n) AS (
+        (SELECT r.to_id, 1 FROM recent_texts r
+         WHERE r.from_id = g.from_id AND r.to_id <> g.to_id AND r.sent_at > now() - $14 * interval '1 second'
+         ORDER BY r.to_id LIMIT 1)
+        UNION ALL
+        SELECT next.to_id, people.n + 1 FROM people CROSS JOIN LATERAL (
+            SELECT r.to_id FROM recent_texts r
+            WHERE r.from_id = g.from_id AND r.to_id > people.to_id AND r.to_id <> g.to_id
+              AND r.sent_at > now() - $14 * interval '1 second'
+            ORDER BY r.to_id LIMIT 1
+        ) AS next WHERE people.n < $13
+    ) SELECT count(*) FROM people)"""
+# Whether the sender wrote to so many of late that the texts have to be compared first; or, if they were, whether the
+# sender has sent more since. `earlier` is the number of others to whom the sender has messages before in the batch.
+_MUST_COMPARE = f"""(NOT is_answered AND refusal IS NULL AND CASE
     WHEN compared_to IS NOT NULL
     THEN compared_to < (SELECT max(r.id) FROM recent_texts r WHERE r.from_id = g.from_id)
-    ELSE (SELECT count(*) FROM (
-        SELECT FROM recent_texts r WHERE r.from_id = g.from_id AND r.sent_at > now() - $14 * interval '1 second'
-        LIMIT $13) AS counted) + earlier >= CASE WHEN is_short OR opens AND listing_id IS NOT NULL THEN $13 ELSE $12 END
+    ELSE {_PEOPLE} + earlier >= CASE WHEN is_short OR opens AND listing_id IS NOT NULL THEN $13 ELSE $12 END
     END)"""
 _TYPES = ("bigint[]", "bigint[]", "text[]", "bigint[]", "text[]", "boolean")
 # The lock of the trigger, taken already here: the statement then sees the blocks of those who had it before.
@@ -523,11 +535,13 @@ class MessageRepository:
         if asked:
             found = await judge(self._database, limits, [(batch[index], sketches[index]) for index in asked])
             judged = dict(zip(asked, found, strict=True))
-        of_sender: Counter[int] = Counter()
+        of_sender: defaultdict[int, set[int]] = defaultdict(set)
         earlier = []
         for index in part:
-            earlier.append(of_sender[batch[index].from_id])
-            of_sender[batch[index].from_id] += index in sketches
+            people = of_sender[batch[index].from_id]
+            earlier.append(len(people - {batch[index].to_id}))
+            if index in sketches:
+                people.add(batch[index].to_id)
         return await self._database.fetch(
             _INSERT_COMPARED if judged else _INSERT,
             *_columns([batch[index] for index in part]),

@@ -64,9 +64,13 @@ _SOURCES: Mapping[EntryKind, str] = MappingProxyType(
               AND (f.decided_at IS NULL OR f.decided_at > $1)"""
             for kind, weight in FINDING_WEIGHTS.items()
         },
-        EntryKind.HELD_MESSAGES: f"""SELECT 0::bigint AS listing_id, o.user_id, 0::bigint AS source_id,
+        # Two queries, because each has an index.
+        EntryKind.HELD_MESSAGES: " UNION ALL ".join(
+            f"""SELECT 0::bigint AS listing_id, o.user_id, 0::bigint AS source_id,
                 {HOLD_WEIGHT} AS weight, o.created_at, o.decided_at AS closed_at
-            FROM holds o WHERE o.created_at <= $1 AND (o.decided_at > $1 OR o.decided_at IS NULL AND {HAS_MESSAGES})""",
+            FROM holds o WHERE o.created_at <= $1 AND {condition}"""
+            for condition in ("o.decided_at > $1", f"o.decided_at IS NULL AND {HAS_MESSAGES}")
+        ),
     }
 )
 # And here, what is shown of the open ones of a group: the columns of `Entry`.

@@ -14,6 +14,7 @@ from shared.domain.users import Role
 from shared.events.topics import MODERATION, private_chat
 from tests.api.conftest import Api, Broadcasts, MakeApi, Person
 from tests.api.rows import Rows
+from tests.api.test_message_pictures import send, statuses, upload
 from tests.api.test_messages import write
 from tests.api.test_requests import conversations
 
@@ -251,6 +252,34 @@ async def test_a_moderator_does_not_see_or_decide_what_is_held_of_themselves(api
     assert await api.every_page("/api/holds", who=sender) == []
     [[hold_id]] = await rows.fetch("SELECT id FROM holds")
     await api.call("PUT", f"/api/holds/{hold_id}/decision", 404, who=sender, json={"decision": "let_go"})
+
+
+async def test_the_pictures_of_a_held_message_are_its_senders_until_it_is_delivered(
+    api: Api, spam: Spam, rows: Rows
+) -> None:
+    sender, *_ = spam
+    eve = await somebody(api, rows)
+    picture = await upload(api, sender)
+    sent = await send(api, sender, eve, picture, message=OFFER.format("Eve"))
+    assert sent["held"] is True
+    assert (await statuses(api, picture, sender), await statuses(api, picture, eve)) == ({200}, {404})
+    await decide(api, await somebody(api, rows, Role.MODERATOR), "let_go")
+    await let_go(api)
+    [got] = await all_messages(api, eve)
+    assert got["pictures"] == [picture]
+    assert (await statuses(api, picture, sender), await statuses(api, picture, eve)) == ({200}, {200})
+
+
+async def test_gateways_that_missed_a_delivery_read_it_after_the_gap(api: Api, spam: Spam, rows: Rows) -> None:
+    _, people, sent = spam
+    messages = api.client.app[SERVICES].chats.messages
+    await decide(api, await somebody(api, rows, Role.MODERATOR), "let_go")
+    await rows.execute("UPDATE messages SET inserted_at = inserted_at - interval '1 hour'")
+    await let_go(api)
+    # Whoever delivered them may have died before it published them: they are as new as what was sent then.
+    last_id = await messages.last_id_before(60.0)
+    read = await messages.of_users_after([people[2].id], last_id, 10)
+    assert [(one.was_id, one.is_told) for one in read] == [(sent[2]["id"], True)]
 
 
 async def test_several_apis_deliver_each_message_once_and_in_order(

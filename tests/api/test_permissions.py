@@ -487,6 +487,8 @@ class World:
                 }
                 return await self._insert("findings", kind="same_vin", user_id=owner.id, **two)
             case "hold":
+                # A person has one that is open.
+                await rows.execute("UPDATE holds SET decided_at = now() WHERE user_id = %s", owner.id)
                 return await self._insert("holds", user_id=owner.id)
             case "report":
                 listing_id = await self.make("public", owner)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-LOCKS = ("production", "run", "test", "node", "audit", "peers")
+LOCKS = ("production", "run", "test", "node", "audit", "peers", "tracing")
 NPM_FOLDERS = ("tests/end_to_end/js", "tests/bench/lighthouse")
 """The folders with a lock of npm's."""
 SECONDS = 300.0

@@ -177,7 +177,7 @@ class Containers:
         await self.until(name, {"tcp_port": str(self.ports[name])}, "INFO", "server")
         async with self.asked(name) as sentinel:
             await sentinel.execute_command("SENTINEL", "DEBUG", *DEBUG)
-            limits = ("down-after-milliseconds", "500", "failover-timeout", "2000")
+            limits = ("down-after-milliseconds", "500", "failover-timeout", "4000")
             await sentinel.execute_command("SENTINEL", "SET", "daveslist", *limits)
 
     async def stop(self) -> None:

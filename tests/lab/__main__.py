@@ -11,11 +11,11 @@ import uvloop
 from gateway.presence.store_memory import MemoryStore
 from gateway.presence.store_redis import RedisStore
 from gateway.runtime.endpoint import Endpoint, new_node_id
-from gateway.runtime.garbage import look_for_garbage_rarely
 from shared.access.actor import Actor
 from shared.access.admission import Admit, BadToken
 from shared.access.tokens import InvalidToken, Tokens
 from shared.domain.users import Role
+from shared.garbage import look_for_garbage_rarely
 from shared.pubsub import broker_for
 from shared.pubsub.memory import MemoryBroker
 from shared.serving import stop_signal

@@ -9,6 +9,8 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 COMMIT = Path(__file__).with_name("release_before.txt").read_text(encoding="utf-8").strip()
+PROGRAM = ("api", "gateway", "shared", "clients", "schema.sql", "grants.sql")
+"""What its image has."""
 # The checkout may belong to another user than the one who tests it.
 _GIT = ("git", "-c", "safe.directory=*", "-C", str(CHECKOUT))
 
@@ -24,14 +26,14 @@ def what_is_missing() -> str | None:
     return None
 
 
-def archive() -> bytes:
-    """Returns all its files, as a tar archive."""
-    return subprocess.run([*_GIT, "archive", COMMIT], capture_output=True, check=True).stdout
+def archive(*paths: str) -> bytes:
+    """Returns these of its files and folders, or all of them, as a tar archive."""
+    return subprocess.run([*_GIT, "archive", COMMIT, *paths], capture_output=True, check=True).stdout
 
 
 def unpack(folder: Path) -> None:
-    """Write its files into a folder. Without its commit the test is left out."""
+    """Write what its processes need into a folder. Without its commit the test is left out."""
     missing = what_is_missing()
     if missing is not None:
         pytest.skip(missing)
-    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive(), check=True)
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive(*PROGRAM), check=True)

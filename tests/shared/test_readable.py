@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -156,15 +157,20 @@ def test_no_color_is_honoured(terminal: Terminal, configured: Callable[..., None
     assert "\x1b" not in terminal.read()
 
 
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[TextIO]:
+    """A file to write to, which is closed when the logs no longer use it."""
+    with (tmp_path / "log").open("w", encoding="utf-8", buffering=1) as opened:
+        yield opened
+
+
 @pytest.mark.parametrize("log_format", ["", "json", "text"])
 def test_a_file_gets_json_unless_text_is_asked_for_which_then_has_no_colours(
-    tmp_path: Path, configured: Callable[..., None], log_format: str
+    file: TextIO, configured: Callable[..., None], log_format: str
 ) -> None:
-    file = tmp_path / "log"
-    with file.open("w", encoding="utf-8") as stream:
-        configured(stream, log_format=log_format)
-        write_some()
-    text = file.read_text(encoding="utf-8")
+    configured(file, log_format=log_format)
+    write_some()
+    text = Path(file.name).read_text(encoding="utf-8")
     assert text.startswith("{") is (log_format != "text")
     assert "\x1b" not in text
 

@@ -89,17 +89,17 @@ export class Reports extends View {
   template() {
     return html`${moderationTabs()}
       <h1>Reports</h1>
+      <p>${this.shortcuts.button()}</p>
+      ${this.numbers.template()}
+      <ul class="rows" aria-label="What waits" @keydown=${this.shortcuts.onKey} @focusin=${(event) => this.#focused(event)}>
+        ${repeat(this.groups.items, keyOf, (group) => this.#group(group))}
+      </ul>
       <div class="acts">
         ${this.acts.template()}
         ${this.#resolved.length
           ? html`<button class="button small" @click=${() => this.#undo()}>Undo</button>`
           : nothing}
       </div>
-      <p>${this.shortcuts.button()}</p>
-      ${this.numbers.template()}
-      <ul class="rows" aria-label="What waits" @keydown=${this.shortcuts.onKey} @focusin=${(event) => this.#focused(event)}>
-        ${repeat(this.groups.items, keyOf, (group) => this.#group(group))}
-      </ul>
       ${this.groups.foot("Nothing is reported.")} ${this.hiding.template()} ${this.shortcuts.template()}`;
   }
 

@@ -12,7 +12,7 @@ from shared.settings import Settings
 from tests.api.two_sides.history import PEOPLE, SHAKY, STEADY, History, Step
 from tests.api.two_sides.town import Town, running_town
 
-HISTORIES = 20
+HISTORIES = 14
 """More find more, and each takes a third of a second."""
 STEPS = 30
 

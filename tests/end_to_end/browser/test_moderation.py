@@ -222,9 +222,13 @@ async def test_the_keyboard_is_enough_for_the_whole_of_moderation(site: Site, op
     await expect(page.get_by_role("dialog")).to_have_count(0)
     await page.keyboard.press("r")
     await expect(group).to_have_count(0)
-    # The group is gone, and the focus is still in the list.
+    # The group is gone, and the focus is still in the list. What was done is in sight, however long the list is.
     await page.keyboard.press("u")
     await expect(group).to_be_visible()
+    await group.focus()
+    await page.set_viewport_size({"width": 1280, "height": 360})
+    await expect(page.locator(".acts")).to_contain_text("is open again")
+    await expect(page.locator(".acts .done")).to_be_in_viewport(ratio=1)
     await page.keyboard.press("j")
     await expect(page.locator(".report-group:focus")).to_have_count(1)
     await group.get_by_role("link", name="Warn or suspend").focus()

@@ -33,6 +33,10 @@ class Reckoning:
     """Deliveries of messages that the user already had."""
 
 
+WORDS = 12
+"""Random words in each text, more than all texts share."""
+
+
 class Load:
     """Users on the nodes with these addresses, who write to each other at a steady rate while the block lasts."""
 
@@ -84,7 +88,9 @@ class Load:
         started = loop.time()
         for number in itertools.count(1):
             sender, recipient = self._random.sample(self.users, 2)
-            await sender.send(recipient.id, str(number), self._padding)
+            # The same text to many would be held.
+            words = " ".join(f"{self._random.getrandbits(40):x}" for _ in range(WORDS))
+            await sender.send(recipient.id, str(number), f"{words} {self._padding}")
             self.sent = number
             await asyncio.sleep(max(0.0, started + number / self._rate - loop.time()))
 

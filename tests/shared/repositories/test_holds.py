@@ -11,11 +11,13 @@ import pytest
 from shared.domain.ids import MAX_ID
 from shared.domain.messages import Decision, Message, NewMessage
 from shared.postgres import Database, Statement
+from shared.repositories import messages as module
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.contacts import ContactRepository
 from shared.repositories.conversations import ConversationRepository
+from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
-from shared.repositories.recent_texts import HoldLimits
+from shared.repositories.recent_texts import HoldLimits, Judged
 from shared.settings import Settings
 from tests.shared.repositories.test_requests import became, listings
 
@@ -71,10 +73,9 @@ async def test_a_text_that_was_sent_to_enough_people_is_held_for_the_next(
 async def test_thirty_messages_at_once_through_several_processes_do_not_pass_together(
     messages: MessageRepository, other_processes: list[MessageRepository]
 ) -> None:
-    held = await asyncio.gather(
-        *(send(one, offer(to_id)) for to_id in range(2, 11) for one in (messages, *other_processes))
-    )
-    assert len(held) == 36
+    writers = [MessageWriter(one, max_batch=2, max_waiting=100) for one in other_processes]
+    sent = await asyncio.gather(*(writer.send(offer(to_id)) for to_id in range(2, 11) for writer in writers))
+    assert len(sent) == 27
     delivered = {one.to_id for one in await messages.after(SPAMMER, 0, 100) if not one.is_held}
     assert len(delivered) == LIMITS.people
 
@@ -117,6 +118,22 @@ async def test_the_second_message_of_a_conversation_without_an_answer_is_compare
     for to_id, text in zip((2, 3, 9), firsts, strict=True):
         assert await send(messages, NewMessage(SPAMMER, to_id, text, listings.get(to_id))) == [False]
     assert await send(messages, offer(2), offer(3), offer(9)) == [False, False, True]
+
+
+async def test_whoever_writes_much_to_one_person_is_not_compared(
+    messages: MessageRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = 0
+
+    async def count(*_: object) -> list[Judged]:
+        nonlocal compared
+        compared += 1
+        return []
+
+    monkeypatch.setattr(module, "judge", count)
+    assert not any(await send(messages, *(NewMessage(SPAMMER, 2, f"Hello? {OFFER}") for _ in range(30))))
+    assert not any([(await send(messages, offer(to_id)))[0] for to_id in (2, 2, 3, 3, 2)])
+    assert not compared
 
 
 async def test_an_hour_later_a_text_may_be_sent_again(messages: MessageRepository, database: Database) -> None:

@@ -3,7 +3,7 @@
 By default the collector runs often and scans many objects. A node holds millions of objects that live for hours; while
 many clients connect, the collector would take a third of the node's time. Channels, connections and polls leave no
 cycle when they end (tests/gateway/transports/test_memory.py counts them). The few cycles are mostly in errors of
-libraries.
+libraries. An API makes and drops many objects for each page, and would spend a sixth of its time on looking at them.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.runtime.garbage import THRESHOLDS, look_for_garbage_rarely
+from shared.garbage import THRESHOLDS, look_for_garbage_rarely
 
 
 @pytest.fixture(autouse=True)

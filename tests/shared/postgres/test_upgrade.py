@@ -1,0 +1,165 @@
+"""A database with many rows gets a new schema while processes write: no writer waits for long for a lock."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+
+import psycopg2
+import psycopg2.errors
+import pytest
+
+from development.child import happens
+from shared.postgres.schema import SCHEMA, apply_schema
+from shared.postgres.steps import statements, steps
+from shared.settings import Settings
+from tests.api.old_databases import old_database
+from tests.support.database import query
+from tests.support.roles import as_owner, as_superuser
+from tests.support.servers import Servers
+
+LONGEST_LOCK = "1s"
+"""A writer fails that waits longer for a lock. The steps wait for at most a fifth of it."""
+MANY_ROWS = """
+INSERT INTO users (id, email, name, password_hash)
+SELECT 1000 + n, 'person' || n || '@example.com', 'Person ' || n, '-' FROM generate_series(1, 20000) n;
+INSERT INTO listings (id, category_id, seller_id, title, content, make, model, year, price, location)
+SELECT 1000 + n, 1, 1000 + n, 'A car ' || n, 'It drives.', 'Make ' || n % 50, 'Model ' || n % 500, 1990 + n % 30, n, ''
+FROM generate_series(1, 20000) n;
+INSERT INTO messages (from_id, to_id, text)
+SELECT 1001 + n % 20000, 1001 + n * 7 % 20000, 'Hello' FROM generate_series(1, 150000) n
+"""
+
+
+@dataclass
+class Writes:
+    done: int = 0
+    late: list[str] = field(default_factory=list)
+    """What a writer was doing when it had waited for a lock for too long."""
+
+
+@contextmanager
+def writing(url: str) -> Iterator[Writes]:
+    """While this lasts, somebody writes into the large tables, as the processes of the version before do."""
+    writes, enough = Writes(), threading.Event()
+    changes = (
+        "INSERT INTO messages (from_id, to_id, text) VALUES (1001, 1002, 'More')",
+        "UPDATE users SET name = name || '' WHERE id = 1003",
+        "UPDATE listings SET price = price + 1 WHERE id = 1004",
+        "INSERT INTO users (email, name, password_hash) VALUES (gen_random_uuid() || '@example.com', 'New', '-')",
+    )
+
+    def write() -> None:
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute(f"SET lock_timeout = '{LONGEST_LOCK}'")
+            while not enough.is_set():
+                for change in changes:
+                    try:
+                        cursor.execute(change)
+                    except psycopg2.errors.LockNotAvailable:
+                        writes.late.append(change)
+                    writes.done += 1
+                enough.wait(0.002)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield writes
+    finally:
+        enough.set()
+        writer.join()
+
+
+@pytest.mark.slow
+async def test_no_writer_waits_for_long_while_a_large_database_is_upgraded(servers: Servers) -> None:
+    with servers.empty_database() as url:
+        owner = as_owner(url)
+        query(owner, old_database("before_mail"))
+        query(owner, MANY_ROWS)
+        with writing(owner) as writes:
+            assert await happens(lambda: writes.done >= 20, 60)
+            before = writes.done
+            assert await apply_schema(Settings(database_url=owner))
+            during = writes.done - before
+        assert writes.late == []
+        assert during >= 100
+        assert query(owner, "SELECT count(*) FROM users WHERE email_account IS NULL AND email IS NOT NULL") == [(0,)]
+        assert query(owner, "SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid") == []
+
+
+async def test_a_step_lets_writers_go_on_while_it_waits_for_a_long_transaction(servers: Servers) -> None:
+    with servers.empty_database() as url:
+        owner = as_owner(url)
+        query(owner, old_database("before_mail"))
+        with closing(psycopg2.connect(owner)) as long, long.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM users")
+            applying = asyncio.create_task(apply_schema(Settings(database_url=owner)))
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
+            pattern = "ALTER TABLE users ADD COLUMN%"
+            while query(owner, waiting, pattern) == [(0,)]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            done = await asyncio.to_thread(query, owner, f"SET lock_timeout = '{LONGEST_LOCK}'; SELECT 1 FROM users")
+            assert done is not None
+            assert not applying.done()
+            long.rollback()
+            assert await applying
+
+
+async def test_an_upgrade_that_was_ended_while_it_built_an_index_goes_on(servers: Servers) -> None:
+    with servers.empty_database() as url:
+        owner = as_owner(url)
+        query(owner, old_database("before_mail"))
+        # What an ended CREATE INDEX CONCURRENTLY leaves behind.
+        broken = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'users_banned'::regclass"
+        query(as_superuser(url), broken)
+        assert await apply_schema(Settings(database_url=owner))
+        valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'users_banned'::regclass"
+        assert query(owner, valid) == [(True,)]
+
+
+def test_a_statement_ends_at_a_semicolon_that_is_in_no_text_body_or_comment() -> None:
+    sql = """
+        -- one; two
+        BEGIN; SELECT 'a;''b'; -- three
+        CREATE FUNCTION f() RETURNS int AS $$ SELECT 1; $$; DO $body$ BEGIN END; $body$;
+        COMMIT;
+    """
+    assert [" ".join(one.split()) for one in statements(sql)] == [
+        "BEGIN",
+        "SELECT 'a;''b'",
+        "CREATE FUNCTION f() RETURNS int AS $$ SELECT 1; $$",
+        "DO $body$ BEGIN END; $body$",
+        "COMMIT",
+    ]
+
+
+def test_what_replaces_a_trigger_or_a_constraint_is_one_step() -> None:
+    sql = """
+        ALTER TABLE a DROP CONSTRAINT IF EXISTS b; ALTER TABLE a DROP CONSTRAINT IF EXISTS c;
+        ALTER TABLE a ADD CONSTRAINT c CHECK (true) NOT VALID;
+        CREATE UNIQUE INDEX IF NOT EXISTS i ON a (x);
+        UPDATE a SET x = 1 WHERE id IN (SELECT id FROM a LIMIT 5);
+    """
+    first, index, batch = steps(sql)
+    assert first.sql.count(";") == 2
+    assert (index.index, index.table) == ("i", "a")
+    assert index.concurrently == "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON a (x)"
+    assert batch.is_batch
+
+
+PAST = 3
+"""Columns that are computed from others, added to tables of earlier versions: every row was written anew."""
+
+
+def test_no_new_step_reads_or_writes_every_row_of_a_table() -> None:
+    found = [step.sql for step in steps(SCHEMA.read_text(encoding="utf-8"))]
+    assert all(step.index for step in steps(SCHEMA.read_text(encoding="utf-8")) if re.match("CREATE .*INDEX", step.sql))
+    constraints = [sql for sql in found if "ADD CONSTRAINT" in sql]
+    assert all("NOT VALID" in sql for sql in constraints)
+    columns = [sql for sql in found if "ADD COLUMN" in sql and ("GENERATED" in sql or "UNIQUE" in sql)]
+    assert len(columns) == PAST
