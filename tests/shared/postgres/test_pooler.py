@@ -77,7 +77,12 @@ async def all_sessions(database: Database, statement: Statement) -> set[object]:
 
 
 async def test_many_callers_share_few_sessions(database: Database) -> None:
-    assert len(await all_sessions(database, BACKEND)) == POOL
+    # PgBouncer opens one session after the other.
+    seen: set[object] = set()
+    async with asyncio.timeout(30):
+        while len(seen) < POOL:
+            seen |= await all_sessions(database, BACKEND)
+    assert len(await all_sessions(database, BACKEND) | seen) == POOL
     assert database.pool.size == 10
 
 
@@ -222,11 +227,15 @@ async def test_a_statement_that_somebody_else_removed_is_prepared_again(database
             await transaction.fetch(SLEEP, 0.05)
             return await transaction.fetch(ONE)
 
-    await asyncio.gather(*(one() for _ in range(4 * POOL)))
-    await all_sessions(database, removed)
-    results = await asyncio.gather(*(one() for _ in range(4 * POOL)), return_exceptions=True)
+    failed = 0
+    async with asyncio.timeout(60):
+        while not failed:
+            await asyncio.gather(*(one() for _ in range(4 * POOL)))
+            await all_sessions(database, removed)
+            results = await asyncio.gather(*(one() for _ in range(4 * POOL)), return_exceptions=True)
+            failed = [type(result) for result in results].count(DatabaseUnavailable)
     # A transaction cannot go on without it. Its session ends with it, so that later ones have another.
-    assert 1 <= [type(result) for result in results].count(DatabaseUnavailable) <= 2 * POOL
+    assert failed <= 2 * POOL
     assert await asyncio.gather(*(one() for _ in range(4 * POOL))) == [[(1,)]] * (4 * POOL)
     await all_sessions(database, removed)
     assert await all_sessions(database, ONE) == {(1,)}
