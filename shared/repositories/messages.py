@@ -659,12 +659,16 @@ class MessageRepository:
     async def delete(self, message_id: int, *, by: int) -> Deletion | None:
         """Delete a message of this sender for both sides: it keeps its id, and its text is gone.
 
-        Returns None if that was done before. Raises NoLongerAllowed.
+        Returns None if that was done before. Raises NoLongerAllowed, or MessageNotFound: also if the message was held
+        and is delivered meanwhile, with another id.
         """
         row = await self._database.fetch_one(_DELETE, message_id, by)
         if row is None:
             raise NoLongerAllowed
-        return None if row[0] is None else Deletion(*row)
+        if row[0] is None:
+            await self.sender_of(message_id, for_user=by)
+            return None
+        return Deletion(*row)
 
     async def last_deletion_before(self, seconds: float) -> int:
         """Returns the greatest number of a deletion that is older than `seconds`; 0 if there is none."""

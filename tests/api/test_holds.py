@@ -12,7 +12,9 @@ from api.services import SERVICES
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
 from shared.events.topics import MODERATION, private_chat
+from shared.repositories.holds import HoldRepository
 from tests.api.conftest import Api, Broadcasts, MakeApi, Person
+from tests.api.locks import Held
 from tests.api.rows import Rows
 from tests.api.test_message_pictures import send, statuses, upload
 from tests.api.test_messages import write
@@ -242,6 +244,23 @@ async def test_a_deleted_held_message_is_gone_for_its_sender_and_never_was_for_i
     await let_go(api)
     for person in people[2:]:
         assert await all_messages(api, person) == []
+
+
+async def test_a_held_message_that_is_delivered_while_its_sender_deletes_it_is_not_said_to_be_deleted(
+    api: Api, spam: Spam, rows: Rows
+) -> None:
+    sender, people, sent = spam
+    async with rows.database.transaction() as transaction:
+        delivered = await HoldRepository(transaction).let_go(sent[2]["id"])
+        assert delivered is not None
+        deleting = asyncio.create_task(api.call("DELETE", f"/api/messages/{sent[2]['id']}", 404, who=sender))
+        await Held(transaction).until_waiting(1, deleting)
+    await deleting
+    [got] = await all_messages(api, people[2])
+    assert (got["id"], got["message"]) == (delivered.id, sent[2]["message"])
+    # Under its new id it can be deleted.
+    await api.call("DELETE", f"/api/messages/{got['id']}", 204, who=sender)
+    assert [one["message"] for one in await all_messages(api, people[2])] == [""]
 
 
 async def test_a_moderator_does_not_see_or_decide_what_is_held_of_themselves(api: Api, spam: Spam, rows: Rows) -> None:
