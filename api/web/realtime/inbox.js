@@ -304,9 +304,11 @@ export class Inbox {
     } else if (message.id > conversation.last_message.id) {
       // The answer to a current request may be older than this message.
       if (!isLive || this.#asking) this.#stale.add(other);
+      // What is held has answered nobody: what they write first is a request.
+      if (!isMine && message.request && conversation.last_message.held) conversation.request = "open";
       conversation.last_message = message;
       // An answer accepts.
-      if (isMine) conversation.request = null;
+      if (isMine && !message.held) conversation.request = null;
       if (!isMine && !message.deleted_at) conversation.unread_count += 1;
       if (!isMine && isNew && isLive) this.#say(conversation, message);
       // The conversation is about another car now, which may have made it more than a request.

@@ -521,3 +521,14 @@ test("a message that waits for a moderator says so, is not read, and gives way t
   inbox.thread(ANN).add({ ...delivered, id: 2, held: true, was_id: undefined });
   assert.deepEqual(thread(ANN), [1, 3, 4]);
 });
+
+test("who is written only what waits for a moderator is not answered, so what they write first is a request", async () => {
+  Object.assign(rest.store(1, ME, BOB, "Watches"), { held: true });
+  await open();
+  socket.hears("send", { ...rest.store(2, BOB, ME), request: true });
+  await settled();
+  assert.deepEqual([inbox.conversations.get(BOB).request, announced], ["open", []]);
+  socket.hears("send", { ...rest.store(3, ME, BOB, "Watches"), was_id: 1 });
+  await settled();
+  assert.equal(inbox.conversations.get(BOB).request, null);
+});
