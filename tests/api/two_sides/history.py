@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.api.conftest import PASSWORD, Person
@@ -22,6 +22,8 @@ STEADY, SHAKY = 0, 1
 
 Step = tuple[Any, ...]
 
+OFFER = "Dear neighbour, I sell gold watches for {} euros, far below their price. Write to me for more of them."
+
 
 @dataclass
 class Sent:
@@ -33,6 +35,17 @@ class Sent:
     is_told: bool | None
     """Whether the recipient's devices are told of it; None if it was sent at the same time as a decision about it."""
     is_deleted: bool = False
+    held: str | None = None
+    """Of a held message, what becomes of it: WAITS, GOES, STAYS or UNSURE; None if it is not held."""
+    is_old: bool = False
+    """Whether it has been held for so long that it goes without a moderator."""
+    was_id: int | None = None
+    """The id under which it was held, if it was."""
+
+
+WAITS, GOES, STAYS = "waits for a moderator", "let go by a moderator", "stays with its sender"
+UNSURE = "unsure"
+"""Sent or judged at the same time as something else."""
 
 
 class History:
@@ -47,7 +60,11 @@ class History:
         """(who decided, about whom): whether they are declined; None if that is not known."""
         self.decided: dict[int, list[tuple[str, str]]] = {person.id: [] for person in people}
         self.devices: dict[tuple[int, int], Device] = {}
+        self.delivered = 0
+        """How many held messages were delivered."""
         self._is_at_once = False
+        self._may_be_refused = False
+        """Whether anything happened for which a held message may be refused when it is its turn."""
         self._texts = 0
 
     async def begin(self) -> None:
@@ -67,9 +84,18 @@ class History:
 
     async def do_send(self, who: int, to: int, about: int | None, ref: int | None, way: int) -> None:
         """Write by the one or the other device, or by REST if there is no such device."""
+        await self._send("text {}", who, to, about, ref, way)
+
+    async def do_offer(self, who: int, ref: int | None, way: int) -> None:
+        """Write nearly the same to all others; to most of those who have never written to this person it is held."""
+        for to in range(PEOPLE):
+            if to != who:
+                await self._send(OFFER, who, to, None, None if ref is None else PEOPLE * ref + to, way)
+
+    async def _send(self, form: str, who: int, to: int, about: int | None, ref: int | None, way: int) -> None:
         sender, recipient = self.people[who], self.people[to]
         self._texts += 1
-        text = f"text {self._texts}"
+        text = form.format(self._texts)
         body: Payload = {"to": recipient.id, "message": text}
         if about is not None:
             body["listing_id"] = self.cars[about]
@@ -88,15 +114,83 @@ class History:
         if answered["id"] in self.sent:
             assert ref is not None
             return
-        self._stored(answered["id"], sender.id, recipient.id, text)
+        self._stored(answered["id"], sender.id, recipient.id, text, is_held="held" in answered)
 
-    def _stored(self, message_id: int, sender: int, recipient: int, text: str) -> None:
-        is_declined = False if sender == recipient else self.declined.get((recipient, sender), False)
-        if self._is_at_once:
-            is_declined = None
-        self.sent[message_id] = Sent(sender, recipient, text, None if is_declined is None else not is_declined)
+    def _stored(self, message_id: int, sender: int, recipient: int, text: str, *, is_held: bool) -> None:
+        if is_held:
+            # Nothing has changed between the two.
+            self.sent[message_id] = Sent(sender, recipient, text, False, held=UNSURE if self._is_at_once else WAITS)
+            return
+        self.sent[message_id] = Sent(sender, recipient, text, self._is_told(sender, recipient))
         # An answer takes a refusal back.
         self.declined[sender, recipient] = None if self._is_at_once else False
+
+    def _is_told(self, sender: int, recipient: int) -> bool | None:
+        """Whether the recipient's devices are told of a message that is delivered now; None if that is not known."""
+        is_declined = False if sender == recipient else self.declined.get((recipient, sender), False)
+        return None if self._is_at_once or is_declined is None else not is_declined
+
+    async def do_judge(self, who: int, decision: str) -> None:
+        """A moderator lets go what is held of a person, or keeps it back."""
+        person = self.people[who]
+        for hold in await self.town.pages(self.moderator, "/api/holds?", 2):
+            if hold["person"]["id"] != person.id:
+                continue
+            held = [sent for sent in self.sent.values() if sent.from_id == person.id and sent.held]
+            waiting = [sent for sent in held if sent.held == WAITS]
+            path = f"/api/holds/{hold['id']}/decision"
+            status, answer = await self.town.ask(self.moderator, "PUT", path, {"decision": decision})
+            assert status == 200
+            if not self._is_at_once:
+                assert answer["decision"] == decision
+                if not any(sent.held == UNSURE for sent in held):
+                    assert hold["messages"] == len([sent for sent in waiting if not sent.is_deleted])
+            for sent in waiting:
+                sent.held = UNSURE if self._is_at_once else GOES if decision == "let_go" else STAYS
+
+    async def do_wait(self, who: int) -> None:
+        """So much time goes by that what is held of a person is delivered without a moderator."""
+        sender = self.people[who].id
+        old = "UPDATE held_messages SET held_at = held_at - interval '25 hours' WHERE from_id = %s"
+        await self.town.rows.execute(old, sender)
+        for sent in self.sent.values():
+            sent.is_old |= sent.from_id == sender and sent.held is not None
+
+    async def do_tell(self) -> None:
+        """Messages go that a moderator has let go, or that the rule lets go."""
+        await self.town.tell()
+        if not self._is_at_once:
+            await self._note_delivered()
+
+    async def _note_delivered(self) -> None:
+        """Enter the new ids of the held messages that were delivered, as their senders know them."""
+        gone = []
+        for person in self.people:
+            if person.id in self.left or not any(s.from_id == person.id and s.held for s in self.sent.values()):
+                continue
+            for message in await self.town.pages(person, "/api/messages", 100):
+                sent = self.sent.get(message.get("was_id", 0))
+                if sent is None or sent.from_id != person.id or sent.held is None:
+                    continue
+                gone.append(sent)
+                del self.sent[message["was_id"]]
+                is_told = self._is_told(sent.from_id, sent.to_id)
+                self.sent[message["id"]] = replace(sent, is_told=is_told, held=None, was_id=message["was_id"])
+                self.declined[sent.from_id, sent.to_id] = None if self._is_at_once else False
+        # One that is delivered to somebody whose own message waits is what lets that one go.
+        for sent in gone:
+            assert sent.held != STAYS
+            assert self._may_go(sent) or sent.held == UNSURE or self._is_at_once
+        self.delivered += len(gone)
+        for sent in self.sent.values():
+            if sent.held in (WAITS, GOES) and self._may_go(sent) and not self._is_at_once:
+                # It was its turn, and it was refused.
+                assert self._may_be_refused or sent.is_deleted
+                sent.held = STAYS
+
+    def _may_go(self, sent: Sent) -> bool:
+        is_answered = any((s.from_id, s.to_id, s.held) == (sent.to_id, sent.from_id, None) for s in self.sent.values())
+        return sent.held == GOES or sent.is_old or is_answered
 
     async def do_decide(self, who: int, other: int, state: str) -> None:
         me, them = self.people[who], self.people[other]
@@ -107,12 +201,14 @@ class History:
             self.decided[me.id].append((str(them.id), state))
 
     async def do_block(self, who: int, other: int) -> None:
+        self._may_be_refused = True
         await self.town.ask(self.people[who], "PUT", f"/api/users/{self.people[other].id}/block")
 
     async def do_unblock(self, who: int, other: int) -> None:
         await self.town.ask(self.people[who], "DELETE", f"/api/users/{self.people[other].id}/block")
 
     async def do_choose(self, who: int, takes_requests: bool) -> None:
+        self._may_be_refused = True
         await self.town.ask(self.people[who], "PATCH", "/api/me", {"takes_requests": takes_requests})
 
     async def do_delete(self, who: int, number: int) -> None:
@@ -120,10 +216,14 @@ class History:
         mine = [message_id for message_id, sent in self.sent.items() if sent.from_id == person.id]
         if mine:
             message_id = mine[number % len(mine)]
+            sent = self.sent[message_id]
             status, _ = await self.town.ask(person, "DELETE", f"/api/messages/{message_id}")
+            if status == 404 and sent.held and self._is_at_once:
+                # It was delivered meanwhile, and has another id.
+                return
             assert (status == 204) is (person.id not in self.left)
             if status == 204:
-                self.sent[message_id].is_deleted = True
+                sent.is_deleted = True
 
     async def do_read(self, who: int, other: int, number: int, way: int) -> None:
         me, them = self.people[who], self.people[other]
@@ -142,7 +242,11 @@ class History:
     async def do_report(self, who: int, number: int) -> None:
         """Report a message; a moderator looks, and sees what the two see."""
         me = self.people[who]
-        got = [message_id for message_id, sent in self.sent.items() if sent.to_id == me.id != sent.from_id]
+        got = [
+            message_id
+            for message_id, sent in self.sent.items()
+            if sent.to_id == me.id != sent.from_id and sent.held is None
+        ]
         if not got:
             return
         message_id = got[number % len(got)]
@@ -162,6 +266,7 @@ class History:
         me = self.people[who]
         status, _ = await self.town.ask(me, "DELETE", "/api/me", {"current_password": PASSWORD})
         if status == 204:
+            self._may_be_refused = True
             self.left.add(me.id)
 
     async def do_crash(self, who: int) -> None:
@@ -193,6 +298,8 @@ class History:
     async def do_at_once(self, *steps: Step) -> None:
         self._is_at_once = True
         await asyncio.gather(*map(self.take, steps))
+        if any(name == "tell" for name, *_ in steps):
+            await self._note_delivered()
         self._is_at_once = False
 
     # What they are shown
@@ -234,6 +341,8 @@ class History:
             assert (int(message["from"]), int(message["to"])) == (sent.from_id, sent.to_id)
             assert message["message"] == self._text_of(message_id)
             assert ("deleted_at" in message) is sent.is_deleted
+            assert ("held" in message) is (sent.held is not None)
+            assert message.get("was_id") == sent.was_id
 
     async def _compare_conversations(self, me: Person, told: dict[int, Payload]) -> dict[int, Any]:
         """The pages of each conversation, and the lists of conversations. Returns the conversations by other user."""
@@ -272,7 +381,11 @@ class History:
             unread = [m for m in history if int(m["from"]) == other.id and not m["read_at"] and "deleted_at" not in m]
             assert one["unread_count"] <= len(unread)
         assert told.keys() <= shown
-        mine = {number for number, sent in self.sent.items() if me.id in (sent.from_id, sent.to_id)}
+        mine = {
+            number
+            for number, sent in self.sent.items()
+            if sent.from_id == me.id or (sent.to_id == me.id and sent.held is None)
+        }
         assert shown == mine
         return whole
 
@@ -286,6 +399,12 @@ class History:
             screen.messages = {one: {**told[one], "message": self.sent[one].text} for one in ids if one <= after_id}
             for message in screen.messages.values():
                 message.pop("deleted_at", None)
+            # A sender may have seen a message while it was held, and not that it was delivered.
+            for message in told.values():
+                if message["from"] == str(me.id) and message["id"] > after_id >= message.get("was_id", after_id + 1):
+                    held = {**message, "id": message["was_id"], "held": True}
+                    del held["was_id"]
+                    screen.messages[held["id"]] = held
             answer = await device.join(after_id)
             for message in answer["messages"]:
                 assert message == told[message["id"]]
@@ -307,6 +426,9 @@ class History:
             assert whole[int(other)]["request"] == state
         for message_id, message in told.items():
             if message["from"] != str(me.id) or message["to"] == str(me.id) or "deleted_at" in message:
+                continue
+            if "held" in message:
+                assert message["read_at"] is None
                 continue
             is_read, is_told = message["read_at"] is not None, message_id <= screen.read_by_others.get(message["to"], 0)
             # A message that accepts a request is what tells that the request was read.

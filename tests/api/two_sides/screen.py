@@ -27,6 +27,8 @@ class Screen:
         self.read_by_others: dict[str, int] = {}
         """By the other user: the id up to which that user has read, as far as this device was told."""
         self._deleted: dict[int, str | None] = {}
+        self._replaced: set[int] = set()
+        """Ids under which messages were held that were delivered since. They may arrive late."""
         self._is_caught_up = False
         self._live_id = 0
 
@@ -80,8 +82,12 @@ class Screen:
     def _add(self, message: Payload) -> None:
         assert self.me in (message["from"], message["to"])
         message_id = message["id"]
-        # A message that was held has had another id for its sender.
-        self.messages.pop(message.get("was_id", 0), None)
+        if "was_id" in message:
+            # A message that was held has had another id for its sender.
+            self._replaced.add(message["was_id"])
+            self.messages.pop(message["was_id"], None)
+        if message_id in self._replaced:
+            return
         if message_id in self.messages:
             if "deleted_at" in message:
                 self._delete(message_id, message["deleted_at"])
@@ -91,7 +97,9 @@ class Screen:
         self.messages[message_id] = message
         other = message["from"]
         if other == self.me:
-            self.requests[message["to"]] = None
+            # An answer accepts. What is held answers nobody yet.
+            if "held" not in message:
+                self.requests[message["to"]] = None
         elif "request" not in message:
             self.requests[other] = None
         else:

@@ -28,6 +28,7 @@ from shared.events import topics
 from shared.postgres import Database
 from shared.pubsub import broker_for
 from shared.pubsub.broker import Broker, Receiver
+from shared.repositories.recent_texts import HoldLimits
 from shared.settings import Settings
 from tests.api.alerts.telling import NEVER
 from tests.api.conftest import PASSWORD, Person
@@ -196,6 +197,11 @@ class Town:
         screen.joined(await device.join(screen.after_id))
         return device
 
+    async def tell(self) -> None:
+        """Let the API deliver the held messages that may go."""
+        while await self.http.app[SERVICES].telling.step():
+            pass
+
     async def settle(self, devices: Sequence[Marked]) -> None:
         """Wait until everything that was published has reached these devices, and no gap is being read."""
         for node in self.nodes:
@@ -211,8 +217,10 @@ class Town:
 
 
 @asynccontextmanager
-async def running_town(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
-    """Start an API and two gateways."""
+async def running_town(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, holds: HoldLimits | None = None
+) -> AsyncIterator[Town]:
+    """Start an API and two gateways. There are no limits of rates, and of what is held only those that are given."""
     settings = replace(settings, rate_limits=False, telling_seconds=NEVER)
     started: list[Node] = []
 
@@ -232,6 +240,7 @@ async def running_town(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> A
         started[-1].catch_up = CatchUp(*given)
         return started[-1].catch_up
 
+    monkeypatch.setattr(HoldLimits, "of", lambda _: holds)
     monkeypatch.setattr(gateway_app, "broker_for", with_ear)
     monkeypatch.setattr(gateway_app, "CatchUp", kept)
     async with AsyncExitStack() as stack:
