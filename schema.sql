@@ -530,6 +530,10 @@ ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_size bigint;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_width integer;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS thumbnail_width integer;
 CREATE INDEX IF NOT EXISTS pictures_without_medium ON pictures (id) WHERE medium_key IS NULL;
+-- Whether picture_likenesses has a row for the picture: 'kept', or why not: 'blank' if nothing on it can be recognised, 'missing' or
+-- 'unreadable' if its file is. Null in pictures of earlier versions, until an API has tried to make their likeness.
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS likeness text;
+CREATE INDEX IF NOT EXISTS pictures_without_likeness ON pictures (id) WHERE likeness IS NULL;
 -- The picture as JSON for clients. A list of listings reads many, so it is made once. The addresses are those of
 -- shared/domain/pictures.py; a change of this expression has to drop the column first.
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS shown text GENERATED ALWAYS AS (
