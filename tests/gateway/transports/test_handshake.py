@@ -231,7 +231,7 @@ ORIGINS: list[tuple[tuple[str, ...], str, bool]] = [
     (("https://a.example",), "https://evil-a.example", False),
     (("https://*.a.example",), "https://b.a.example", True),
     (("https://*.a.example",), "https://c.b.a.example", True),
-    (("https://*.a.example",), "https://a.example", False),
+    (("https://*.a.example",), "https://a.example", True),
     (("https://*.a.example",), "https://evila.example", False),
     (("https://*.a.example",), "http://b.a.example", False),
     (("*.a.example",), "http://b.a.example", True),

@@ -171,7 +171,9 @@ def stops_and_starts_in_order(walk: Walk) -> str:
 
 def rank(service: str) -> int:
     """The place of a service in the order of starting."""
-    return {"postgres": 0, "redis": 0, "nginx": 2}.get(service, 1)
+    if service.startswith("sentinel"):
+        return 1
+    return {"postgres": 0, "redis": 0, "redis-2": 0, "nginx": 3}.get(service, 2)
 
 
 def assert_order(containers: dict[str, dict[str, Any]], moment: str, rank: Callable[[str], int]) -> None:

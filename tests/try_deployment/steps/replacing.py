@@ -83,9 +83,10 @@ def schema_is_applied_apart(walk: Walk) -> str:
 
 
 def a_third_gateway_is_added(walk: Walk) -> str:
-    """A service, a line in each group and a name for nginx are enough, as the comment in upstreams.conf says."""
+    """What the comments in upstreams.conf and compose.sentinel.yaml say is enough."""
     stack = walk.stack
     stack.change("compose.yaml", third_gateway)
+    stack.change("compose.sentinel.yaml", third_process)
     stack.change("deploy/nginx/upstreams.conf", third_upstream)
     stack.engine.shell(guide.line(guide.UP))
     names = ["gateway-1", "gateway-2", "gateway-3"]
@@ -102,6 +103,11 @@ def third_gateway(compose: str) -> str:
         re.sub(r"(\d+\.\d+\.\d+\.)12\b", r"\g<1>13", text.replace("gateway-2", "gateway-3")) for text in (service, host)
     ]
     return compose.replace(service, f"{service}\n{renamed[0]}").replace(host, host + renamed[1])
+
+
+def third_process(compose: str) -> str:
+    """compose.sentinel.yaml with the third gateway."""
+    return compose.replace("  gateway-2: *process\n", "  gateway-2: *process\n  gateway-3: *process\n", 1)
 
 
 def third_upstream(upstreams: str) -> str:

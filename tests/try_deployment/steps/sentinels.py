@@ -15,19 +15,12 @@ PATIENCE_SECONDS = 60.0
 
 def are_added(walk: Walk) -> str:
     """The guide's commands add them; then two people chat."""
-    # The third gateway of an earlier step, as the comment there says.
-    walk.stack.change("compose.sentinel.yaml", with_the_third_gateway)
     give(walk, guide.block(guide.SENTINEL))
     found = walk.visitors.do("chat")
     running = sorted(name for name in walk.stack.running() if name.startswith(("redis", "sentinel")))
     assert running == ["redis", "redis-2", "sentinel-1", "sentinel-2", "sentinel-3"], running
     assert _master(walk) == "redis"
     return f"{', '.join(running)} are healthy; {found['messages']} messages"
-
-
-def with_the_third_gateway(compose: str) -> str:
-    """compose.sentinel.yaml with a line for the gateway that was added to compose.yaml."""
-    return compose.replace("  gateway-2: *process\n", "  gateway-2: *process\n  gateway-3: *process\n", 1)
 
 
 def let_the_replica_take_over(walk: Walk) -> str:
