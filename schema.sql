@@ -635,7 +635,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS reports_open_about_user
     WHERE user_id IS NOT NULL AND resolved_at IS NULL;
 CREATE INDEX IF NOT EXISTS reports_made ON reports (created_at);
 CREATE INDEX IF NOT EXISTS reports_about_user ON reports (user_id, reporter_id) WHERE user_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS reports_open ON reports (listing_id) WHERE resolved_at IS NULL;
+CREATE INDEX IF NOT EXISTS reports_open_by_subject ON reports (listing_id, user_id, id) WHERE resolved_at IS NULL;
+DROP INDEX IF EXISTS reports_open;
 CREATE INDEX IF NOT EXISTS reports_texts_of_reporter ON reports (reporter_id) WHERE text IS NOT NULL;
 CREATE INDEX IF NOT EXISTS reports_resolved ON reports (resolved_at) WHERE resolved_at IS NOT NULL;
 -- The reasons, as shared/domain/reports.py has them. The list grows by another constraint, in both places.
