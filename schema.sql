@@ -1220,6 +1220,32 @@ CREATE TABLE IF NOT EXISTS held_messages (
 );
 CREATE INDEX IF NOT EXISTS held_messages_of_hold ON held_messages (hold_id, message_id);
 CREATE INDEX IF NOT EXISTS held_messages_due ON held_messages (held_at);
+CREATE INDEX IF NOT EXISTS held_messages_of_pair ON held_messages (from_id, to_id);
+-- That it may go now: a moderator has let it go, or its recipient has written to its sender. Triggers note it when that happens,
+-- because every API asks several times a second what may go.
+ALTER TABLE held_messages ADD COLUMN IF NOT EXISTS may_go boolean NOT NULL DEFAULT false;
+CREATE INDEX IF NOT EXISTS held_messages_that_may_go ON held_messages (message_id) WHERE may_go;
+CREATE OR REPLACE FUNCTION let_held_messages_go() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE held_messages SET may_go = true WHERE hold_id = NEW.id;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER holds_let_messages_go AFTER UPDATE OF decision ON holds FOR EACH ROW
+    WHEN (new.decision = 'let_go' AND old.decision IS NULL) EXECUTE FUNCTION let_held_messages_go();
+CREATE OR REPLACE FUNCTION let_answered_messages_go() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE held_messages SET may_go = true WHERE from_id = NEW.other_id AND to_id = NEW.user_id;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER contacts_let_messages_go AFTER INSERT ON contacts FOR EACH ROW
+    WHEN (new.has_written) EXECUTE FUNCTION let_answered_messages_go();
+CREATE OR REPLACE TRIGGER contacts_let_messages_go_later AFTER UPDATE OF has_written ON contacts FOR EACH ROW
+    WHEN (new.has_written AND NOT old.has_written) EXECUTE FUNCTION let_answered_messages_go();
+UPDATE held_messages SET may_go = true WHERE message_id IN (
+    SELECT h.message_id FROM held_messages h JOIN holds o ON o.id = h.hold_id
+    WHERE NOT h.may_go AND (o.decision = 'let_go' OR EXISTS (
+        SELECT FROM messages m WHERE m.from_id = h.to_id AND m.to_id = h.from_id AND m.held_at IS NULL))
+    LIMIT 1000 FOR UPDATE OF h);
 
 -- People who are away ---------------------------------------------------------------------------------------------------
 
