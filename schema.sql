@@ -530,6 +530,10 @@ ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_size bigint;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_width integer;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS thumbnail_width integer;
 CREATE INDEX IF NOT EXISTS pictures_without_medium ON pictures (id) WHERE medium_key IS NULL;
+-- Whether picture_likenesses has a row for the picture: 'kept', or why not: 'blank' if nothing on it can be recognised, 'missing' or
+-- 'unreadable' if its file is. Null in pictures of earlier versions, until an API has tried to make their likeness.
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS likeness text;
+CREATE INDEX IF NOT EXISTS pictures_without_likeness ON pictures (id) WHERE likeness IS NULL;
 -- The picture as JSON for clients. A list of listings reads many, so it is made once. The addresses are those of
 -- shared/domain/pictures.py; a change of this expression has to drop the column first.
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS shown text GENERATED ALWAYS AS (
@@ -631,7 +635,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS reports_open_about_user
     WHERE user_id IS NOT NULL AND resolved_at IS NULL;
 CREATE INDEX IF NOT EXISTS reports_made ON reports (created_at);
 CREATE INDEX IF NOT EXISTS reports_about_user ON reports (user_id, reporter_id) WHERE user_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS reports_open ON reports (listing_id) WHERE resolved_at IS NULL;
+CREATE INDEX IF NOT EXISTS reports_open_by_subject ON reports (listing_id, user_id, id) WHERE resolved_at IS NULL;
+DROP INDEX IF EXISTS reports_open;
 CREATE INDEX IF NOT EXISTS reports_texts_of_reporter ON reports (reporter_id) WHERE text IS NOT NULL;
 CREATE INDEX IF NOT EXISTS reports_resolved ON reports (resolved_at) WHERE resolved_at IS NOT NULL;
 -- The reasons, as shared/domain/reports.py has them. The list grows by another constraint, in both places.
@@ -1215,6 +1220,32 @@ CREATE TABLE IF NOT EXISTS held_messages (
 );
 CREATE INDEX IF NOT EXISTS held_messages_of_hold ON held_messages (hold_id, message_id);
 CREATE INDEX IF NOT EXISTS held_messages_due ON held_messages (held_at);
+CREATE INDEX IF NOT EXISTS held_messages_of_pair ON held_messages (from_id, to_id);
+-- That it may go now: a moderator has let it go, or its recipient has written to its sender. Triggers note it when that happens,
+-- because every API asks several times a second what may go.
+ALTER TABLE held_messages ADD COLUMN IF NOT EXISTS may_go boolean NOT NULL DEFAULT false;
+CREATE INDEX IF NOT EXISTS held_messages_that_may_go ON held_messages (message_id) WHERE may_go;
+CREATE OR REPLACE FUNCTION let_held_messages_go() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE held_messages SET may_go = true WHERE hold_id = NEW.id;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER holds_let_messages_go AFTER UPDATE OF decision ON holds FOR EACH ROW
+    WHEN (new.decision = 'let_go' AND old.decision IS NULL) EXECUTE FUNCTION let_held_messages_go();
+CREATE OR REPLACE FUNCTION let_answered_messages_go() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE held_messages SET may_go = true WHERE from_id = NEW.other_id AND to_id = NEW.user_id;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER contacts_let_messages_go AFTER INSERT ON contacts FOR EACH ROW
+    WHEN (new.has_written) EXECUTE FUNCTION let_answered_messages_go();
+CREATE OR REPLACE TRIGGER contacts_let_messages_go_later AFTER UPDATE OF has_written ON contacts FOR EACH ROW
+    WHEN (new.has_written AND NOT old.has_written) EXECUTE FUNCTION let_answered_messages_go();
+UPDATE held_messages SET may_go = true WHERE message_id IN (
+    SELECT h.message_id FROM held_messages h JOIN holds o ON o.id = h.hold_id
+    WHERE NOT h.may_go AND (o.decision = 'let_go' OR EXISTS (
+        SELECT FROM messages m WHERE m.from_id = h.to_id AND m.to_id = h.from_id AND m.held_at IS NULL))
+    LIMIT 1000 FOR UPDATE OF h);
 
 -- People who are away ---------------------------------------------------------------------------------------------------
 

@@ -48,8 +48,8 @@ class Chore:
 class Chores:
     """Runs each chore in a task. All chores share one connection, which opens when the first chore is tried."""
 
-    def __init__(self, settings: Settings, missing_sizes: Work) -> None:
-        """`missing_sizes` is that of api/pictures/missing_sizes.py."""
+    def __init__(self, settings: Settings, *, missing_sizes: Work, missing_likenesses: Work) -> None:
+        """Both are `make_some` of the modules of api/pictures with these names."""
         self._database = Database(replace(settings, database_pool_size=1, database_timeout_seconds=_TIMEOUT_SECONDS))
         self._repository = ChoreRepository(self._database)
         old_alerts = partial(
@@ -82,6 +82,7 @@ class Chores:
             Chore("addresses", settings.erasure_seconds, name_accounts),
             Chore("second factors", settings.erasure_seconds, partial(lock_anew, vault_of(settings))),
             Chore("smaller sizes of pictures", settings.missing_sizes_seconds, missing_sizes),
+            Chore("likenesses of pictures", settings.missing_likenesses_seconds, missing_likenesses),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )
         if settings.has_mail:

@@ -19,6 +19,7 @@ from api.mail_links import MailLinks
 from api.passkey_ceremonies import Ceremonies
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
+from api.pictures.missing_likenesses import MissingLikenesses
 from api.pictures.missing_sizes import MissingSizes
 from api.pictures.receiving import Receiving
 from api.pictures.storage import PictureStorage
@@ -171,6 +172,7 @@ class Services:
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
         workers = PictureWorkers.from_settings(settings)
         missing_sizes = MissingSizes(pictures, storage, workers, grace_seconds=settings.picture_grace_seconds)
+        missing_likenesses = MissingLikenesses(pictures, storage, workers)
         search = ListingSearch(database, correction_seconds=settings.correction_seconds)
         realtime = Realtime(settings, broker, node_id)
         vapid = Vapid.of(settings)
@@ -234,7 +236,11 @@ class Services:
             picture_workers=workers,
             picture_storage=storage,
             abandoned_files=AbandonedFiles(pictures, storage, settings.abandoned_files_seconds),
-            chores=Chores(settings, missing_sizes.make_some),
+            chores=Chores(
+                settings,
+                missing_sizes=missing_sizes.make_some,
+                missing_likenesses=missing_likenesses.make_some,
+            ),
             message_writer=chats.writer,
             repeats=RepeatRepository(database),
             outbox=Outbox(database, is_on=settings.has_mail),

@@ -432,6 +432,9 @@ class Settings:
     well above `pictures_timeout_seconds` and `database_timeout_seconds`."""
     missing_sizes_seconds: float = 3600.0
     """How often an API looks for pictures of earlier versions, to make the sizes that browsers choose from."""
+    missing_likenesses_seconds: float = 3600.0
+    """How often an API looks for pictures of earlier versions that later uploads cannot be compared with yet, to make
+    their likeness."""
     picture_memory_bytes: int = 1536 * 1024 * 1024
     """The address space of a worker process. The largest WebP that `max_picture_pixels` allows needs most of it."""
 

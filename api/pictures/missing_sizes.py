@@ -1,7 +1,6 @@
 """Makes the smaller sizes of pictures that were stored by a version without a medium size.
 
-It is work for `Chores`: one process does it at a time. The pictures are processed as uploads are, in the confined
-processes, one after the other and only while uploads leave room. Until then a page shows what there is.
+It is work for `Chores`. Until then a page shows what there is.
 """
 
 from __future__ import annotations
@@ -9,13 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from api.pictures.errors import (
-    PictureMissing,
-    PictureRefused,
-    PicturesBusy,
-    StorageUnavailable,
-    TooManyPictures,
-)
+from api.pictures.errors import PictureMissing, PictureRefused
+from api.pictures.older import OlderPictures
 from api.pictures.storage import new_key
 from shared.domain.pictures import FilesGivenUp, PictureNotFound, SmallerSizes
 from shared.logs import log_of
@@ -29,11 +23,6 @@ if TYPE_CHECKING:
 
 log = log_of(__name__)
 
-_BATCH = 20
-"""The pictures of one step."""
-_NOBODY = 0
-"""No account has this id, so these pictures take no account's share of the places."""
-
 
 class MissingSizes:
     def __init__(
@@ -41,41 +30,27 @@ class MissingSizes:
     ) -> None:
         self._pictures = pictures
         self._storage = storage
-        self._workers = workers
         self._grace_seconds = grace_seconds
-        self._after_id = 0
+        self._older = OlderPictures(storage, workers, find=pictures.without_medium, treat=self._try)
 
-    async def make_some(self, _: Transaction) -> bool:
+    async def make_some(self, transaction: Transaction) -> bool:
         """Make the smaller sizes of some pictures. Returns whether this was the end of the work for now.
 
-        A picture that cannot be processed is left out until the next time. The transaction only keeps other processes
-        from the same work: the rows of pictures are changed in others, so that nobody waits for a picture's row.
+        A picture that cannot be processed is left out until the next time.
         """
-        found = await self._pictures.without_medium(after_id=self._after_id, limit=_BATCH)
-        for picture in found:
-            # An upload needs a place too.
-            if self._workers.free < 2:
-                return True
-            try:
-                await self._make(picture)
-            except (PicturesBusy, TooManyPictures, StorageUnavailable) as error:
-                log.warning("smaller sizes not made yet", picture_id=picture.id, reason=str(error))
-                return True
-            except (PictureMissing, PictureRefused) as error:
-                log.warning("smaller sizes cannot be made", picture_id=picture.id, reason=str(error))
-            except (FilesGivenUp, PictureNotFound):
-                # It was removed meanwhile, or this took very long; the new files are deleted later.
-                pass
-            self._after_id = picture.id
-        if found:
-            return False
-        self._after_id = 0
-        return True
+        return await self._older.some(transaction)
+
+    async def _try(self, picture: Picture) -> None:
+        try:
+            await self._make(picture)
+        except (PictureMissing, PictureRefused) as error:
+            log.warning("smaller sizes cannot be made", picture_id=picture.id, reason=str(error))
+        except (FilesGivenUp, PictureNotFound):
+            # It was removed meanwhile, or this took very long; the new files are deleted later.
+            pass
 
     async def _make(self, picture: Picture) -> None:
-        data = await self._storage.get(picture.key)
-        with self._workers.place(_NOBODY) as place:
-            processed = await place.process(data)
+        processed = await self._older.processed(picture.key)
         sizes = SmallerSizes(
             medium_key=new_key(processed.medium_content_type),
             medium_content_type=processed.medium_content_type,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 MAX_PICTURES = 10
 """The most pictures that one listing may have."""
@@ -58,6 +59,22 @@ class SmallerSizes:
     def keys(self) -> tuple[str, ...]:
         """The keys of all the files."""
         return self.medium_key, self.thumbnail_key
+
+
+class LikenessState(StrEnum):
+    """Whether the likeness of a picture is kept, or why there is none."""
+
+    KEPT = "kept"
+    BLANK = "blank"
+    """Nothing on the picture can be recognised."""
+    MISSING = "missing"
+    """The storage has no file of it."""
+    UNREADABLE = "unreadable"
+
+    @classmethod
+    def of(cls, likeness: Likeness | None) -> LikenessState:
+        """Returns the state of a picture that was processed."""
+        return cls.BLANK if likeness is None else cls.KEPT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,13 +58,15 @@ _DECIDE = Statement(
     ("bigint", "bigint", "text"),
     first=TURN,
 )
+# Triggers note `may_go` when a moderator decides, and when the recipient writes to the sender (schema.sql).
 _DUE = Statement(
     "hold_due",
-    """SELECT h.message_id FROM held_messages h JOIN holds o ON o.id = h.hold_id
-       WHERE o.decision = 'let_go' OR h.held_at < now() - $1 * interval '1 second'
-          OR (SELECT true FROM messages m WHERE m.from_id = h.to_id AND m.to_id = h.from_id AND m.held_at IS NULL
-              LIMIT 1)
-       ORDER BY h.message_id LIMIT $2""",
+    """SELECT message_id FROM (
+           (SELECT message_id FROM held_messages WHERE may_go ORDER BY message_id LIMIT $2)
+           UNION
+           (SELECT message_id FROM held_messages WHERE held_at < now() - $1 * interval '1 second'
+            ORDER BY held_at LIMIT $2)
+       ) AS due ORDER BY message_id LIMIT $2""",
     ("double precision", "integer"),
 )
 _LET_GO = Statement(

@@ -17,6 +17,7 @@ from shared.domain.pictures import (
     MAX_PICTURES,
     FilesGivenUp,
     Likeness,
+    LikenessState,
     ListingIsFull,
     NewPicture,
     NotItsPictures,
@@ -55,15 +56,15 @@ STORED_TYPES = (*("text", "text", "bigint", "integer", "integer"), *("text", "te
 stored = attrgetter(*STORED)
 _ADD = Statement(
     "picture_add",
-    f"""INSERT INTO pictures (listing_id, {", ".join(STORED)})
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING {_COLUMNS}""",
-    ("bigint", *STORED_TYPES),
+    f"""INSERT INTO pictures (listing_id, {", ".join(STORED)}, likeness)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING {_COLUMNS}""",
+    ("bigint", *STORED_TYPES, "text"),
 )
 _KEEP_LIKENESS = Statement(
     "picture_keep_likeness",
-    """INSERT INTO picture_likenesses (picture_id, reach, frequencies, print)
-       VALUES ($1, cube($2::float8[], $3::float8[]), $4, $5)""",
-    ("bigint", "float8[]", "float8[]", "real[]", "bytea"),
+    """INSERT INTO picture_likenesses (picture_id, reach, frequencies, print, looked_at)
+       VALUES ($1, cube($2::float8[], $3::float8[]), $4, $5, CASE WHEN $6 THEN now() END) ON CONFLICT DO NOTHING""",
+    ("bigint", "float8[]", "float8[]", "real[]", "bytea", "boolean"),
 )
 _BY_ID = Statement("picture_by_id", f"SELECT {_COLUMNS} FROM pictures WHERE id = $1", ("bigint",))
 _DELETE = Statement("picture_delete", "DELETE FROM pictures WHERE id = $1", ("bigint",))
@@ -87,6 +88,19 @@ _GIVE_SIZES = Statement(
                           thumbnail_key = $6, thumbnail_content_type = $7, thumbnail_size = $8, thumbnail_width = $9
        WHERE id = $1 AND medium_key IS NULL""",
     ("bigint", *("text", "text", "bigint", "integer") * 2),
+)
+_WITHOUT_LIKENESS = Statement(
+    "picture_without_likeness",
+    f"SELECT {_COLUMNS} FROM pictures WHERE likeness IS NULL AND id > $1 ORDER BY id LIMIT $2",
+    ("bigint", "integer"),
+)
+# Versions before this column kept likenesses without noting it here.
+_NOTE_LIKENESS = Statement(
+    "picture_note_likeness",
+    """UPDATE pictures SET likeness = CASE
+           WHEN EXISTS (SELECT FROM picture_likenesses k WHERE k.picture_id = pictures.id) THEN 'kept' ELSE $3 END
+       WHERE id = $1 AND thumbnail_key = $2 AND likeness IS NULL""",
+    ("bigint", "text", "text"),
 )
 _TAKE_ABANDONED = Statement(
     "picture_take_abandoned",
@@ -130,10 +144,11 @@ class PictureRepository:
                 raise ListingIsFull
             if await transaction.execute(ARRIVED, list(picture.keys)) != len(picture.keys):
                 raise FilesGivenUp
-            row = await transaction.fetch_one(_ADD, listing_id, *stored(picture))
+            state = LikenessState.of(picture.likeness)
+            row = await transaction.fetch_one(_ADD, listing_id, *stored(picture), state.value)
             assert row is not None
             if picture.likeness is not None:
-                await transaction.execute(_KEEP_LIKENESS, row[0], *stored_likeness(picture.likeness))
+                await transaction.execute(_KEEP_LIKENESS, row[0], *stored_likeness(picture.likeness), False)
             if by != owner_id:
                 await record(transaction, by, "picture_add", "picture", row[0], details={"listing_id": listing_id})
             return Picture(*row)
@@ -174,6 +189,22 @@ class PictureRepository:
             if not is_there:
                 raise PictureNotFound
             await transaction.execute(_EXPECT, [picture.thumbnail_key], seconds)
+
+    async def without_likeness(self, *, after_id: int, limit: int) -> list[Picture]:
+        """Returns pictures whose likeness no version has tried to make yet, with greater ids, in their order."""
+        return [Picture(*row) for row in await self._database.fetch(_WITHOUT_LIKENESS, after_id, limit)]
+
+    async def give_likeness(self, picture: Picture, likeness: Likeness | None, state: LikenessState) -> None:
+        """Keep the likeness of a picture of an earlier version, or note why there is none.
+
+        Copies of it are not looked for: only later uploads are compared with it. Nothing happens if the picture was
+        removed, or got another thumbnail meanwhile.
+        """
+        async with self._database.transaction() as transaction:
+            # It locks the row, so the picture is there until the end of the transaction.
+            is_there = await transaction.execute(_NOTE_LIKENESS, picture.id, picture.thumbnail_key, state.value)
+            if is_there and likeness is not None:
+                await transaction.execute(_KEEP_LIKENESS, picture.id, *stored_likeness(likeness), True)
 
     async def remove(self, picture: Picture, *, by: int, owner_id: int) -> None:
         """Remove the picture; its files become abandoned. Raises PictureNotFound or NoLongerAllowed."""

@@ -118,31 +118,42 @@ _REOPEN = Statement(
         WHERE r.id = $1 AND r.resolved_at IS NOT NULL AND {_IS_ABOUT_OTHERS} RETURNING {_COLUMNS}""",
     ("bigint", "bigint"),
 )
+# Listings of the user, read once: the sellers of all the reported ones would be many more.
+_OF_OTHERS = """coalesce(r.user_id, 0) <> {by}
+        AND coalesce(r.listing_id, 0) NOT IN (SELECT own.id FROM listings own WHERE own.seller_id = {by})"""
 _OPEN = Statement(
     "report_open_count",
-    """SELECT count(*) FROM reports r LEFT JOIN listings l ON l.id = r.listing_id
-       WHERE r.resolved_at IS NULL AND coalesce(r.user_id, l.seller_id) <> $1""",
+    f"SELECT count(*) FROM reports r WHERE r.resolved_at IS NULL AND {_OF_OTHERS.format(by='$1')}",
     ("bigint",),
 )
 _NOW = Statement("report_now", "SELECT now(), coalesce(max(id), 0) FROM reports")
 # The reports about one listing are together, and so are those about one person. The counts are those at the time when
-# the first page was read ($1, $2). So a report that is made or resolved between two pages moves no others.
+# the first page was read ($1, $2). So a report that is made or resolved between two pages moves no others. To count
+# them, an index of the open ones is enough; only those of the page are looked up.
 _QUEUE = Statement(
     "report_queue",
-    f"""WITH known AS MATERIALIZED (
-            SELECT {_COLUMNS}, coalesce(r.listing_id, 0) AS of_listing, coalesce(r.user_id, 0) AS of_user,
+    f"""WITH known AS (
+            SELECT id, listing_id, user_id, true AS is_open FROM reports WHERE resolved_at IS NULL AND id <= $2
+            UNION ALL SELECT id, listing_id, user_id, false FROM reports WHERE resolved_at > $1 AND id <= $2
+        ), counted AS (
+            SELECT r.*, coalesce(r.listing_id, 0) AS of_listing, coalesce(r.user_id, 0) AS of_user,
                    count(*) OVER (PARTITION BY r.listing_id, r.user_id) AS count
-            FROM reports r WHERE r.id <= $2 AND (r.resolved_at IS NULL OR r.resolved_at > $1)
+            FROM known r
+        ), shown AS MATERIALIZED (
+            SELECT r.id, r.of_listing, r.of_user, r.count FROM counted r
+            WHERE r.is_open AND {_OF_OTHERS.format(by="$8")}
+              AND ($3::bigint IS NULL OR r.count < $3
+                   OR (r.count = $3 AND (r.of_listing, r.of_user, r.id) > ($4, $5, $6)))
+            ORDER BY r.count DESC, r.of_listing, r.of_user, r.id LIMIT $7
         )
         SELECT {_COLUMNS}, u.name, l.id, l.title, {IN_TRASH}, {IS_HIDDEN}, l.price, l.status,
-               {PICTURES} -> 0 ->> 'thumbnail_url', ({FOR_ANYONE}) IS TRUE, about.id, about.name, r.count
-        FROM known r JOIN users u ON u.id = r.reporter_id LEFT JOIN replies written ON written.id = r.reply_id
+               {PICTURES} -> 0 ->> 'thumbnail_url', ({FOR_ANYONE}) IS TRUE, about.id, about.name, p.count
+        FROM shown p JOIN reports r ON r.id = p.id JOIN users u ON u.id = r.reporter_id
+        LEFT JOIN replies written ON written.id = r.reply_id
         LEFT JOIN listings l ON l.id = coalesce(r.listing_id, written.listing_id)
         LEFT JOIN categories c ON c.id = l.category_id LEFT JOIN users s ON s.id = l.seller_id
         JOIN users about ON about.id = coalesce(r.user_id, l.seller_id)
-        WHERE r.resolved_at IS NULL AND about.id <> $8
-          AND ($3::bigint IS NULL OR r.count < $3 OR (r.count = $3 AND (r.of_listing, r.of_user, r.id) > ($4, $5, $6)))
-        ORDER BY r.count DESC, r.of_listing, r.of_user, r.id LIMIT $7""",
+        ORDER BY p.count DESC, p.of_listing, p.of_user, p.id""",
     ("timestamptz", "bigint", "bigint", "bigint", "bigint", "bigint", "integer", "bigint"),
 )
 
