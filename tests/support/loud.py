@@ -70,7 +70,9 @@ async def _fails(token: str) -> None:
 
 
 def main() -> int:
-    module = importlib.import_module(f"{sys.argv.pop(1)}.__main__")
+    name = sys.argv.pop(1)
+    # The command imports this module where it serves.
+    module = importlib.import_module(f"{name}.server")
     serve = module.serve
 
     async def loud_serve(*arguments: object) -> None:
@@ -78,7 +80,7 @@ def main() -> int:
         await serve(*arguments)
 
     module.serve = loud_serve  # type: ignore[attr-defined]
-    code: int = module.main()
+    code: int = importlib.import_module(f"{name}.__main__").main()
     return code
 
 

@@ -180,7 +180,7 @@ async def test_what_the_program_finds_is_shown_with_both_listings_and_can_be_ope
     await expect(mods.locator(".connection[data-state=live]")).to_be_visible()
     category, listings = await site.category("Any", mod), []
     for seller in (ann, bob):
-        listings.append(await site.listing(seller, category, f"Car of {seller.name}", vin="1HGBH41JXMN109186"))
+        listings.append(await site.listing(seller, category, f"Car of {seller.name}", vin="1M8GDM9AXKP042788"))
         form = FormData()
         form.add_field("picture", encoded(photo(1), "JPEG"), filename="car.jpg", content_type="image/jpeg")
         path = f"/api/listings/{listings[-1]}/pictures"
