@@ -7,6 +7,18 @@ import { api } from "./api.js";
 
 const WORKER = "/service_worker.js";
 const KEY = "daveslist.push";
+/** A change waits for the one before, but not for ever: a worker that never starts must not keep anybody from ending this. */
+const PATIENCE_MS = 5_000;
+
+let latest = Promise.resolve();
+
+/** Makes one change after the other: a renewal that is under way would undo what a press does. */
+function inTurn(change) {
+  const before = latest;
+  const turn = Promise.race([before, new Promise((go) => setTimeout(go, PATIENCE_MS))]).then(change);
+  latest = turn.catch(() => {});
+  return turn;
+}
 
 /** Whether this browser can be told at all. On iOS it can when the page is on the home screen. */
 export const isPossible = () => Boolean(navigator.serviceWorker && globalThis.PushManager && globalThis.Notification);
@@ -43,7 +55,7 @@ export const read = () => api.get("/api/me/push");
  */
 export async function turnOn(publicKey, showsText) {
   if ((await Notification.requestPermission()) !== "granted") return null;
-  return subscribe(publicKey, showsText);
+  return inTurn(() => subscribe(publicKey, showsText));
 }
 
 async function subscribe(publicKey, showsText) {
@@ -62,10 +74,13 @@ async function subscribe(publicKey, showsText) {
 }
 
 /** Ends the subscription of this session and of this browser. */
-export async function turnOff() {
+export function turnOff() {
   forget();
-  await api.delete("/api/me/push");
-  await unsubscribe();
+  return inTurn(async () => {
+    forget();
+    await api.delete("/api/me/push");
+    await unsubscribe();
+  });
 }
 
 /** The session has ended, and on the server its subscription with it. */
@@ -85,7 +100,9 @@ async function unsubscribe() {
  * To be called when the page is opened by somebody who is logged in: renews what the browser or the service has
  * replaced since, and starts a new version of the worker. Does nothing where nobody has turned push messages on.
  */
-export async function keepUp() {
+export const keepUp = () => inTurn(renew);
+
+async function renew() {
   const before = remembered();
   if (!isPossible() || before === null || Notification.permission !== "granted") return;
   try {
