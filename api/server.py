@@ -12,7 +12,7 @@ from api.handlers.metrics import METRICS
 from api.refused import refuse
 from api.services import new_node_id
 from shared import tracing
-from shared.garbage import look_for_garbage_rarely
+from shared.garbage import exempt_what_exists
 from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 from shared.postgres.schema import is_schema_applied
@@ -62,7 +62,7 @@ async def _serve(settings: Settings, node_id: str, worker: Worker | None) -> Non
         return
     waiting.result()
     stopping.cancel()
-    look_for_garbage_rarely()
+    exempt_what_exists()
 
     async def listen(server: web.Server) -> _Listeners:
         loop, handlers = asyncio.get_running_loop(), refusing(server, refuse)
