@@ -29,8 +29,7 @@ class AuthenticatedChannel(Channel):
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
         if event != ACCESS_TOKEN:
             return await super().handle_in(event, payload)
-        budget = self.context.join_budget
-        if budget is not None and not budget.take(self.actor.user_id):
+        if self.is_over_budget():
             return self.limited(event)
         token = payload.get(ACCESS_TOKEN) if isinstance(payload, dict) else None
         as_of = asyncio.get_running_loop().time()
@@ -44,6 +43,11 @@ class AuthenticatedChannel(Channel):
             return Error({"reason": "invalid token"})
         self.renew(fresh, as_of)
         return Ok()
+
+    def is_over_budget(self) -> bool:
+        """Returns whether the user has joined and asked too often; counts this time as well."""
+        budget = self.context.join_budget
+        return budget is not None and not budget.take(self.actor.user_id)
 
     def limited(self, event: str) -> Error:
         """Returns the answer to a push of which the user has sent too many; the operator is told."""

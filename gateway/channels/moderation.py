@@ -12,7 +12,6 @@ import time
 from typing import Any
 
 from gateway.channel import Error, HandleResult, InfoResult, Ok
-from gateway.channels.authenticated import TOO_MANY_REQUESTS
 from gateway.channels.staff import StaffChannel
 from gateway.presence.outlet import PRESENCE_STATE
 from shared.access.policy import Action
@@ -53,10 +52,8 @@ class Moderation(StaffChannel):
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
         if event not in (CLAIM, RELEASE):
             return await super().handle_in(event, payload)
-        budget = self.context.join_budget
-        if budget is not None and not budget.take(self.actor.user_id):
-            self.limited(event)
-            return TOO_MANY_REQUESTS
+        if self.is_over_budget():
+            return self.limited(event)
         if event == RELEASE:
             self._release()
             return Ok()

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.channel import Error, HandleResult, InfoResult, Ok
-from gateway.channels.authenticated import TOO_MANY_REQUESTS
 from gateway.channels.staff import StaffChannel
 from shared.access.policy import Action
 from shared.domain.ids import parse_id
+from shared.events.system import DEVICES
 
-DEVICES = "devices"
 INVALID_USER = Error({"reason": "invalid user"})
 
 _WATCH = "watch"
@@ -37,10 +36,8 @@ class System(StaffChannel):
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
         if event != DEVICES:
             return await super().handle_in(event, payload)
-        budget = self.context.join_budget
-        if budget is not None and not budget.take(self.actor.user_id):
-            self.limited(event)
-            return TOO_MANY_REQUESTS
+        if self.is_over_budget():
+            return self.limited(event)
         user_id = parse_id(payload.get("user_id")) if isinstance(payload, dict) else None
         if user_id is None:
             return INVALID_USER
