@@ -7,11 +7,10 @@ import os
 import re
 import shutil
 import subprocess
-import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from io import BytesIO
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,6 @@ _OF_PROCESSES = ("ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "API_WORKERS
 _OF_MAIL = ("MAIL_FROM", "CONFIRM_ADDRESSES", "VAPID_CONTACT")
 _READ = frozenset({*_OF_PROCESSES, *_OF_MAIL, "PICTURES_URL", "TLS_PORT"})
 """The variables that the Compose files read, and that do not begin with AWS_."""
-FURTHER = ("compose.mail.yaml", "compose.s3.yaml", "compose.sentinel.yaml", "compose.tls.yaml")
-"""The Compose files that an operator may add to compose.yaml."""
 SECRETS = ("jwt_secrets", "postgres_password", "redis_password")
 """The names of the files in the folder `secrets`."""
 HEALTHY_SECONDS = 90.0
@@ -53,34 +50,29 @@ def environment_of_an_operator(environ: Mapping[str, str], project: str) -> dict
     return {**kept, "COMPOSE_PROJECT_NAME": project, "COMPOSE_ANSI": "never", "PORT": "0", "TLS_PORT": "0"}
 
 
-def copy_of_the_deployment(directory: Path) -> None:
+def copy_of_the_deployment(directory: Path, checkout: Path = CHECKOUT) -> None:
     """Copy what the Compose files and the Dockerfile name. The walk changes some of it, as an operator does."""
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
     taken = [
         line.removeprefix("!")
-        for line in (CHECKOUT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+        for line in (checkout / ".dockerignore").read_text(encoding="utf-8").splitlines()
         if line.startswith("!")
     ]
-    for name in (*taken, "compose.yaml", *FURTHER, "Dockerfile", ".dockerignore", "deploy"):
+    compose = [path.name for path in checkout.glob("compose*.yaml")]
+    for name in (*taken, *compose, "Dockerfile", ".dockerignore", "deploy"):
         there = directory / name
         there.parent.mkdir(parents=True, exist_ok=True)
-        if (CHECKOUT / name).is_dir():
-            shutil.copytree(CHECKOUT / name, there, ignore=ignored)
+        if (checkout / name).is_dir():
+            shutil.copytree(checkout / name, there, ignore=ignored)
         else:
-            shutil.copy2(CHECKOUT / name, there)
+            shutil.copy2(checkout / name, there)
 
 
 def copy_of_the_release_before(directory: Path) -> None:
     """Copy the same files as the release before has them."""
-    with tarfile.open(fileobj=BytesIO(release_before.archive())) as archive:
-        ignored = archive.extractfile(".dockerignore")
-        assert ignored is not None
-        taken = [line[1:] for line in ignored.read().decode().splitlines() if line.startswith("!")]
-        names = (*taken, "Dockerfile", ".dockerignore", "deploy")
-        for member in archive.getmembers():
-            is_compose = member.name.startswith("compose") and member.name.endswith(".yaml")
-            if is_compose or any(member.name == name or member.name.startswith(f"{name}/") for name in names):
-                archive.extract(member, directory, filter="data")
+    with tempfile.TemporaryDirectory() as whole:
+        subprocess.run(["tar", "-x", "-C", whole], input=release_before.archive(), check=True)
+        copy_of_the_deployment(directory, Path(whole))
 
 
 def remove_the_deployment(directory: Path) -> None:

@@ -13,7 +13,6 @@ import yaml
 from tests.try_deployment.engine import Engine
 from tests.try_deployment.stack import (
     CHECKOUT,
-    FURTHER,
     SECRETS,
     Stack,
     copy_of_the_deployment,
@@ -37,7 +36,7 @@ def test_the_environment_has_only_the_walks_own_settings() -> None:
 
 
 def test_the_environment_has_no_variable_that_compose_reads() -> None:
-    files = [COMPOSE, *((CHECKOUT / name).read_text(encoding="utf-8") for name in FURTHER)]
+    files = [path.read_text(encoding="utf-8") for path in CHECKOUT.glob("compose*.yaml")]
     read = {name for text in files for name in re.findall(r"\$\{([A-Z0-9_]+)", text)}
     assert {"PICTURES_URL", "AWS_REGION", "MAIL_FROM"} < read
     environment = environment_of_an_operator(dict.fromkeys(read, "x"), "mine")
@@ -45,8 +44,17 @@ def test_the_environment_has_no_variable_that_compose_reads() -> None:
     assert {name: environment.get(name) for name in read} == {name: "0" if name in free else None for name in read}
 
 
-def test_every_compose_file_is_copied() -> None:
-    assert {"compose.yaml", *FURTHER} == {path.name for path in CHECKOUT.glob("compose*.yaml")}
+def test_every_compose_file_is_copied(tmp_path: Path) -> None:
+    copy_of_the_deployment(tmp_path)
+    copied = {path.name for path in tmp_path.glob("compose*.yaml")}
+    assert copied == {path.name for path in CHECKOUT.glob("compose*.yaml")}
+    assert {
+        "compose.yaml",
+        "compose.mail.yaml",
+        "compose.s3.yaml",
+        "compose.sentinel.yaml",
+        "compose.tls.yaml",
+    } <= copied
 
 
 def test_the_copy_has_every_file_that_compose_and_the_dockerfile_name(tmp_path: Path) -> None:
