@@ -37,6 +37,7 @@ from shared.access.actor import Actor
 from shared.access.policy import Action, may
 from shared.domain.ids import parse_id
 from shared.domain.repeats import Repeatable
+from shared.domain.text import is_storable
 from shared.domain.users import NotConfirmed
 from shared.repositories.listing_access import SeenListing
 from shared.security_events import SecurityEvent
@@ -100,6 +101,13 @@ class Call:
         """Returns the id in the path. Raises NotFound if it is not a positive bigint."""
         value = parse_id(self.request.match_info[name])
         if value is None:
+            raise NotFound
+        return value
+
+    def path_session_id(self) -> str:
+        """Returns the session's id in the path. Raises NotFound if Postgres cannot store it, and so has none."""
+        value: str = self.request.match_info["session_id"]
+        if not is_storable(value):
             raise NotFound
         return value
 

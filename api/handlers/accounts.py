@@ -16,7 +16,6 @@ from api.places import place_of
 from api.problems import (
     Invalid,
     InvalidRefreshToken,
-    NotFound,
     SecondFactorNeeded,
     WrongCredentials,
     WrongPassword,
@@ -30,7 +29,6 @@ from api.versions import as_seen
 from shared.access.tokens import InvalidToken, new_session_id
 from shared.domain.mails import MailKind
 from shared.domain.names import OF_STAFF, name_fault, sounds_like_staff, tidied
-from shared.domain.text import is_storable
 from shared.domain.times import rfc3339
 from shared.domain.users import PasswordChanged, Role, User
 from shared.logs import log_of
@@ -214,9 +212,7 @@ async def end_session(call: Call) -> None:
 
     A session that is not yours, or has ended, is a 404.
     """
-    session_id = call.request.match_info["session_id"]
-    if not is_storable(session_id):
-        raise NotFound
+    session_id = call.path_session_id()
     call.query()
     await call.services.sessions.end(call.user.user_id, session_id)
     call.services.realtime.disconnect(call.user.user_id, session_id)

@@ -7,10 +7,8 @@ from datetime import datetime
 from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
-from api.problems import NotFound
 from api.schemas import answers
 from api.schemas.pages import PageQuery
-from shared.domain.text import is_storable
 
 
 async def find(call: Call) -> Page[answers.Device]:
@@ -24,9 +22,7 @@ async def find(call: Call) -> Page[answers.Device]:
 
 async def disconnect(call: Call) -> None:
     """Log somebody out on one device: its session, its tokens and its sockets end. The audit log says so."""
-    user_id, session_id = call.path_id(), call.request.match_info["session_id"]
-    if not is_storable(session_id):
-        raise NotFound
+    user_id, session_id = call.path_id(), call.path_session_id()
     call.query()
     await call.services.sessions.end_of(user_id, session_id, by=call.user.user_id)
     call.services.realtime.disconnect(user_id, session_id)
