@@ -54,13 +54,11 @@ export class LiveListing {
   #join() {
     const { channel, joining } = this.connection.join(`listing:${this.id}`);
     this.#channel = channel;
-    let isFirst = true;
     joining
       .receive("ok", () => {
         this.#isJoined = true;
-        // Something may have changed while there was no connection. The first join is part of the first load.
-        if (!isFirst) this.#ask();
-        isFirst = false;
+        // Something may have changed since the listing was read, also before the first join.
+        this.#ask();
       })
       .receive("error", () => this.#ask());
     channel.onError(() => {

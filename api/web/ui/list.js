@@ -17,6 +17,9 @@ export class PagedList {
   /** What tells an item from all others. */
   idOf = (item) => item.id;
   #cursor = null;
+  /** The numbers of the last read, and of the last one whose answer was taken. */
+  #asked = 0;
+  #taken = 0;
 
   /** `start` is the cursor of the first page; null for the beginning. */
   constructor(view, path, query = {}, start = null) {
@@ -63,18 +66,23 @@ export class PagedList {
   async #read(merge) {
     this.isLoading = true;
     this.view.update();
+    const number = (this.#asked += 1);
     try {
       const query = { ...this.query, cursor: this.#cursor };
       const page = await api.get(this.path, { query, signal: this.view.signal });
+      // A read that began later may be answered sooner.
+      if (number < this.#taken) return;
+      this.#taken = number;
       this.corrected = page.corrected ?? (this.#cursor && this.corrected);
       this.items = merge(page);
       this.#cursor = page.next_cursor;
       this.isLoaded = true;
       this.problem = null;
     } catch (error) {
+      if (number < this.#taken) return;
       this.problem = Problem.of(error);
     }
-    this.isLoading = false;
+    if (number === this.#asked) this.isLoading = false;
     this.view.update();
   }
 

@@ -48,9 +48,11 @@ export class Reports extends View {
   #claiming = null;
   /** The groups that are being read again, and which of them changed meanwhile. */
   #reading = new Map();
+  /** For each reading of all groups that is under way, by their keys, the groups that have changed since it began. */
+  #changedSince = new Set();
   hiding = hideDialog(this, async () => {
-    this.hiding.subject.hidden = true;
     this.acts.words = "The listing is hidden.";
+    await this.#changed({ kind: "listing", id: this.hiding.subject.id });
   });
   shortcuts = new Shortcuts(this, ".report-group", [
     ["r", "Resolve all of this group", (row) => this.#withGroup(row, (group) => this.#resolve(group))],
@@ -75,9 +77,8 @@ export class Reports extends View {
   }
 
   start() {
-    this.groups.load();
+    this.#readAll();
     this.queue.start();
-    openReports.ask();
   }
 
   stop() {
@@ -108,6 +109,7 @@ export class Reports extends View {
   /** Reads a group again; once more afterwards, if it changes meanwhile. */
   async #changed(changed) {
     const key = keyOf(changed);
+    for (const since of this.#changedSince) since.set(key, changed);
     if (this.#reading.has(key)) {
       this.#reading.set(key, true);
       return;
@@ -141,8 +143,13 @@ export class Reports extends View {
   }
 
   async #readAll() {
-    await this.groups.loadPages(this.groups.pages);
     openReports.ask();
+    const changed = new Map();
+    this.#changedSince.add(changed);
+    await this.groups.loadPages(this.groups.pages);
+    this.#changedSince.delete(changed);
+    // The answer may be older than these changes.
+    for (const group of changed.values()) this.#changed(group);
   }
 
   #focused({ target }) {
@@ -279,7 +286,7 @@ export class Reports extends View {
   async #show(listing) {
     await this.acts.do(async () => {
       await api.delete(`/api/listings/${listing.id}/hidden`);
-      listing.hidden = false;
+      await this.#changed({ kind: "listing", id: listing.id });
     }, "The listing is shown again.");
   }
 
