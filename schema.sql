@@ -1123,9 +1123,10 @@ CREATE OR REPLACE TRIGGER messages_commit_in_order BEFORE INSERT ON messages
 -- Whatever ends somebody's right to send takes a turn among the inserts when it commits (shared/repositories/messages.py).
 -- The triggers are deferred, so that no transaction waits for rows or for its client while it holds the lock.
 DROP TRIGGER IF EXISTS users_commit_between_messages ON users;
-CREATE CONSTRAINT TRIGGER users_commit_between_messages AFTER UPDATE OF deleted_at, banned_at, banned_until ON users
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
-    WHEN (old.deleted_at IS DISTINCT FROM new.deleted_at OR new.banned_at IS NOT NULL)
+CREATE CONSTRAINT TRIGGER users_commit_between_messages
+    AFTER UPDATE OF deleted_at, banned_at, banned_until, has_warning ON users DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN (old.deleted_at IS DISTINCT FROM new.deleted_at OR new.banned_at IS NOT NULL
+          OR new.has_warning AND NOT old.has_warning)
     EXECUTE FUNCTION commit_messages_in_order();
 
 -- Requests --------------------------------------------------------------------------------------------------------------

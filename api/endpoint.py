@@ -18,7 +18,7 @@ from api.services import Services
 from api.versions import tag
 from shared.access.actor import Actor
 from shared.access.admission import Banned, Refused
-from shared.access.policy import Action, may_ever, needs_login
+from shared.access.policy import PUBLISHING, Action, may_ever, needs_login
 from shared.domain.repeats import Repeated
 from shared.domain.users import NoLongerAllowed, UnreadWarning
 
@@ -36,18 +36,6 @@ ANONYMOUS = frozenset(
     }
 )
 """Actions that ignore the token: a client that asks for a new token may still send the expired one."""
-
-PUBLISHING = frozenset(
-    {
-        Action.LISTING_CREATE,
-        Action.LISTING_EDIT,
-        Action.LISTING_RENEW,
-        Action.MESSAGE_SEND,
-        Action.PICTURE_CHANGE,
-        Action.REPLY_CREATE,
-    }
-)
-"""What a user with an unread warning cannot do."""
 
 
 @dataclass(frozen=True, slots=True)

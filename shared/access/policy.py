@@ -168,6 +168,19 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
 )  # fmt: skip
 
 
+PUBLISHING = frozenset(
+    {
+        Action.LISTING_CREATE,
+        Action.LISTING_EDIT,
+        Action.LISTING_RENEW,
+        Action.MESSAGE_SEND,
+        Action.PICTURE_CHANGE,
+        Action.REPLY_CREATE,
+    }
+)
+"""What a user with an unread warning cannot do."""
+
+
 def may_ever(action: Action, actor: Actor | None) -> bool:
     """True if this kind of person may do the action at least on their own objects. A route checks this first."""
     return GRID[action][kind_of(actor)] is not Grant.NO

@@ -1,9 +1,9 @@
 """SQL about private messages. A trigger in schema.sql makes ids visible in the order of their numbers.
 
-Inserts of messages take turns, by a lock. A transaction that ends the right to send (a block, a ban, an account that is
-deleted) takes a turn as well when it commits; triggers in schema.sql see to that. So messages that began before it are
-committed before it is answered, and messages that begin after it see what it has done: no message is stored after the
-answer. A message that was stored before may still be on its way to the recipient's devices.
+Inserts of messages take turns, by a lock. A transaction that ends the right to send (a block, a ban, a warning, an
+account that is deleted) takes a turn as well when it commits; triggers in schema.sql see to that. So messages that
+began before it are committed before it is answered, and messages that begin after it see what it has done: no message
+is stored after the answer. A message that was stored before may still be on its way to the recipient's devices.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from shared.domain.messages import (
     NoRequests,
     SenderGone,
     UnknownRecipient,
+    UnreadWarning,
 )
 from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
@@ -61,9 +62,10 @@ _WROTE_BEFORE = """(
     OR coalesce((SELECT NOT m.is_request FROM messages m
                  WHERE m.from_id = t.from_id AND m.to_id = t.to_id AND m.held_at IS NULL
                  ORDER BY m.id LIMIT 1), false))"""
-_ALWAYS_REFUSED = f"""WHEN (SELECT true FROM users u WHERE u.id = from_id AND u.deleted_at IS NULL
-                  AND NOT {is_banned("u")}) IS NULL
-            THEN 'sender gone'
+_SENDER = f"FROM users u WHERE u.id = from_id AND u.deleted_at IS NULL AND NOT {is_banned('u')}"
+# Only a sender who is refused is looked up twice.
+_ALWAYS_REFUSED = f"""WHEN (SELECT NOT u.has_warning {_SENDER}) IS NOT TRUE
+            THEN coalesce((SELECT 'unread warning' {_SENDER}), 'sender gone')
             WHEN listing_id IS NOT NULL AND NOT {_LISTING_IS_SEEN}
             THEN 'listing not found'"""
 # `$6` is whether texts are compared. What settles a pair then also says that the recipient has written to the sender.
@@ -757,5 +759,7 @@ def _refusal(reason: str) -> MessageRefused:
             return NoRequests()
         case "sender gone":
             return SenderGone()
+        case "unread warning":
+            return UnreadWarning()
         case _:
             return InvalidMessage({"listing_id": ["No such listing."]})

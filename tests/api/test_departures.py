@@ -1,4 +1,4 @@
-"""If a user leaves or is banned while a request of theirs is under way, the request stores nothing."""
+"""If a user leaves, is banned or is warned while a request of theirs is under way, the request stores nothing."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.api.rows import Rows
 
 LEAVES = "UPDATE users SET deleted_at = now(), email = NULL, password_hash = NULL, name = '' WHERE id = %s"
 IS_BANNED = "UPDATE users SET banned_at = now(), ban_reason = 'spam', banned_by = 1 WHERE id = %s"
+IS_WARNED = "INSERT INTO sanctions (kind, user_id, by_id, reason) VALUES ('warning', %s, 1, 'spam')"
 
 
 @pytest.mark.parametrize(("goes", "status"), [(LEAVES, 401), (IS_BANNED, 403)], ids=["leaves", "is banned"])
@@ -44,8 +45,35 @@ async def test_a_user_who_leaves_or_is_banned_before_the_row_is_inserted_stores_
     assert await rows.fetch(f"SELECT count(*) FROM {table}") == before
 
 
-@pytest.mark.parametrize("goes", [LEAVES, IS_BANNED], ids=["leaves", "is banned"])
-async def test_a_user_who_has_left_or_is_banned_adds_no_picture(api: Api, rows: Rows, goes: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/listings", {"title": "A car", "content": "It drives.", "category_id": 1}),
+        ("PATCH", "/api/listings/1", {"title": "Another car"}),
+        ("PUT", "/api/listings/1/renewed", None),
+        ("PUT", "/api/listings/1/pictures/order", {"pictures": []}),
+        ("POST", "/api/listings/2/replies", {"text": "Is it still there?"}),
+    ],
+)
+async def test_a_user_who_is_warned_before_an_act_commits_publishes_nothing_and_is_told_why(
+    api: Api, rows: Rows, hold: Hold, method: str, path: str, body: Any
+) -> None:
+    admin, someone = await api.register("Ada", Role.ADMIN), await api.register("Someone")
+    category_id = await rows.category()
+    for seller in (someone, admin):
+        await rows.listing(seller.id, category_id)
+    published = "SELECT (SELECT json_agg(l ORDER BY id) FROM listings l)::text, (SELECT count(*) FROM replies)"
+    before = await rows.fetch(published)
+    async with hold(IS_WARNED.replace("%s", str(someone.id))) as held:
+        acting = asyncio.create_task(api.call(method, path, 403, who=someone, json=body))
+        await held.until_waiting(1, acting)
+        assert not acting.done()
+    assert (await acting)["type"] == "/problems/unread-warning"
+    assert await rows.fetch(published) == before
+
+
+@pytest.mark.parametrize("goes", [LEAVES, IS_BANNED, IS_WARNED], ids=["leaves", "is banned", "is warned"])
+async def test_a_user_who_has_left_or_is_banned_or_warned_adds_no_picture(api: Api, rows: Rows, goes: str) -> None:
     await api.register("Ada")
     seller = await api.register("Seller")
     listing_id = await rows.listing(seller.id)

@@ -56,9 +56,9 @@ async def test_an_act_whose_actor_loses_the_role_before_it_commits_is_refused(
         await rows.listing(seller.id, category_id, **state)
     await rows.execute("INSERT INTO replies (listing_id, author_id, text) VALUES (1, 1, 'Still there.')")
     await rows.execute("INSERT INTO reports (listing_id, reporter_id, reason) VALUES (1, 1, 'spam')")
-    await rows.execute("""INSERT INTO findings (kind, user_id, listing_id, other_listing_id, decided_at)
-        VALUES ('same_vin', 1, 1, 2, NULL), ('same_vin', 1, 2, 1, now())""")
-    await rows.execute("INSERT INTO holds (user_id) VALUES (1)")
+    await rows.execute("""INSERT INTO findings (kind, user_id, listing_id, other_listing_id, told_at, decided_at)
+        VALUES ('same_vin', 1, 1, 2, now(), NULL), ('same_vin', 1, 2, 1, now(), now())""")
+    await rows.execute("INSERT INTO holds (user_id, told_at) VALUES (1, now())")
     await rows.execute("INSERT INTO reports (user_id, reporter_id, reason, resolved_at) VALUES (2, 1, 'spam', now())")
     await rows.execute("""INSERT INTO pictures (listing_id, key, content_type, size, width, height, thumbnail_key,
         thumbnail_content_type, thumbnail_size) VALUES (1, 'a', 'image/webp', 1, 1, 1, 'b', 'image/webp', 1)""")

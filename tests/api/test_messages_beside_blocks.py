@@ -1,4 +1,4 @@
-"""A block, a ban or leaving beside a message on its way: once it is answered, no more messages are stored.
+"""A block, a ban, a warning or leaving beside a message on its way: once it is answered, no more messages are stored.
 
 A second connection holds the lock that all inserts of messages take, and so decides who comes first.
 """
@@ -41,6 +41,8 @@ async def end(api: Api, how: str, people: tuple[Person, Person, Person]) -> None
             await api.call("DELETE", "/api/me", 204, who=ann, json=leave)
         case "Bob is banned":
             await api.call("PUT", f"/api/users/{bob.id}/ban", 200, who=admin, json={"reason": "spam"})
+        case "Bob is warned":
+            await api.call("POST", f"/api/users/{bob.id}/warnings", 201, who=admin, json={"reason": "spam"})
         case "Bob leaves":
             await api.call("DELETE", "/api/me", 204, who=bob, json=leave)
 
@@ -52,7 +54,14 @@ def send(api: Api, people: tuple[Person, Person, Person], **more: Any) -> asynci
 
 
 ENDS = pytest.mark.parametrize(
-    ("how", "status"), [("Ann blocks Bob", 403), ("Ann leaves", 422), ("Bob is banned", 403), ("Bob leaves", 401)]
+    ("how", "status"),
+    [
+        ("Ann blocks Bob", 403),
+        ("Ann leaves", 422),
+        ("Bob is banned", 403),
+        ("Bob is warned", 403),
+        ("Bob leaves", 401),
+    ],
 )
 
 

@@ -17,6 +17,7 @@ from shared.domain.messages import (
     MessageRefused,
     NewMessage,
     UnknownRecipient,
+    UnreadWarning,
 )
 from shared.postgres import Database, DatabaseUnavailable, Statement
 from shared.repositories.blocks import BlockRepository
@@ -71,6 +72,29 @@ async def test_a_batch_is_answered_in_order(
     assert ids == sorted(ids)
     by_id = {message.id: message for user in (1, 2, 3) for message in await messages.after(user, 0, 100)}
     assert by_id == {answer.id: answer for answer in answers if isinstance(answer, Message)}
+
+
+@pytest.mark.parametrize("are_settled", [False, True])
+async def test_only_the_messages_of_a_sender_with_an_unread_warning_are_refused(
+    database: Database, messages: MessageRepository, are_settled: bool
+) -> None:
+    first = [NewMessage(1, 2, "Hello", client_ref="a"), NewMessage(2, 1, "Hello"), NewMessage(1, 2, "Still there?")]
+    if are_settled:
+        await messages.insert_many(first)
+    else:
+        await messages.insert_many(first[:1])
+    warn = "INSERT INTO sanctions (kind, user_id, by_id, reason) VALUES ('warning', 1, 3, 'spam')"
+    await database.execute(Statement("", warn))
+    before = await count(database)
+    batch = [NewMessage(1, 2, "once more"), NewMessage(2, 1, "an answer"), NewMessage(1, 2, "Hello", client_ref="a")]
+    refused, answer, repeated = await messages.insert_many(batch)
+    assert type(refused) is UnreadWarning
+    assert stored(answer).text == "an answer"
+    # What was stored before the warning is answered as before, and shown to nobody once more.
+    assert stored(repeated).only_for_sender
+    assert await count(database) == before + 1
+    await database.execute(Statement("", "UPDATE sanctions SET read_at = now()"))
+    assert [stored(one).text for one in await messages.insert_many(batch[:1])] == ["once more"]
 
 
 async def test_an_empty_batch_has_no_answers(messages: MessageRepository) -> None:
