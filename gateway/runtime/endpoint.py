@@ -211,11 +211,12 @@ class Endpoint:
         """Send an event to all members on all nodes except the sender. Members on this node have it on return."""
         self.counts.broadcasts += 1
         broadcast = Broadcast.of(topic, event, payload)
-        self.deliver(broadcast, sender)
         envelope = broadcast.envelope(self.node_id)
         if self.tracing is not None:
             envelope = envelope._replace(trace=self.tracing.publish(kind_of([topic]), event))
+        # First, so that it is on its way while this node writes to its own members.
         self.send(topic, envelope)
+        self.deliver(broadcast, sender)
 
     def broadcast_to_all(self, topics: Iterable[str], event: str, payload: Any) -> None:
         """Like `broadcast`, to each of several topics; the payload is encoded once."""
@@ -227,8 +228,8 @@ class Endpoint:
             envelope = envelope._replace(trace=self.tracing.publish(kind_of(topics), event))
         packed = pack(envelope)
         for topic in topics:
-            self.deliver(Broadcast(topic, event, encoded.payload, encoded.is_binary))
             self.broker.publish(topic, self._seal.sealed(topic, packed))
+            self.deliver(Broadcast(topic, event, encoded.payload, encoded.is_binary))
 
     def deliver(self, broadcast: Broadcast, sender: Subscriber | None = None) -> None:
         """Send a broadcast to the members on this node only."""

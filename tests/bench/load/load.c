@@ -1,13 +1,15 @@
 /* Loads servers of Phoenix channels, version 2.0.0, over WebSocket: one thread, any number of users.
  *
  *   load --mode=MODE --ports=PORT[,PORT] --tokens=FILE --users=N [--topic=T] [--event=E] [--no-join] [--hold]
- *        [--window=N] [--senders=N] [--rate=N] [--seconds=S] [--cpu=PID[,PID]]
+ *        [--window=N] [--whole] [--senders=N] [--rate=N] [--seconds=S] [--cpu=PID[,PID]]
  *
  * FILE has a line "USER_ID TOKEN" for each user. Users connect to the ports in turn. "%u" in a topic is the user's id.
  *
  *   connect    connect and join (with --no-join only connect); with --hold stay until the standard input ends
  *   push       each user keeps WINDOW pushes of the event unanswered
- *   broadcast  the first user pushes an event that everyone receives; at most WINDOW of them are unfinished
+ *   broadcast  the first user pushes an event that everyone receives; at most WINDOW of them are unfinished. One is
+ *              finished when there are as many deliveries as members, whoever got them; with --whole, when each
+ *              member has it. Or all users push in turn, RATE a second
  *   chat       the first SENDERS users send to random others: each has WINDOW unanswered, or all together send RATE a
  *              second
  *   return     join with after_id, wait until the server is gone, then join again with the last id that was seen
@@ -41,11 +43,12 @@ struct user {
     uint64_t sent_at[MOST];    /* the times of the unanswered pushes; answers come in order */
     unsigned first, unanswered;
     long long last_seen;       /* the id of a message */
+    uint64_t had;              /* broadcasts that it has received */
 };
 
 static struct {
     const char *mode, *tokens, *topic, *event;
-    int ports[16], port_count, users, window, senders, joins, hold;
+    int ports[16], port_count, users, window, senders, joins, hold, whole;
     int pids[16], pid_count;
     double rate, seconds;
 } options = {.topic = "lab:room:bench", .event = "echo", .users = 100, .window = 1, .senders = 1, .joins = 1,
@@ -59,6 +62,8 @@ static struct {
 static struct user *users;
 static int joined, under_way, lost, missed; /* numbers of users; `missed` got new messages with their join */
 static uint64_t sent_ever, delivered_ever;
+static uint64_t whole_ever; /* broadcasts that all members have had */
+static int behind;          /* members that have had no more */
 static int is_refilling;
 static int catches_up;
 static uint64_t first_open;
@@ -114,6 +119,14 @@ static void on_open(struct client *client) {
     else is_ready(user, now());
 }
 
+/* Every member has had one more broadcast: find the number that all have had, and who has had no more. */
+static void count_whole(void) {
+    whole_ever = users[0].had;
+    for (int i = 1; i < options.users; i++)
+        if (users[i].had < whole_ever) whole_ever = users[i].had;
+    for (int i = 0; i < options.users; i++) behind += users[i].had == whole_ever;
+}
+
 static int has(const char *text, size_t size, const char *word) { return memmem(text, size, word, strlen(word)) != NULL; }
 
 /* Record the ids of the messages in the answer to a join. */
@@ -158,6 +171,7 @@ static void on_text(struct client *client, const char *text, size_t size, uint64
     int sender = atoi(rest + 1);
     counts.deliveries++;
     delivered_ever++;
+    if (user->had++ == whole_ever && --behind == 0) count_whole();
     record(&counts.delivery, time - sent);
     if (sender >= 0 && sender < options.users && users[sender].port != user->port)
         record(&counts.crossing, time - sent);
@@ -190,6 +204,7 @@ static double connect_all(void) {
         if (now() - start > PATIENCE * SECOND) break;
     }
     double seconds = (now() - start) / 1e9;
+    behind = options.users;
     if (joined < options.users) {
         fprintf(stderr, "only %d of %d users joined\n", joined, options.users);
         exit(1);
@@ -219,10 +234,11 @@ static void send_by_rate(int senders, uint64_t until) {
 }
 
 static void send_broadcasts(uint64_t until) {
-    /* A broadcast counts as finished when there are as many deliveries as members, whoever got them. */
     uint64_t members = options.users;
     while (now() < until) {
-        while (sent_ever * members < delivered_ever + options.window * members) push(&users[0]);
+        while (options.whole ? sent_ever < whole_ever + options.window
+                             : sent_ever * members < delivered_ever + options.window * members)
+            push(&users[0]);
         loop_step(10);
     }
 }
@@ -316,6 +332,7 @@ static void read_options(int count, char **arguments) {
     static const struct option known[] = {
         {"mode", 1, 0, 'm'},    {"ports", 1, 0, 'p'},   {"tokens", 1, 0, 'k'},  {"users", 1, 0, 'n'},
         {"topic", 1, 0, 't'},   {"event", 1, 0, 'e'},   {"no-join", 0, 0, 'j'}, {"hold", 0, 0, 'h'},
+        {"whole", 0, 0, 'o'},
         {"window", 1, 0, 'w'},  {"senders", 1, 0, 's'}, {"rate", 1, 0, 'r'},    {"seconds", 1, 0, 'd'},
         {"cpu", 1, 0, 'c'},     {0, 0, 0, 0},
     };
@@ -329,6 +346,7 @@ static void read_options(int count, char **arguments) {
         case 'e': options.event = optarg; break;
         case 'j': options.joins = 0; break;
         case 'h': options.hold = 1; break;
+        case 'o': options.whole = 1; break;
         case 'w': options.window = atoi(optarg); break;
         case 's': options.senders = atoi(optarg); break;
         case 'r': options.rate = atof(optarg); break;

@@ -122,6 +122,19 @@ async def test_a_channel_can_broadcast_to_another_topic(start: Start, nodes: int
     assert other.take() == [broadcast("shout", {"topic": "room:2"}, topic="room:2")]
 
 
+async def test_a_broadcast_is_on_its_way_to_other_nodes_before_it_is_written_to_members_here(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Client(await start(Room))
+    await client.joins("room:1")
+    had: list[list[Received]] = []
+    monkeypatch.setattr(client.endpoint.broker, "publish", lambda topic, data: had.append(client.take()))
+    client.endpoint.broadcast("room:1", "shout", 1)
+    assert (had, client.take()) == ([[]], [broadcast("shout", 1)])
+    client.endpoint.broadcast_to_all(["room:1", "room:2"], "shout", 2)
+    assert had == [[], [], [broadcast("shout", 2)]]
+
+
 async def test_a_channel_can_broadcast_to_several_topics_at_once(start: Start, nodes: int) -> None:
     room = await members(start, count=2, nodes=nodes)
     other = Client(room.clients[1].endpoint, 9)
