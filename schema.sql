@@ -1248,6 +1248,102 @@ UPDATE held_messages SET may_go = true WHERE message_id IN (
         SELECT FROM messages m WHERE m.from_id = h.to_id AND m.to_id = h.from_id AND m.held_at IS NULL))
     LIMIT 1000 FOR UPDATE OF h);
 
+-- The moderators' queue -------------------------------------------------------------------------------------------------
+
+-- The groups in which something waits, with the weights by which they are in order (shared/repositories/queue_weights.py). Of the
+-- two ids of a group, one is 0. `changed_at` is when the last change was made that is weighed, `version` the one of the weights.
+CREATE TABLE IF NOT EXISTS queue_groups (
+    listing_id bigint      NOT NULL,
+    user_id    bigint      NOT NULL,
+    person_id  bigint      NOT NULL,
+    weight     bigint      NOT NULL,
+    since      timestamptz NOT NULL,
+    changed_at timestamptz NOT NULL,
+    version    smallint    NOT NULL,
+    PRIMARY KEY (listing_id, user_id)
+);
+CREATE INDEX IF NOT EXISTS queue_groups_worst ON queue_groups ((-weight), since, listing_id, user_id);
+CREATE INDEX IF NOT EXISTS queue_groups_of_person ON queue_groups (person_id);
+CREATE INDEX IF NOT EXISTS queue_groups_changed ON queue_groups (changed_at);
+CREATE INDEX IF NOT EXISTS queue_groups_version ON queue_groups (version);
+
+-- What has changed and is not weighed yet: one group, or with `person_id` what was done to a person, which counts in all groups about
+-- them. Rows are only added, so whoever reports, decides or sends waits for nobody.
+CREATE TABLE IF NOT EXISTS queue_changes (
+    number     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    listing_id bigint      NOT NULL DEFAULT 0,
+    user_id    bigint      NOT NULL DEFAULT 0,
+    person_id  bigint      NOT NULL DEFAULT 0,
+    changed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE OR REPLACE FUNCTION note_changed_report() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO queue_changes (listing_id, user_id)
+    VALUES (coalesce(NEW.listing_id, OLD.listing_id, 0), coalesce(NEW.user_id, OLD.user_id, 0));
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER reports_note_change AFTER INSERT OR UPDATE OF resolved_at OR DELETE ON reports
+    FOR EACH ROW EXECUTE FUNCTION note_changed_report();
+CREATE OR REPLACE FUNCTION note_changed_finding() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO queue_changes (listing_id) VALUES (coalesce(NEW.listing_id, OLD.listing_id));
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER findings_note_change AFTER INSERT OR UPDATE OF decided_at OR DELETE ON findings
+    FOR EACH ROW EXECUTE FUNCTION note_changed_finding();
+CREATE OR REPLACE FUNCTION note_changed_hold() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO queue_changes (user_id) VALUES (NEW.user_id);
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER holds_note_change AFTER INSERT OR UPDATE OF decided_at ON holds
+    FOR EACH ROW EXECUTE FUNCTION note_changed_hold();
+-- A hold without messages does not wait.
+CREATE OR REPLACE FUNCTION note_changed_held_message() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO queue_changes (user_id) VALUES (coalesce(NEW.from_id, OLD.from_id));
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER held_messages_note_change AFTER INSERT OR DELETE ON held_messages
+    FOR EACH ROW EXECUTE FUNCTION note_changed_held_message();
+-- What is done to a person, until it is lifted; what was done to a listing, until the listing is deleted.
+CREATE OR REPLACE FUNCTION note_deed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO queue_changes (person_id)
+    SELECT NEW.target_id WHERE NEW.target_type = 'user'
+    UNION ALL SELECT l.seller_id FROM listings l WHERE NEW.target_type = 'listing' AND l.id = NEW.target_id;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER audit_note_deed AFTER INSERT ON audit
+    FOR EACH ROW WHEN (new.action IN ('warn', 'listing_hide', 'suspend', 'ban')) EXECUTE FUNCTION note_deed();
+CREATE OR REPLACE FUNCTION note_lifted_sanction() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO queue_changes (person_id) VALUES (NEW.user_id);
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER sanctions_note_lifting AFTER UPDATE OF outcome ON sanctions
+    FOR EACH ROW WHEN (new.outcome = 'lifted') EXECUTE FUNCTION note_lifted_sanction();
+CREATE OR REPLACE FUNCTION note_deleted_deeds() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO queue_changes (person_id)
+    SELECT OLD.seller_id WHERE EXISTS (
+        SELECT FROM audit a WHERE a.target_type = 'listing' AND a.target_id = OLD.id AND a.action = 'listing_hide'
+    );
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER listings_note_deleted_deeds AFTER DELETE ON listings
+    FOR EACH ROW EXECUTE FUNCTION note_deleted_deeds();
+
+-- What waited before there were these tables.
+INSERT INTO queue_changes (listing_id, user_id)
+SELECT w.listing_id, w.user_id FROM (
+    SELECT coalesce(listing_id, 0), coalesce(user_id, 0) FROM reports WHERE resolved_at IS NULL
+    UNION SELECT listing_id, 0 FROM findings WHERE decided_at IS NULL
+    UNION SELECT 0, user_id FROM holds WHERE decided_at IS NULL
+) AS w (listing_id, user_id)
+WHERE NOT EXISTS (SELECT FROM queue_groups g WHERE (g.listing_id, g.user_id) = (w.listing_id, w.user_id))
+  AND NOT EXISTS (SELECT FROM queue_changes c WHERE (c.listing_id, c.user_id) = (w.listing_id, w.user_id));
+
 -- People who are away ---------------------------------------------------------------------------------------------------
 
 -- A browser that is told by push messages (RFC 8030). It belongs to a session and ends with it. The endpoint is a secret: whoever

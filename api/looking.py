@@ -1,9 +1,10 @@
 """Looks for copies: takes new pictures from Postgres, and compares them with the pictures in listings of others.
 
-It also tells the moderators of what was found, by this or by a trigger in schema.sql.
+It also tells the moderators of what was found, by this or by a trigger in schema.sql, and weighs the groups of their
+queue anew when they have changed.
 
-Every API does this all the time, and each picture is taken by one of them. A step is one transaction: an API that dies
-in it leaves the picture to the others.
+Every API does this all the time, and each picture or change is taken by one of them. A step is one transaction: an API
+that dies in it leaves the picture to the others.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from shared.events.moderation import REPORTED
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable
 from shared.repositories.findings import FindingRepository
+from shared.repositories.queue_weights import QueueWeights
 from shared.settings import Settings
 
 log = log_of(__name__)
 
 _TOLD_AT_ONCE = 100
+_WEIGHED_AT_ONCE = 500
 
 
 class Looking:
@@ -67,11 +70,16 @@ class Looking:
             self._realtime.queue_changed(REPORTED, subject, one.seller_id, [one.id])
         return len(found)
 
+    async def weigh(self) -> int:
+        """Weigh some groups of the moderators' queue anew. Returns their number."""
+        return await QueueWeights(self._database).weigh(_WEIGHED_AT_ONCE)
+
     async def _run(self) -> None:
         while True:
             try:
                 is_done = not await self.step()
-                if await self.tell() or not is_done:
+                told = await self.tell()
+                if await self.weigh() or told or not is_done:
                     continue
             except DatabaseUnavailable as error:
                 log.debug("no copies of pictures looked for", reason=str(error))

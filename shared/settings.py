@@ -227,7 +227,8 @@ class Settings:
     max_told_changes: int = 50
     """The most changed listings of which an API tells in one transaction."""
     looking_seconds: float = 2.0
-    """How often an API looks for new pictures whose copies nobody has looked for yet, after it has found none."""
+    """How often an API looks for new pictures whose copies nobody has looked for yet, and for changes in the
+    moderators' queue, after it has found none."""
     seen_alert_days: int = 30
     """An alert that its person has seen is removed this many days after it was told."""
     unseen_alert_days: int = 180

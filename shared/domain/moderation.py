@@ -44,7 +44,11 @@ HOLD_WEIGHT = 3
 """How grave it is that somebody sent nearly the same to many."""
 
 DEEDS: Mapping[str, int] = MappingProxyType({"warn": 1, "listing_hide": 2, "suspend": 3, "ban": 4})
-"""What moderators do to people and their listings, by its name in the audit log, and how much it weighs."""
+"""What moderators do to people and their listings, by its name in the audit log, and how much it weighs. A trigger in
+schema.sql has the names, too."""
+
+VERSION_OF_WEIGHTS = 1
+"""Grows when a weight of this module changes: an API then makes the kept weights anew."""
 
 
 class SubjectKind(StrEnum):

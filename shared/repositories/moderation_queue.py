@@ -7,22 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
 from shared.access.policy import Action
 from shared.domain.findings import Finding
+from shared.domain.ids import MAX_ID
 from shared.domain.moderation import (
     DEEDS,
     FINDING_WEIGHTS,
     FINDINGS,
-    HOLD_WEIGHT,
     MAX_DEEDS,
     MAX_ENTRIES,
-    MAX_WEIGHT_OF_DEEDS,
     WEEKS,
-    WEIGHTS,
     Deed,
     Entry,
     EntryKind,
@@ -41,39 +39,10 @@ from shared.repositories.findings import FindingRepository
 from shared.repositories.holds import CLOSE, FIRST_TEXT, HAS_MESSAGES, PEOPLE
 from shared.repositories.listings import PICTURES
 from shared.repositories.messages import TURN
+from shared.repositories.queue_weights import CHANGED, DONE, IS_ABOUT, weighed
 from shared.repositories.visibility import FOR_ANYONE, IN_TRASH, IS_HIDDEN
 
-_WEIGHT = " ".join(f"WHEN '{reason.value}' THEN {weight}" for reason, weight in WEIGHTS.items())
-
-# A report is about a listing or about a person; the other one of the two ids is 0. Each has an index.
-_IS_ABOUT = "(r.listing_id = nullif({listing}, 0) OR r.user_id = nullif({user}, 0))"
-
-# Another kind of entry is another query here, of all that was open at the time $1, with the same columns: the listing
-# or the person (the other id is 0), who reported it (0 if the program found it), its weight, when it was made, and when
-# it was closed.
-_SOURCES: Mapping[EntryKind, str] = MappingProxyType(
-    {
-        EntryKind.REPORT: f"""SELECT coalesce(r.listing_id, 0) AS listing_id, coalesce(r.user_id, 0) AS user_id,
-                r.reporter_id AS source_id, CASE r.reason {_WEIGHT} ELSE 1 END AS weight, r.created_at,
-                r.resolved_at AS closed_at
-            FROM reports r WHERE r.created_at <= $1 AND (r.resolved_at IS NULL OR r.resolved_at > $1)""",
-        **{
-            EntryKind(kind.value): f"""SELECT f.listing_id, 0::bigint AS user_id, 0::bigint AS source_id,
-                {weight} AS weight, f.created_at, f.decided_at AS closed_at
-            FROM findings f WHERE f.kind = '{kind.value}' AND f.created_at <= $1
-              AND (f.decided_at IS NULL OR f.decided_at > $1)"""
-            for kind, weight in FINDING_WEIGHTS.items()
-        },
-        # Two queries, because each has an index.
-        EntryKind.HELD_MESSAGES: " UNION ALL ".join(
-            f"""SELECT 0::bigint AS listing_id, o.user_id, 0::bigint AS source_id,
-                {HOLD_WEIGHT} AS weight, o.created_at, o.decided_at AS closed_at
-            FROM holds o WHERE o.created_at <= $1 AND {condition}"""
-            for condition in ("o.decided_at > $1", f"o.decided_at IS NULL AND {HAS_MESSAGES}")
-        ),
-    }
-)
-# And here, what is shown of the open ones of a group: the columns of `Entry`.
+# What is shown of the open entries of each kind in a group `asked`: the columns of `Entry`.
 _SHOWN: Mapping[EntryKind, str] = MappingProxyType(
     {
         EntryKind.REPORT: f"""SELECT '{EntryKind.REPORT.value}' AS kind, r.id, r.created_at, r.reason, r.text, r.quote,
@@ -81,7 +50,7 @@ _SHOWN: Mapping[EntryKind, str] = MappingProxyType(
                 NULL::bigint AS people
             FROM reports r JOIN users u ON u.id = r.reporter_id LEFT JOIN replies p ON p.id = r.reply_id
             LEFT JOIN listings l ON l.id = p.listing_id
-            WHERE r.resolved_at IS NULL AND {_IS_ABOUT.format(listing="asked.listing_id", user="asked.user_id")}
+            WHERE r.resolved_at IS NULL AND {IS_ABOUT.format(listing="asked.listing_id", user="asked.user_id")}
             ORDER BY r.created_at DESC, r.id DESC LIMIT {MAX_ENTRIES}""",
         **{
             EntryKind(kind.value): f"""SELECT f.kind, f.id, f.created_at, f.kind AS reason, NULL::text, NULL::text,
@@ -100,49 +69,6 @@ _SHOWN: Mapping[EntryKind, str] = MappingProxyType(
     }
 )
 
-_LISTING_DEEDS = ", ".join(f"'{name}'" for name in DEEDS if name.startswith("listing_"))
-_PERSON_DEEDS = ", ".join(f"'{name}'" for name in DEEDS if not name.startswith("listing_"))
-# An act and the sanction that it gives have the time of their transaction. One that was lifted, because the person
-# objected and was right, is held against nobody from then on.
-_STANDS = """NOT EXISTS (SELECT FROM sanctions s
-            WHERE s.user_id = {person} AND s.given_at = a.created_at AND s.outcome = 'lifted'
-              AND s.decided_at <= {as_of})"""
-_DONE = f"""SELECT a.id, a.action, a.reason, a.created_at, a.actor_id, NULL::bigint AS listing_id FROM audit a
-        WHERE a.target_type = 'user' AND a.target_id = {{person}} AND a.action IN ({_PERSON_DEEDS})
-          AND {_STANDS}
-    UNION ALL
-    SELECT a.id, a.action, a.reason, a.created_at, a.actor_id, own.id FROM listings own
-        JOIN audit a ON a.target_type = 'listing' AND a.target_id = own.id AND a.action IN ({_LISTING_DEEDS})
-        WHERE own.seller_id = {{person}} AND {_STANDS}"""
-_DEED_WEIGHT = " ".join(f"WHEN '{name}' THEN {weight}" for name, weight in DEEDS.items())
-
-# What waited at the time $1. What was closed later still counts for the weight, so that no group moves between two
-# pages; a group is shown while one of its entries is open.
-_GROUPS = f"""WITH entries AS (
-        SOURCES
-    ), told AS (
-        SELECT listing_id, user_id, source_id, max(weight) AS weight, count(*) FILTER (WHERE closed_at IS NULL) AS open,
-               min(created_at) AS since, max(created_at) FILTER (WHERE closed_at IS NULL) AS newest_at
-        FROM entries GROUP BY 1, 2, 3
-    ), found AS (
-        SELECT listing_id, user_id, sum(weight) AS weight,
-               count(*) FILTER (WHERE source_id > 0 AND open > 0) AS sources,
-               sum(open) AS open, min(since) AS since, max(newest_at) AS newest_at
-        FROM told GROUP BY 1, 2 HAVING sum(open) > 0
-    ), about AS (
-        SELECT f.*, coalesce(nullif(f.user_id, 0), l.seller_id) AS person_id
-        FROM found f LEFT JOIN listings l ON l.id = f.listing_id
-    ), people AS MATERIALIZED (
-        SELECT person.person_id,
-               coalesce(jsonb_object_agg(deed.action, deed.n) FILTER (WHERE deed.n > 0), '{{}}') AS done,
-               least(coalesce(sum(deed.n * CASE deed.action {_DEED_WEIGHT} END), 0), {MAX_WEIGHT_OF_DEEDS}) AS weight
-        FROM (SELECT DISTINCT person_id FROM about) AS person LEFT JOIN LATERAL (
-            SELECT done.action, count(*) AS n FROM ({_DONE.format(person="person.person_id", as_of="$1")}) AS done
-            WHERE done.created_at <= $1 GROUP BY 1
-        ) AS deed ON true GROUP BY 1
-    ), weighed AS (
-        SELECT a.*, p.done, (a.weight + p.weight)::bigint AS total FROM about a JOIN people p USING (person_id)
-    )"""
 _SHOWN_GROUPS = f"""SELECT w.listing_id, w.user_id, w.total, w.sources::bigint, w.open::bigint, w.since, w.newest_at,
            u.id, u.name, w.done, l.id, l.title, {IN_TRASH}, {IS_HIDDEN}, l.price, l.status,
            {PICTURES} -> 0 ->> 'thumbnail_url', ({FOR_ANYONE}) IS TRUE
@@ -150,27 +76,32 @@ _SHOWN_GROUPS = f"""SELECT w.listing_id, w.user_id, w.total, w.sources::bigint, 
     LEFT JOIN listings l ON l.id = w.listing_id LEFT JOIN categories c ON c.id = l.category_id
     LEFT JOIN users s ON s.id = l.seller_id"""
 _NOW = Statement("moderation_now", "SELECT now()")
-# What is shown of a group is read for those of the page alone.
+# An index of the kept weights finds the groups of the page. Those that may have changed since the time $1 are weighed
+# too, because their kept weights may be others.
 _PAGE = Statement(
     "moderation_page",
-    f"""{_GROUPS.replace("SOURCES", " UNION ALL ".join(_SOURCES.values()))}, page AS MATERIALIZED (
+    f"""WITH changed AS MATERIALIZED (
+        {CHANGED}
+    ), asked AS MATERIALIZED (
+        SELECT * FROM changed
+        UNION ALL (
+            SELECT g.listing_id, g.user_id FROM queue_groups g
+            WHERE g.person_id <> $2 AND (-g.weight, g.since, g.listing_id, g.user_id) > (-$3, $4, $5, $6)
+              AND (g.listing_id, g.user_id) NOT IN (SELECT * FROM changed)
+            ORDER BY -g.weight, g.since, g.listing_id, g.user_id LIMIT $7
+        )
+    ), {weighed("$1")}, page AS MATERIALIZED (
         SELECT * FROM weighed w
-        WHERE w.person_id <> $2 AND ($3::bigint IS NULL OR w.total < $3
-              OR (w.total = $3 AND (w.since, w.listing_id, w.user_id) > ($4, $5, $6)))
+        WHERE w.person_id <> $2 AND (-w.total, w.since, w.listing_id, w.user_id) > (-$3, $4, $5, $6)
         ORDER BY w.total DESC, w.since, w.listing_id, w.user_id LIMIT $7
     )
     {_SHOWN_GROUPS} ORDER BY w.total DESC, w.since, w.listing_id, w.user_id""",
     ("timestamptz", "bigint", "bigint", "timestamptz", "bigint", "bigint", "integer"),
 )
-_OF_ONE = " UNION ALL ".join(
-    f"{source} AND {_IS_ABOUT.format(listing='$3', user='$4')}"
-    if kind is EntryKind.REPORT
-    else f"SELECT * FROM ({source}) AS one WHERE listing_id = $3 AND user_id = $4"
-    for kind, source in _SOURCES.items()
-)
 _ONE = Statement(
     "moderation_group",
-    f"""{_GROUPS.replace("SOURCES", _OF_ONE)}, page AS (SELECT * FROM weighed WHERE person_id <> $2)
+    f"""WITH asked (listing_id, user_id) AS (VALUES ($3, $4)), {weighed("$1")},
+        page AS (SELECT * FROM weighed WHERE person_id <> $2)
     {_SHOWN_GROUPS}""",
     ("timestamptz", "bigint", "bigint", "bigint"),
 )
@@ -187,7 +118,7 @@ _DEEDS = Statement(
     "moderation_deeds",
     f"""SELECT asked.person_id, done.id, done.action, done.reason, done.created_at, u.id, u.name, done.listing_id
         FROM unnest($1) AS asked (person_id) CROSS JOIN LATERAL (
-            SELECT * FROM ({_DONE.format(person="asked.person_id", as_of="now()")}) AS every
+            SELECT * FROM ({DONE.format(person="asked.person_id", as_of="now()")}) AS every
             ORDER BY id DESC LIMIT {MAX_DEEDS}
         ) AS done JOIN users u ON u.id = done.actor_id ORDER BY done.id DESC""",
     ("bigint[]",),
@@ -200,7 +131,7 @@ _CLOSE = (
         "moderation_close_reports",
         f"""WITH closed AS (
                 UPDATE reports r SET resolved_at = now(), resolved_by = $3
-                WHERE {_IS_ABOUT.format(listing="$1", user="$2")} AND r.resolved_at IS NULL AND r.created_at <= $4
+                WHERE {IS_ABOUT.format(listing="$1", user="$2")} AND r.resolved_at IS NULL AND r.created_at <= $4
                 RETURNING r.id, r.listing_id, r.user_id, r.reason
             ), recorded AS (
                 {RECORD} SELECT $3, 'report_resolve', 'report', id, NULL,
@@ -257,10 +188,8 @@ class ModerationQueue:
     async def page(self, after: GroupPosition | None, limit: int, *, by: int) -> list[tuple[Group, GroupPosition]]:
         """Returns groups about others than the user `by`, the worst first, each with its position."""
         if after is None:
-            as_of = await self._now()
-            seen: tuple[int | datetime | None, ...] = (None, None, None, None)
-        else:
-            as_of, seen = after.as_of, (after.weight, after.since, after.listing_id, after.user_id)
+            after = GroupPosition(await self._now(), MAX_ID, datetime.min.replace(tzinfo=UTC), 0, 0)
+        as_of, seen = after.as_of, (after.weight, after.since, after.listing_id, after.user_id)
         rows = await self._database.fetch(_PAGE, as_of, by, *seen, limit)
         groups = await self._groups(rows)
         return [

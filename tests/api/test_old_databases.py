@@ -129,6 +129,13 @@ async def test_old_listings_are_found_shown_hidden_and_thrown_away_as_before(api
     await api.call("POST", "/api/listings/1/reports", 409, who=bob, json={"reason": "spam"})
 
 
+async def test_old_reports_wait_in_the_queue(api: Api, rows: Rows) -> None:
+    moderator = await api.register("Mona", Role.MODERATOR)
+    opened = await rows.fetch("SELECT id FROM reports WHERE resolved_at IS NULL ORDER BY id DESC")
+    groups = await api.every_page("/api/moderation/queue", who=moderator)
+    assert [(entry["id"],) for group in groups for entry in group["entries"]] == opened != []
+
+
 async def test_old_accounts_publish_and_use_what_is_new(api: Api, rows: Rows) -> None:
     ann = await someone(api, "ann@example.com")
     listing = {"title": "A new one", "content": "It drives.", "category_id": "1"}
