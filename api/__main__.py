@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from contextlib import suppress
 
 from shared.domain.users import Role
 from shared.hiding import hide_from_other_processes
@@ -80,6 +81,7 @@ def _run(options: argparse.Namespace) -> int:
     import uvloop
 
     from api import commands
+    from api.app import document_of
     from api.server import SchemaMissing, serve
     from shared.logs import configure_logs
     from shared.postgres import DatabaseUnavailable
@@ -88,8 +90,12 @@ def _run(options: argparse.Namespace) -> int:
     from shared.workers.worker import assigned
 
     worker = None
-    if options.worker is not None and (worker := assigned(options.worker)) is None:
-        return 0
+    if options.worker is not None:
+        # Who waits for a worker's death does before what takes long. A wrong setting is told when there is work.
+        with suppress(InvalidSettings):
+            document_of(Settings.from_environment())
+        if (worker := assigned(options.worker)) is None:
+            return 0
     try:
         settings = settings_to_start_with(is_owner=options.is_owner)
     except InvalidSettings as error:

@@ -54,7 +54,7 @@ def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -
     app[METRICS] = Metrics("api", node_id, database, broker, writer, *own)
     app[STOPPING] = asyncio.Event()
     app[HEALTH] = Health(database, broker, app[STOPPING].is_set)
-    app[DOCUMENT] = _document(settings.max_picture_bytes, settings.currency, settings.distance_unit)
+    app[DOCUMENT] = document_of(settings)
     for route in (*ROUTES, *PAGE_ROUTES):
         answer = endpoint(route, services)
         app.router.add_route(route.method, route.path, answer)
@@ -62,6 +62,11 @@ def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -
             app.router.add_route("HEAD", route.path, answer)
     app.cleanup_ctx.append(_services)
     return app
+
+
+def document_of(settings: Settings) -> bytes:
+    """Returns the OpenAPI document as JSON. It is made once, and takes longer than all else in `create_app`."""
+    return _document(settings.max_picture_bytes, settings.currency, settings.distance_unit)
 
 
 @cache

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiohttp
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from development.child import happens
+from tests.support.patience import Patience
 from tests.support.processes import Node
 
 SOON = 60.0
+REPLACED_SECONDS = 1.0
+"""After this time, another worker serves in the place of one that died."""
 
 Page = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -70,6 +76,50 @@ async def all_up(parent: Node) -> Page:
 def living(parent: Node) -> set[int]:
     """The ids of the processes that the parent has started and that still run: workers, and the one that waits."""
     return {child.pid for child in psutil.Process(parent.pid).children(recursive=True)}
+
+
+async def one_waits(parent: Node) -> int:
+    """Wait until a process has imported everything and waits to take the place of a worker. Returns its id."""
+    before = (0, "")
+    async with asyncio.timeout(SOON):
+        while True:
+            waiting = living(parent) - {pids[-1] for pids in begun(parent).values()}
+            now = (0, "")
+            if len(waiting) == 1:
+                [pid] = waiting
+                # The times in which it has run, and has waited for a CPU.
+                now = (pid, Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").strip())
+                if now == before:
+                    return pid
+            before = now
+            await asyncio.sleep(0.3)
+
+
+async def replaced(parent: Node, path: str) -> tuple[float, float]:
+    """Kill the first worker. Returns the seconds until its replacement has answered a new connection, and those that
+    are allowed: one, and the time in which processes waited for a CPU."""
+    successor = await one_waits(parent)
+    killed = begun(parent)[1][-1]
+    patience = Patience(REPLACED_SECONDS, [os.getpid(), parent.pid, *living(parent)])
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{parent.port}\r\n\r\n".encode()
+    end(killed, signal.SIGKILL)
+    async with asyncio.timeout(SOON):
+        while True:
+            # The other worker answers some of these. A connection that the dead one had accepted is reset.
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", parent.port)
+                writer.write(request)
+                answer = await reader.readuntil(b"\r\n")
+                seconds = time.monotonic() - patience.began_at
+                is_its = _serves(successor, writer.get_extra_info("sockname"))
+                writer.close()
+                if is_its and answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 204")):
+                    return seconds, patience.allowed
+
+
+def _serves(pid: int, client: tuple[str, int]) -> bool:
+    """Whether the process has the other end of this client's connection."""
+    return any(tuple(each.raddr) == client for each in psutil.Process(pid).net_connections("tcp"))
 
 
 async def all_ended(pids: set[int]) -> bool:

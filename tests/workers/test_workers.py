@@ -38,6 +38,7 @@ from tests.workers.crew import (
     logged,
     more_served,
     page,
+    replaced,
     values,
     visitors,
 )
@@ -76,6 +77,14 @@ async def gateway(processes: Processes) -> Node:
     started = await processes.gateway()
     await all_up(started)
     return started
+
+
+async def api_of_two(processes: Processes) -> Node:
+    """An API with two workers."""
+    port = free_port()
+    return await processes.start(
+        "api", "--workers", "2", port=port, environment={"API_PORT": str(port)}, ready="/health/ready"
+    )
 
 
 def not_backwards(before: Page, after: Page) -> None:
@@ -144,6 +153,19 @@ async def test_a_worker_that_is_killed_is_replaced_and_counts_go_on(gateway: Nod
     assert len(visits.failed) <= 4, visits.failed
 
 
+@pytest.mark.parametrize("module", ["api", "gateway"])
+async def test_a_worker_that_is_killed_is_replaced_within_a_second(
+    processes: Processes, gateway: Node, module: str
+) -> None:
+    parent = gateway if module == "gateway" else await api_of_two(processes)
+    await all_up(parent)
+    seconds, allowed = await replaced(parent, "/health/live")
+    print(f"{module}: {seconds:.2f} s from the kill to the replacement's first answer, of {allowed:.2f} s")
+    assert seconds <= allowed
+    if parent is not gateway:
+        assert await parent.stop() == 0
+
+
 async def test_sighup_replaces_the_workers_one_by_one_and_refuses_nobody(gateway: Node) -> None:
     first = {number: pids[-1] for number, pids in begun(gateway).items()}
     pages = [await page(gateway)]
@@ -174,10 +196,7 @@ async def test_the_death_of_the_parent_ends_the_workers(processes: Processes) ->
 
 
 async def test_the_workers_of_an_api_are_replaced_without_a_failed_request(processes: Processes) -> None:
-    port = free_port()
-    api = await processes.start(
-        "api", "--workers", "2", port=port, environment={"API_PORT": str(port)}, ready="/health/ready"
-    )
+    api = await api_of_two(processes)
     await all_up(api)
     async with visitors(api, API) as visits:
         api.signal(signal.SIGHUP)
