@@ -28,7 +28,7 @@ _MOST_TOKEN_SECONDS = 10 * 365 * 24 * 3600
 _MOST_DAYS = 100 * 365
 _MOST_BYTES = 2**62
 _MOST = 2**31 - 1
-_MOST_WORKERS = 128
+MOST_WORKERS = 128
 """Beyond any machine; each worker has connections to Postgres of its own."""
 
 
@@ -677,7 +677,7 @@ def _most(name: str) -> float:
     if name.endswith("_days"):
         return _MOST_DAYS
     if name in ("api_workers", "gateway_workers"):
-        return _MOST_WORKERS
+        return MOST_WORKERS
     return _MOST_BYTES if name.endswith("_bytes") else _MOST
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-MOST_WORKERS = 128
+from shared.settings import MOST_WORKERS
 
 
 def add_options(parser: argparse.ArgumentParser, **default: Any) -> None:

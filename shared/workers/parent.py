@@ -58,18 +58,23 @@ class Child:
     """One process, and the parent's end of its link."""
 
     def __init__(self, command: Sequence[str]) -> None:
+        """Raises OSError if the process cannot be started: no more processes, memory or descriptors."""
         self.link, theirs = socket.socketpair()
         self.link.setblocking(False)
         self._listening_since = math.inf
         self.is_listening, self.is_ready, self.has_ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *command, "--worker", str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                # Ctrl-C at a terminal reaches only the parent, which then ends its workers in order.
-                start_new_session=True,
-            )
+        try:
+            with theirs:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", *command, "--worker", str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    # Ctrl-C at a terminal reaches only the parent, which then ends its workers in order.
+                    start_new_session=True,
+                )
+        except OSError:
+            self.link.close()
+            raise
         asyncio.get_running_loop().add_reader(self.link, self._read)
 
     def _read(self) -> None:
@@ -90,11 +95,11 @@ class Child:
     def look(self) -> None:
         """See whether the process has ended."""
         if not self.has_ended.is_set() and self.process.poll() is not None:
-            self.unlink()
+            self.end()
             self.has_ended.set()
 
-    def unlink(self) -> None:
-        """End the link: the process stops, as if the parent had died."""
+    def end(self) -> None:
+        """Close the link: the process then stops, as if the parent had died."""
         if self.link.fileno() >= 0:
             asyncio.get_running_loop().remove_reader(self.link)
             self.link.close()
@@ -124,9 +129,21 @@ class Place:
     child: Child | None = None
     failures: int = 0
     """Workers in a row that have ended at their start."""
-    replace: asyncio.Future[bool] | None = field(default=None)
-    """Set while a successor is wanted; its result is whether the successor has come."""
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    wants_successor: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set from a reload on until it is known whether the successor has become ready."""
+    _answer: asyncio.Future[bool] | None = field(default=None, init=False)
+
+    async def reload(self) -> bool:
+        """Have its worker replaced. Returns whether the successor has become ready."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self.wants_successor.set()
+        return await self._answer
+
+    def answer(self, is_ready: bool) -> None:
+        """Say what has become of the successor that was wanted."""
+        self.wants_successor.clear()
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(is_ready)
 
 
 class Parent:
@@ -162,7 +179,7 @@ class Parent:
             for child in self._children:
                 child.process.kill()
                 child.process.wait()
-                child.unlink()
+                child.end()
             sockets.close(bound)
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -201,7 +218,7 @@ class Parent:
         leaving = list(self._children)
         for child in leaving:
             if child is self._spare:
-                child.unlink()
+                child.end()
             else:
                 child.process.send_signal(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
@@ -218,15 +235,14 @@ class Parent:
 
     async def _keep(self, place: Place) -> None:
         """Keep a worker in this place, until the task is cancelled."""
-        child = place.child or self._begin(place)
+        child = place.child or await self._begun(place)
         while True:
             await self._first_of(child.has_ended, child.is_listening)
             self._prepare_spare()
-            await self._first_of(child.has_ended, place.wake)
+            await self._first_of(child.has_ended, place.wants_successor)
             if child.has_ended.is_set():
                 child = await self._after(place, child)
-            elif place.wake.is_set():
-                place.wake.clear()
+            else:
                 child = await self._replaced(place, child)
 
     async def _after(self, place: Place, child: Child) -> Child:
@@ -245,17 +261,35 @@ class Parent:
             sockets.pause(place.sockets)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    await place.wake.wait()
-        return self._begin(place)
+                    await place.wants_successor.wait()
+        successor = await self._begun(place)
+        if place.wants_successor.is_set():
+            place.answer(await self._becomes_ready(successor))
+        return successor
+
+    async def _begun(self, place: Place) -> Child:
+        """Let a process be the worker in this place, as soon as one can be started."""
+        failures = 1
+        while True:
+            try:
+                return self._begin(place)
+            except OSError as error:
+                failures += 1
+                seconds = seconds_to_wait(failures)
+                log.error("a worker cannot be started", worker=place.number, error=str(error), wait_seconds=seconds)
+            sockets.pause(place.sockets)
+            await asyncio.sleep(seconds)
 
     async def _replaced(self, place: Place, child: Child) -> Child:
         """Returns the worker's successor; or the worker, if no successor becomes ready."""
-        successor = self._begin(place)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(READY_SECONDS):
-                await self._first_of(successor.is_ready, successor.has_ended)
-        has_come = successor.is_ready.is_set() and not successor.has_ended.is_set()
-        if has_come:
+        try:
+            successor = self._begin(place)
+        except OSError as error:
+            log.error("a worker's successor cannot be started; the worker stays", worker=place.number, error=str(error))
+            place.answer(False)
+            return child
+        is_ready = await self._becomes_ready(successor)
+        if is_ready:
             log.info("a worker is replaced", worker=place.number, pid=child.process.pid, by=successor.process.pid)
             child.leave()
             await self._gone(child)
@@ -264,9 +298,15 @@ class Parent:
             log.error("a worker's successor did not become ready; the worker stays", worker=place.number)
             successor.process.terminate()
             await self._gone(successor)
-        if place.replace is not None and not place.replace.done():
-            place.replace.set_result(has_come)
-        return successor if has_come else child
+        place.answer(is_ready)
+        return successor if is_ready else child
+
+    async def _becomes_ready(self, child: Child) -> bool:
+        """Wait until the process can serve. Returns False if it ends, or takes too long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_SECONDS):
+                await self._first_of(child.is_ready, child.has_ended)
+        return child.is_ready.is_set() and not child.has_ended.is_set()
 
     async def _gone(self, child: Child) -> None:
         """Wait until a process that was told to end has ended; kill it if it does not."""
@@ -286,11 +326,7 @@ class Parent:
             # It has imported the program as it was.
             self._give_up_spare()
             for place in self._places:
-                place.replace = asyncio.get_running_loop().create_future()
-                place.wake.set()
-                has_come = await place.replace
-                place.replace = None
-                if not has_come:
+                if not await place.reload():
                     break
             else:
                 log.info("the workers are replaced", workers=self._count)
@@ -298,7 +334,7 @@ class Parent:
     # Processes
 
     def _begin(self, place: Place) -> Child:
-        """Let a process be the worker in this place."""
+        """Let a process be the worker in this place. Raises OSError if none can be started."""
         child, self._spare = self._spare, None
         if child is None or child.has_ended.is_set():
             child = self._spawn()
@@ -310,11 +346,14 @@ class Parent:
 
     def _prepare_spare(self) -> None:
         if self._spare is None or self._spare.has_ended.is_set():
-            self._spare = self._spawn()
+            try:
+                self._spare = self._spawn()
+            except OSError as error:
+                log.warning("no process waits to replace a worker", error=str(error))
 
     def _give_up_spare(self) -> None:
         if self._spare is not None:
-            self._spare.unlink()
+            self._spare.end()
             self._spare = None
 
     def _spawn(self) -> Child:

@@ -32,6 +32,9 @@ def bind(host: str, port: int, count: int) -> list[list[socket.socket]]:
 def pause(sockets: list[socket.socket]) -> None:
     """Stop listening, so that the kernel gives new connections to other workers. `listen` begins again."""
     for each in sockets:
+        # A socket that does not listen would stay shut when it listens again: its connections would have ended already.
+        if not each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            continue
         # On a system that cannot do this, connections wait for the next worker.
         with contextlib.suppress(OSError):
             each.shutdown(socket.SHUT_RDWR)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from shared.settings import MOST_WORKERS
 from shared.workers import sockets
-from shared.workers.command import MOST_WORKERS
 from shared.workers.parent import LONGEST_WAIT_SECONDS, seconds_to_wait
 from shared.workers.sockets import bind
 from tests.support.ports import free_port
@@ -69,6 +69,19 @@ def test_a_paused_socket_gets_no_connections_until_it_listens_again() -> None:
         shares = connect()
         assert sum(shares) == 40
         assert min(shares) > 0
+
+
+@pytest.mark.parametrize("pauses", [1, 2])
+def test_connections_of_a_socket_that_was_paused_carry_what_is_sent(pauses: int) -> None:
+    port = free_port()
+    with bound(port, 1) as [one]:
+        one.listen(64)
+        for _ in range(pauses):
+            sockets.pause([one])
+        one.listen(64)
+        with socket.create_connection((HOST, port), timeout=10) as client, one.accept()[0] as accepted:
+            client.sendall(b"hello")
+            assert accepted.recv(5) == b"hello"
 
 
 def test_a_port_on_which_somebody_listens_is_refused_also_if_it_could_be_shared() -> None:

@@ -1,0 +1,118 @@
+"""The parent of several workers goes on when it cannot start another process, and starts no worker more than it has to.
+
+The parent is a real process, and the machine refuses it a new file descriptor as it would at its limit.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from development.child import happens
+from shared.settings import Settings
+from tests.support.processes import Node, Processes
+from tests.support.secret import JWT_SECRET
+from tests.support.servers import Servers
+from tests.workers.crew import SOON, all_up, begun, end, logged, more_served, one_waits, visitors
+
+pytestmark = pytest.mark.servers
+
+ACCEPTING = "/health/accepting"
+
+
+@pytest_asyncio.fixture
+async def gateway(servers: Servers, tmp_path: Path) -> AsyncIterator[Node]:
+    """A gateway with two workers."""
+    with servers.database() as database_url, servers.empty_redis() as redis_url:
+        settings = Settings(
+            database_url=database_url,
+            redis_url=redis_url,
+            jwt_secrets=(JWT_SECRET,),
+            data_directory=tmp_path / "data",
+            drain_seconds=0.2,
+            shutdown_seconds=10.0,
+            gateway_workers=2,
+        )
+        running = Processes(settings, tmp_path)
+        try:
+            started = await running.gateway()
+            await all_up(started)
+            yield started
+        finally:
+            await running.stop()
+
+
+@contextmanager
+def no_more_descriptors(parent: Node) -> Iterator[None]:
+    """While this lasts, the parent can open nothing, and so start no process."""
+    process = psutil.Process(parent.pid)
+    soft, hard = process.rlimit(resource.RLIMIT_NOFILE)
+    process.rlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        process.rlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_a_worker_that_cannot_be_replaced_yet_harms_no_other(gateway: Node) -> None:
+    await one_waits(gateway)
+    [killed], [other] = begun(gateway)[1], begun(gateway)[2]
+    async with visitors(gateway, ACCEPTING) as visits:
+        with no_more_descriptors(gateway):
+            # The process that waits takes the place, and no other one can be started to wait.
+            end(killed, signal.SIGKILL)
+            assert await happens(lambda: bool(logged(gateway, "no process waits to replace a worker")), SOON)
+            [_, second] = begun(gateway)[1]
+            end(second, signal.SIGKILL)
+            assert await happens(lambda: len(logged(gateway, "a worker cannot be started")) >= 2, SOON)
+            await more_served(visits, 50)
+        assert await happens(lambda: len(begun(gateway)[1]) == 3, SOON)
+        await all_up(gateway)
+        await more_served(visits, 50)
+    assert begun(gateway)[2] == [other]
+    # Only what the workers were doing when they were killed is lost.
+    print("FAILED", *visits.failed, sep="\n")
+    print(gateway.output())
+    assert len(visits.failed) <= 8, visits.failed
+    assert await gateway.stop() == 0
+
+
+async def test_a_reload_for_which_no_process_can_be_started_leaves_the_workers(gateway: Node) -> None:
+    await one_waits(gateway)
+    before = begun(gateway)
+    with no_more_descriptors(gateway):
+        gateway.signal(signal.SIGHUP)
+        assert await happens(
+            lambda: bool(logged(gateway, "a worker's successor cannot be started; the worker stays")), SOON
+        )
+    assert begun(gateway) == before
+    gateway.signal(signal.SIGHUP)
+    assert await happens(lambda: bool(logged(gateway, "the workers are replaced")), SOON)
+    assert await gateway.stop() == 0
+
+
+async def test_a_reload_starts_a_worker_that_waits_to_begin_only_once(gateway: Node) -> None:
+    def waits_long() -> bool:
+        *_, line = logged(gateway, "a worker has ended; another one takes its place")
+        return float(str(line["wait_seconds"])) >= 4.0
+
+    while True:
+        number = len(begun(gateway)[1])
+        end(begun(gateway)[1][-1], signal.SIGKILL)
+        ended = "a worker has ended; another one takes its place"
+        assert await happens(lambda: len(logged(gateway, ended)) == number, SOON)  # noqa: B023
+        if waits_long():
+            break
+        assert await happens(lambda: len(begun(gateway)[1]) == number + 1, SOON)  # noqa: B023
+    gateway.signal(signal.SIGHUP)
+    assert await happens(lambda: bool(logged(gateway, "the workers are replaced")), SOON)
+    assert len(begun(gateway)[1]) == number + 1
+    assert len(begun(gateway)[2]) == 2
+    assert await gateway.stop() == 0
