@@ -47,11 +47,18 @@ SETTLE_SECONDS = 5.0
 
 
 def stop_signal(worker: Worker | None = None) -> asyncio.Event:
-    """Returns an event that SIGTERM and SIGINT set; and, for one of several workers, the parent."""
+    """Returns an event that SIGTERM and SIGINT set.
+
+    For one of several workers, its parent sets it too. Alone, a process has no successor that SIGHUP could ask for: it
+    stops, and whatever supervises it starts it again.
+    """
     stop = asyncio.Event()
-    if worker is not None:
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if worker is None:
+        numbers.append(signal.SIGHUP)
+    else:
         worker.watch(stop.set)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in numbers:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
 

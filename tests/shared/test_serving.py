@@ -161,13 +161,13 @@ async def test_a_taken_port_is_reported_with_its_settings_and_the_app_is_cleaned
     assert cleaned_up.is_set()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_sigterm_and_sigint_set_the_stop_event(number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_process_without_workers_stops_in_order_after(number: signal.Signals) -> None:
     stop = stop_signal()
     try:
         os.kill(os.getpid(), number)
         async with asyncio.timeout(SOON):
             await stop.wait()
     finally:
-        for each in (signal.SIGTERM, signal.SIGINT):
+        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             asyncio.get_running_loop().remove_signal_handler(each)
