@@ -219,16 +219,19 @@ class Connection(aiopg.Connection):
         await self.run(command, None, timeout)
 
     async def run(
-        self, query: str, parameters: Sequence[Any] | None, timeout: float
+        self, query: str, parameters: Sequence[Any] | None, timeout: float | None
     ) -> tuple[list[tuple[Any, ...]], int]:
-        """Make one round trip, with parameters quoted by psycopg2. Returns and raises as `execute` does."""
+        """Make one round trip, with parameters quoted by psycopg2. Returns and raises as `execute` does.
+
+        Without a timeout, it waits for as long as the server takes.
+        """
         try:
             return await self._trip(query, parameters, timeout)
         except psycopg2.Error as error:
             raise self._failure(error) from error
 
     async def _trip(
-        self, query: str, parameters: Sequence[Any] | None, timeout: float
+        self, query: str, parameters: Sequence[Any] | None, timeout: float | None
     ) -> tuple[list[tuple[Any, ...]], int]:
         """Like `run`, with psycopg2's errors as they are."""
         cursor = self._statements
@@ -250,10 +253,10 @@ class Connection(aiopg.Connection):
             self._close()
         return DatabaseUnavailable(_reason(error)) if isinstance(error, _AWAY) or self._conn.closed else error
 
-    async def _poll(self, waiter: asyncio.Future[None], timeout: float) -> None:
+    async def _poll(self, waiter: asyncio.Future[None], timeout: float | None) -> None:
         """Wait for the server. If the caller stops waiting, close the connection: the answer would still come."""
         self._advance()
-        timer = self._loop.call_later(timeout, _expire, waiter, timeout)
+        timer = None if timeout is None else self._loop.call_later(timeout, _expire, waiter, timeout)
         try:
             await waiter
         except (asyncio.CancelledError, DatabaseUnavailable) as error:
@@ -262,7 +265,8 @@ class Connection(aiopg.Connection):
             self._close()
             raise
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
             self._waiter = None
 
     @staticmethod

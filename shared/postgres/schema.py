@@ -26,6 +26,8 @@ GRANTS = SCHEMA.with_name("grants.sql")
 _LOCK = 7239870109
 """An advisory lock. schema.sql takes another one; this one also covers the check of the applied version."""
 _PATIENCE_SECONDS = 600.0
+"""How long to wait for locks, for whoever else changes the schema, and for the answers of short statements. A step that
+works, and the building of an index, may take longer: what was ended would have to begin again, and never be done."""
 _ASK_AGAIN_SECONDS = 0.1
 _LOCK_SECONDS = 0.2
 """A step waits so long for a lock, and everybody who comes after it waits too. Then it lets them go on for as long."""
@@ -107,7 +109,7 @@ async def _take(connection: Connection, step: Step) -> None:
     while True:
         try:
             await _run(connection, f"BEGIN; {_FOR_A_STEP}")
-            _, changed = await connection.run(step.sql, None, _PATIENCE_SECONDS)
+            _, changed = await connection.run(step.sql, None, None)
             await _run(connection, "COMMIT")
             if changed > 0 and step.is_batch:
                 continue
@@ -130,12 +132,17 @@ async def _build(connection: Connection, step: Step) -> None:
         return
     if state:
         # An earlier call was ended while it built the index.
-        await _run(connection, f"DROP INDEX CONCURRENTLY IF EXISTS {step.index}")
+        await _drop(connection, step)
     try:
-        await _run(connection, step.concurrently)
+        await connection.run(step.concurrently, None, None)
     except psycopg2.Error:
-        await _run(connection, f"DROP INDEX CONCURRENTLY IF EXISTS {step.index}")
+        await _drop(connection, step)
         raise
+
+
+async def _drop(connection: Connection, step: Step) -> None:
+    """Remove an index that was not finished. Waits until nobody uses its table as it was before."""
+    await connection.run(f"DROP INDEX CONCURRENTLY IF EXISTS {step.index}", None, None)
 
 
 @asynccontextmanager
@@ -177,7 +184,8 @@ async def is_schema_applied(settings: Settings) -> bool:
 
 
 async def _connect(settings: Settings) -> Connection:
-    return await Opener(settings, statement_timeout=_PATIENCE_SECONDS).open()
+    # The server ends no statement: this side says how long it waits for each.
+    return await Opener(settings, statement_timeout=0).open()
 
 
 async def _run(connection: Connection, sql: str, *parameters: str) -> list[tuple[object, ...]]:

@@ -14,8 +14,9 @@ import psycopg2.errors
 import pytest
 
 from development.child import happens
+from shared.postgres import schema
 from shared.postgres.schema import SCHEMA, apply_schema
-from shared.postgres.steps import statements, steps
+from shared.postgres.steps import Step, statements, steps
 from shared.settings import Settings
 from tests.api.old_databases import old_database
 from tests.support.database import query
@@ -24,6 +25,7 @@ from tests.support.servers import Servers
 
 LONGEST_LOCK = "1s"
 """A writer fails that waits longer for a lock. The steps wait for at most a fifth of it."""
+PATIENCE_SECONDS = 4.0
 MANY_ROWS = """
 INSERT INTO users (id, email, name, password_hash)
 SELECT 1000 + n, 'person' || n || '@example.com', 'Person ' || n, '-' FROM generate_series(1, 20000) n;
@@ -108,6 +110,35 @@ async def test_a_step_lets_writers_go_on_while_it_waits_for_a_long_transaction(s
             assert not applying.done()
             long.rollback()
             assert await applying
+
+
+async def test_an_index_may_take_longer_than_anything_else(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "_PATIENCE_SECONDS", PATIENCE_SECONDS)
+    building = "SELECT extract(epoch FROM now() - query_start) FROM pg_stat_activity WHERE query LIKE %s"
+    with servers.empty_database() as url:
+        owner = as_owner(url)
+        query(owner, old_database("before_mail"))
+        with closing(psycopg2.connect(owner)) as long, long.cursor() as cursor:
+            # An index is ready only when no snapshot from before is left.
+            long.set_session(isolation_level="REPEATABLE READ")
+            cursor.execute("SELECT 1")
+            applying = asyncio.create_task(apply_schema(Settings(database_url=owner)))
+            seconds = 0.0
+            while seconds < 1.5 * PATIENCE_SECONDS and not applying.done():
+                await asyncio.sleep(0.05)
+                seconds = max((row[0] for row in query(owner, building, "CREATE%INDEX CONCURRENTLY%")), default=seconds)
+            long.rollback()
+            assert await applying
+        assert query(owner, "SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid") == []
+
+
+async def test_a_step_may_work_longer_than_anything_else(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "_PATIENCE_SECONDS", 1.0)
+    connection = await schema._connect(Settings(database_url=as_owner(database_url)))
+    try:
+        await schema._take(connection, Step("SELECT pg_sleep(2)"))
+    finally:
+        connection.close()
 
 
 async def test_an_upgrade_that_was_ended_while_it_built_an_index_goes_on(servers: Servers) -> None:
