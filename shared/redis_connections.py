@@ -18,11 +18,11 @@ from redis.asyncio.connection import AbstractConnection, Connection, SSLConnecti
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, ResponseError
 
-from shared.redis_sentinels import Address, Sentinels
+from shared.redis_sentinels import Master, Sentinels
 
 ROLE_SECONDS = 3.0
 """Before a command, a server is asked for its role if it has not been asked for so long."""
-_SLACK_SECONDS = 2.0
+SLACK_SECONDS = 2.0
 """Sentinels tell each other of a new master at least this often."""
 
 
@@ -75,8 +75,14 @@ class MasterConnection(NamedConnection):
         return False
 
     @property
+    def has_sentinels(self) -> bool:
+        """Whether sentinels may make another server the master while this one still answers as the master."""
+        return False
+
+    @property
     def confirmed_at(self) -> float:
-        """Loop time. Until then no other server can have been the master, as far as others say."""
+        """Loop time. Until then this server was certainly the master: infinite if there are no sentinels, and minus
+        infinite if they have not confirmed it yet."""
         return math.inf
 
     async def on_connect_check_health(self, check_health: bool = True) -> None:
@@ -142,21 +148,27 @@ class FollowingConnection(TcpConnection):
         return self._is_left
 
     @property
-    def confirmed_at(self) -> float:
-        return self._confirmed_at - _SLACK_SECONDS
+    def has_sentinels(self) -> bool:
+        return True
 
-    def hear(self, master: Address, asked_at: float) -> None:
+    @property
+    def confirmed_at(self) -> float:
+        return self._confirmed_at - SLACK_SECONDS
+
+    def hear(self, master: Master, asked_at: float) -> None:
         """The sentinels have named this master when they were asked at this loop time."""
-        if master == (self.host, self.port):
-            self._confirmed_at = asked_at
-        else:
+        if master.address != (self.host, self.port):
             self._is_left = True
+        elif master.is_confirmed:
+            self._confirmed_at = asked_at
 
     async def _connect(self) -> None:
         asked_at = asyncio.get_running_loop().time()
-        self.host, self.port = await self._sentinels.master()
+        master = await self._sentinels.master()
+        self.host, self.port = master.address
         await super()._connect()  # type: ignore[no-untyped-call]
-        self._is_left, self._confirmed_at = False, asked_at
+        self._is_left = False
+        self._confirmed_at = asked_at if master.is_confirmed else -math.inf
         self._sentinels.follow(self)
 
     async def disconnect(self, *args: Any, **options: Any) -> None:

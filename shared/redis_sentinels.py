@@ -1,7 +1,8 @@
 """Asks Redis Sentinels for the address of a service's master, and watches whether they name another one.
 
-All sentinels are asked at the same time, so one that is away or frozen delays nothing; what most of them say counts, so
-one that is behind does not mislead. If none answers, the last known master is used.
+All sentinels are asked at the same time, so one that is away or frozen delays nothing. The master is the one that most
+of those name that answer; if none answers, the last known one. But only a majority of all sentinels confirms it: those
+that do not answer may have made another server the master.
 
 redis-py's own `Sentinel` asks them in turn, each with its whole timeout, needs the right to SENTINEL MASTERS, gives up
 at the first that refuses it, and cannot tell an unknown service from sentinels that are away.
@@ -13,7 +14,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from weakref import WeakSet
 
 from redis.asyncio import Connection
@@ -26,6 +27,15 @@ log = log_of(__name__)
 
 Address = tuple[str, int]
 """Host and port. The host may be a name: sentinels with `announce-hostnames` give one."""
+
+
+class Master(NamedTuple):
+    """What the sentinels say."""
+
+    address: Address
+    is_confirmed: bool
+    """Whether a majority of all sentinels has just named it."""
+
 
 ASK_SECONDS = 1.0
 """A sentinel that has not answered for so long counts as away."""
@@ -44,7 +54,7 @@ class UnknownService(NoMaster):
 class Follower(Protocol):
     """A connection that wants to know whether its server is still the master."""
 
-    def hear(self, master: Address, asked_at: float) -> None:
+    def hear(self, master: Master, asked_at: float) -> None:
         """The sentinels have named this master when they were asked at this loop time."""
 
 
@@ -72,21 +82,21 @@ class Sentinels:
         self._followers: WeakSet[Follower] = WeakSet()
         self._watching: asyncio.Task[None] | None = None
 
-    async def master(self) -> Address:
-        """Returns the master's address, the last known one if no sentinel answers.
+    async def master(self) -> Master:
+        """Returns the master, the last known one if no sentinel answers.
 
         Raises NoMaster, or UnknownService if most sentinels know no such service.
         """
         async with self._connections() as connections:
             votes = await self._ask(connections)
-        master = _most(votes)
+        master = self._named(votes)
         if master is not None:
-            self._last = master
+            self._last = master.address
             return master
         if self._is_majority(votes[None]):
             raise UnknownService(f"the sentinels know no service {self.service!r}")
         if self._last is not None:
-            return self._last
+            return Master(self._last, is_confirmed=False)
         raise NoMaster(
             f"no sentinel names a master of {self.service!r}: {'; '.join(self._refusals) or 'they disagree'}"
         )
@@ -113,12 +123,12 @@ class Sentinels:
             while self._followers:
                 await asyncio.sleep(WATCH_SECONDS)
                 asked_at = loop.time()
-                master = _most(await self._ask(connections))
+                master = self._named(await self._ask(connections))
                 if master is None:
                     continue
-                if self._last != master:
+                if self._last != master.address:
                     log.info("redis sentinels name another master", service=self.service)
-                self._last = master
+                self._last = master.address
                 for follower in list(self._followers):
                     follower.hear(master, asked_at)
 
@@ -163,6 +173,10 @@ class Sentinels:
             return None
         host, port = answer
         return host.decode() if isinstance(host, bytes) else host, int(port)
+
+    def _named(self, votes: Counter[Address | None]) -> Master | None:
+        address = _most(votes)
+        return None if address is None else Master(address, self._is_majority(votes[address]))
 
     def _is_majority(self, count: int) -> bool:
         return 2 * count > len(self._addresses)

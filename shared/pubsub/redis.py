@@ -97,7 +97,8 @@ class RedisBroker:
     @property
     def complete_until(self) -> float:
         """Loop time. Everything that was published before it has arrived, in both directions."""
-        return self._complete_until if self._link is None else self._link.complete_until
+        # A new link to a server that nobody has confirmed as the master proves nothing yet.
+        return self._complete_until if self._link is None else max(self._complete_until, self._link.complete_until)
 
     @property
     def lost_since(self) -> float | None:
@@ -235,8 +236,7 @@ class RedisBroker:
     def _link_ended(self, link: RedisLink) -> None:
         if self.connected:
             # If the link broke before all topics were subscribed on it, the gap began with the previous link.
-            self._complete_until = link.complete_until
-            self._link = None
+            self._complete_until, self._link = self.complete_until, None
         if link.may_have_lost:
             self._lose(self._complete_until)
         self._topics.link_ended()

@@ -89,7 +89,7 @@ class RedisLink:
     @property
     def may_have_lost(self) -> bool:
         """Whether something that was written since `complete_until` may not have reached the master."""
-        return self.unanswered > 0 or (self._master is not None and math.isfinite(self._master.confirmed_at))
+        return self.unanswered > 0 or (self._master is not None and self._master.has_sentinels)
 
     @property
     def heard(self) -> float:
@@ -140,8 +140,7 @@ class RedisLink:
     async def serve(self) -> None:
         """Never returns. Raises RedisConnectionError when the link fails, or when Redis does not answer in time."""
         assert self._protocol is not None, "not open"
-        confirmed_at = math.inf if self._master is None else self._master.confirmed_at
-        self.complete_until = min(asyncio.get_running_loop().time(), confirmed_at)
+        self._is_complete_until(asyncio.get_running_loop().time())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
             # Shielded: cancelling this wait must not cancel the future, which belongs to the connection.
@@ -183,8 +182,12 @@ class RedisLink:
         if self._answers_to_come:
             self._answers_to_come -= 1
             if not self._answers_to_come:
-                confirmed_at = math.inf if self._master is None else self._master.confirmed_at
-                self.complete_until = max(self.complete_until, min(self._asked_at, confirmed_at))
+                self._is_complete_until(self._asked_at)
+
+    def _is_complete_until(self, moment: float) -> None:
+        """Nothing from before this loop time is missing, if the server was the master then."""
+        confirmed_at = math.inf if self._master is None else self._master.confirmed_at
+        self.complete_until = max(self.complete_until, min(moment, confirmed_at))
 
     def _greeted(self, hello: dict[Any, Any]) -> None:
         check_role(hello)

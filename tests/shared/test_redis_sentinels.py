@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Connection
 from redis.exceptions import RedisError
 
 from shared.pubsub import broker_for
 from shared.redis import client, service_fault
-from shared.redis_sentinels import ASK_SECONDS, Address, _most
+from shared.redis_connections import SLACK_SECONDS
+from shared.redis_sentinels import ASK_SECONDS, WATCH_SECONDS, Address, Master, Sentinels, _most
 from shared.settings import Settings
 from tests.contracts.test_broker import Inbox
 from tests.support.certificate import make_certificate
@@ -26,6 +28,8 @@ from tests.support.waiting import until
 
 TIMEOUT = 3.0
 ONE, TWO = ("one", 1), ("two", 2)
+LONG_SECONDS = 2 * (WATCH_SECONDS + SLACK_SECONDS)
+"""If the sentinels confirmed a master all the time, less than this would count as lost."""
 
 
 @asynccontextmanager
@@ -95,6 +99,55 @@ async def test_what_is_open_goes_on_and_opens_again_while_all_sentinels_are_away
         broker.publish("room", b"again")
         await inbox.has("room", b"again")
         assert await service_fault(sentinels.url) is None
+
+
+@pytest.mark.parametrize(("answering", "is_confirmed"), [(3, True), (2, True), (1, False), (0, False)])
+async def test_only_most_of_all_sentinels_confirm_a_master(
+    sentinels: SentinelServers, answering: int, is_confirmed: bool
+) -> None:
+    port = sentinels.servers[0].port
+    assert port is not None
+    master = "127.0.0.1", port
+    asked = Sentinels(
+        [("127.0.0.1", sentinel.port) for sentinel in sentinels.sentinels], SERVICE, Connection, {"protocol": 2}
+    )
+    assert await asked.master() == Master(master, is_confirmed=True)
+    async with AsyncExitStack() as stack:
+        for sentinel in sentinels.sentinels[answering:]:
+            sentinel.kill()
+            stack.push_async_callback(sentinel.start)
+        assert await asked.master() == Master(master, is_confirmed=is_confirmed)
+
+
+async def link_of(node: str, direct: Any) -> str:
+    """The id of the node's connection for messages."""
+    [found] = [one["id"] for one in await direct.client_list() if one["name"] == f"daveslist-{node}"]
+    return str(found)
+
+
+@pytest.mark.parametrize("answering", [1, 0])
+async def test_what_most_sentinels_did_not_confirm_counts_as_lost(sentinels: SentinelServers, answering: int) -> None:
+    inbox = Inbox()
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        broker = broker_for(Settings(redis_url=sentinels.url, redis_timeout_seconds=TIMEOUT), "one")
+        await broker.start(inbox)
+        stack.push_async_callback(broker.stop)
+        await broker.subscribe("room")
+        for sentinel in sentinels.sentinels[answering:]:
+            sentinel.kill()
+            stack.push_async_callback(sentinel.start)
+        # A question that was on its way may still have been answered.
+        since = loop.time() + ASK_SECONDS
+        broker.publish("room", b"to nobody else, if another server is the master")
+        await asyncio.sleep(since + LONG_SECONDS - loop.time())
+        direct = await stack.enter_async_context(connected(sentinels.servers[0].url))
+        # The second link begins without a confirmation too.
+        for links in (1, 2):
+            ended_at = loop.time()
+            await direct.client_kill_filter(_id=await link_of("one", direct))
+            await inbox.until(lambda box: len(box.restored) == links and bool(box.lost))  # noqa: B023
+            assert inbox.lost.pop() >= ended_at - since
 
 
 async def test_a_service_that_most_sentinels_do_not_know_is_said(sentinels: SentinelServers) -> None:
