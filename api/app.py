@@ -41,7 +41,7 @@ def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -
     app = web.Application(
         # Each wraps those after it, so answers that `requests` makes of failures are counted and get headers too.
         middlewares=[
-            *([] if traces is None else [traces.middleware(method_label)]),
+            *([] if traces is None else [traces.middleware(method_label, settings.trusted_proxies)]),
             metrics(services.request_counts),
             headers(settings),
             requests(settings, services.security_events, failed_page(settings)),

@@ -61,7 +61,11 @@ def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
     app.on_shutdown.append(websockets.end)
     longpoll = LongPollTransport(endpoint, admit)
     traces = tracing.active()
-    handle = longpoll.handle if traces is None else _traced(longpoll.handle, traces.middleware(str))
+    handle = (
+        longpoll.handle
+        if traces is None
+        else _traced(longpoll.handle, traces.middleware(str, endpoint.settings.trusted_proxies))
+    )
     for path in ("/socket/longpoll", "/socket/longpoll/"):
         app.router.add_route("*", path, handle)
     app.cleanup_ctx.append(longpoll.lifetime)

@@ -24,7 +24,7 @@ from gateway.transports.websocket import Shared, WebSocketConnection
 from shared.access.actor import Actor
 from shared.access.admission import Admit, Refused
 from shared.postgres import DatabaseUnavailable
-from shared.tracing import TRACEPARENT
+from shared.tracing import traceparent_of
 
 PATHS = ("/socket/websocket", "/socket/websocket/")
 
@@ -59,7 +59,10 @@ class WebSockets:
         deciding, tracing = self._decide(asked), self.endpoint.tracing
         if tracing is None:
             return deciding
-        return tracing.handshake(PATHS[0], asked.headers.get(TRACEPARENT, ""), deciding)
+        return tracing.handshake(PATHS[0], self._traceparent(asked), deciding)
+
+    def _traceparent(self, asked: Asked) -> str:
+        return traceparent_of(asked.remote, asked.headers, self._settings.trusted_proxies)
 
     async def _decide(self, asked: Asked) -> Admitted | Refusal:
         query = query_of(asked.url.raw_query_string)
@@ -99,7 +102,7 @@ class WebSockets:
             return answer
         connection = WebSocketConnection(self.endpoint, serializer, actor, as_of, transport, answer, self._shared)
         if self.endpoint.tracing is not None:
-            connection.traceparent = self.endpoint.tracing.readable(asked.headers.get(TRACEPARENT, ""))
+            connection.traceparent = self.endpoint.tracing.readable(self._traceparent(asked))
         return connection
 
     async def handle(self, request: web.Request) -> web.StreamResponse:

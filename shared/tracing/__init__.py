@@ -6,16 +6,18 @@ were no such thing. Only spans.py imports the packages of OpenTelemetry, which n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from shared.access.addresses import Networks, is_trusted
 from shared.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
     from shared.tracing.spans import Tracing
 
 TRACEPARENT = "traceparent"
-"""The header with the client's place in a trace (W3C Trace Context)."""
+"""The header with the place of whoever asks in a trace (W3C Trace Context)."""
 
 _INSTALL = "pip install --no-deps --require-hashes -r requirements/tracing.lock"
 
@@ -25,6 +27,15 @@ _active: Tracing | None = None
 def active() -> Tracing | None:
     """Returns the traces of this process; None if it makes none."""
     return _active
+
+
+def traceparent_of(peer: str | None, headers: Mapping[str, str], trusted: Networks) -> str:
+    """Returns the header `traceparent` of a request, or "" if there is none or the peer is no trusted proxy.
+
+    It decides whether the request is traced, and strangers must not choose that.
+    """
+    named = headers.get(TRACEPARENT, "")
+    return named if named and is_trusted(peer, trusted) else ""
 
 
 def is_wanted(settings: Settings) -> bool:

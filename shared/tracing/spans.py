@@ -27,8 +27,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from shared.access.addresses import Networks
 from shared.timings import OTHER
-from shared.tracing import TRACEPARENT
+from shared.tracing import TRACEPARENT, traceparent_of
 
 Context = contexts.Context
 
@@ -62,15 +63,17 @@ class Tracing:
 
     # Where traces begin: requests, joins and pushes
 
-    def middleware(self, method_label: Callable[[str], str]) -> Middleware:
-        """Returns the middleware that makes a span of each request, below that of its `traceparent` if it has one."""
+    def middleware(self, method_label: Callable[[str], str], trusted: Networks) -> Middleware:
+        """Returns the middleware that makes a span of each request, below the one that a trusted proxy names in
+        `traceparent`."""
 
         @web.middleware
         async def traced(request: web.Request, handler: Handler) -> web.StreamResponse:
             resource = request.match_info.route.resource
             route = "unmatched" if resource is None else resource.canonical
             method = method_label(request.method)
-            with self._current(f"{method} {route}", SpanKind.SERVER, _of(request.headers.get(TRACEPARENT, ""))) as span:
+            parent = _of(traceparent_of(request.remote, request.headers, trusted))
+            with self._current(f"{method} {route}", SpanKind.SERVER, parent) as span:
                 span.set_attributes({"http.request.method": method, "http.route": route})
                 response = await handler(request)
                 span.set_attribute("http.response.status_code", response.status)

@@ -28,7 +28,7 @@ async def test_a_trace_leads_to_the_other_node_and_says_nothing_about_people(
     async with trace_receiver() as receiver:
         traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_BSP_SCHEDULE_DELAY": "50"}
         api, here, there = await asyncio.gather(
-            processes.api(**traced),
+            processes.api(**traced, TRUSTED_PROXIES="127.0.0.0/8"),
             processes.gateway(**traced),
             processes.gateway(**traced, OTEL_SERVICE_NAME="the-other"),
         )

@@ -7,16 +7,19 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
 import pytest
 
 import shared.tracing
+from shared.access.addresses import Networks
 from shared.domain.messages import Message, MessageRefused, NewMessage
 from shared.events.envelope import Envelope, pack, unpack
 from shared.events.topics import kind_of, listing, private_chat
 from shared.settings import InvalidSettings, Settings
+from shared.tracing import traceparent_of
 from shared.tracing.writer import TracedMessageWriter
 from tests.support.processes import base_environment
 from tests.support.traced import Traced, ids, traced
@@ -24,6 +27,8 @@ from tests.support.traced import Traced, ids, traced
 __all__ = ["traced"]
 
 CHECKOUT = Path(__file__).parents[2]
+PROXIES = ip_network("10.0.0.0/8")
+PARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 
 
@@ -70,6 +75,21 @@ def test_without_traces_no_process_loads_their_packages() -> None:
     command = [sys.executable, "-c", script]
     ran = subprocess.run(command, cwd=CHECKOUT, env=base_environment(), capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("peer", "trusted", "named"),
+    [
+        ("10.0.0.1", [PROXIES], PARENT),
+        ("10.0.0.1", [ip_network("192.168.0.0/16"), PROXIES], PARENT),
+        ("192.0.2.1", [PROXIES], ""),
+        ("10.0.0.1", [], ""),
+        (None, [PROXIES], ""),
+    ],
+)
+def test_only_a_trusted_proxy_names_the_trace_of_a_request(peer: str | None, trusted: Networks, named: str) -> None:
+    assert traceparent_of(peer, {"traceparent": PARENT}, trusted) == named
+    assert traceparent_of(peer, {}, trusted) == ""
 
 
 class EarlierHeader(msgspec.Struct, array_like=True, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from ipaddress import ip_network
 from typing import Any
 
 import aiohttp
@@ -11,6 +12,7 @@ import pytest
 from opentelemetry import trace
 
 from gateway.channel import Channel, Error, HandleResult, JoinResult, Ok
+from shared.access.addresses import Networks
 from shared.pubsub.memory import MemoryHub
 from tests.gateway.nodes import Client, start_node
 from tests.gateway.transports.longpoll.client import NDJSON, Cluster, LongPollClient
@@ -18,6 +20,9 @@ from tests.lab.tokens import token_of
 from tests.support.traced import Traced, ids, traced
 
 __all__ = ["traced"]
+
+HERE = (ip_network("127.0.0.0/8"),)
+"""The test is a trusted proxy."""
 
 
 class Room(Channel):
@@ -87,7 +92,7 @@ async def test_the_name_of_an_event_that_a_client_invented_is_in_no_span(traced:
 async def test_a_push_by_long_polling_is_in_the_trace_that_its_request_names(traced: Traced, node: int) -> None:
     cluster = Cluster()
     async with aiohttp.ClientSession() as http:
-        client = LongPollClient(http, await cluster.start(2))
+        client = LongPollClient(http, await cluster.start(2, trusted_proxies=HERE))
         await client.open(node=0)
         await client.join("lab:ok")
         headers = {**NDJSON, "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
@@ -123,10 +128,21 @@ async def test_a_join_has_a_span_with_its_result_and_what_it_asks_is_below_it(
     assert ids(join)[2] is None
 
 
-@pytest.mark.parametrize("header", [f"00-{'a' * 32}-{'b' * 16}-01", "", "00-nonsense", f"00-{'0' * 32}-{'b' * 16}-01"])
-async def test_what_a_socket_does_is_in_the_trace_that_its_handshake_names(traced: Traced, header: str) -> None:
+@pytest.mark.parametrize(
+    ("header", "trusted"),
+    [
+        (f"00-{'a' * 32}-{'b' * 16}-01", HERE),
+        (f"00-{'a' * 32}-{'b' * 16}-01", ()),
+        ("", HERE),
+        ("00-nonsense", HERE),
+        (f"00-{'0' * 32}-{'b' * 16}-01", HERE),
+    ],
+)
+async def test_what_a_socket_does_is_in_the_trace_that_its_handshake_names_through_a_trusted_proxy(
+    traced: Traced, header: str, trusted: Networks
+) -> None:
     cluster = Cluster()
-    [node] = await cluster.start(1)
+    [node] = await cluster.start(1, trusted_proxies=trusted)
     named = {"traceparent": header} if header else {}
     async with (
         aiohttp.ClientSession() as http,
@@ -142,7 +158,7 @@ async def test_what_a_socket_does_is_in_the_trace_that_its_handshake_names(trace
     spans = traced.spans()
     names = ["GET /socket/websocket", "LabChannel phx_join", "LabChannel echo", "GET /socket/websocket"]
     assert [span.name for span in spans] == names
-    if header.startswith("00-aaa"):
+    if trusted and header.startswith("00-aaa"):
         assert {(ids(span)[0], ids(span)[2]) for span in spans} == {(int("a" * 32, 16), int("b" * 16, 16))}
     else:
         assert [ids(span)[2] for span in spans] == [None] * 4
@@ -153,7 +169,7 @@ async def test_what_a_socket_does_is_in_the_trace_that_its_handshake_names(trace
 async def test_a_poll_has_a_span_in_the_trace_that_its_request_names(traced: Traced, node: int) -> None:
     cluster = Cluster()
     async with aiohttp.ClientSession() as http:
-        client = LongPollClient(http, await cluster.start(2))
+        client = LongPollClient(http, await cluster.start(2, trusted_proxies=HERE))
         await client.open(node=0)
         await client.join("lab:ok")
         assert await client.post(["1", "2", "lab:ok", "echo", {}]) == 200
