@@ -14,7 +14,9 @@ quoted_in() {
   printf '"%s"' "$(printf %s "$secret" | sed 's/[\\"]/\\&/g')"
 }
 
-# Prints the master, host:port, that one of the sentinels in REDIS_SENTINELS names; REDIS_MASTER if none answers.
+# Prints the master, host:port: the one that a sentinel in REDIS_SENTINELS names. If none answers, because they all start, the
+# servers in REDIS_SERVERS say it: the one that is the master, or else the one that a replica follows. At the very first start
+# nobody answers, and it is REDIS_MASTER.
 #
 # What started first is not the master for ever: after a failover, a server that starts again follows the new one.
 current_master() {
@@ -29,5 +31,20 @@ current_master() {
       ;;
     esac
   done
-  printf %s "$REDIS_MASTER"
+  secret=$(quoted_in "$REDIS_SENTINEL_PASSWORD_FILE")
+  followed=
+  for server in $REDIS_SERVERS; do
+    answer=$(printf 'AUTH sentinel %s\nROLE\n' "$secret" |
+      timeout 2 valkey-cli -h "${server%:*}" -p "${server#*:}" --raw 2>/dev/null) || continue
+    # The first word is the answer to AUTH. Of a master the next one is its role; of a replica, two more say whom it follows.
+    set -- $answer
+    case ${2:-} in
+    master)
+      printf %s "$server"
+      return
+      ;;
+    slave) followed=$3:$4 ;;
+    esac
+  done
+  printf %s "${followed:-$REDIS_MASTER}"
 }

@@ -3,8 +3,8 @@
 # sentinels log in to each other, and to the servers, as the user sentinel, whose password is in the file
 # REDIS_SENTINEL_PASSWORD_FILE.
 #
-# REDIS_ADDRESS is how the others call this sentinel, name:port; REDIS_SENTINELS has all of them; REDIS_MASTER is the master
-# at the very first start. Two of the sentinels must agree before a replica becomes the master.
+# REDIS_ADDRESS is how the others call this sentinel, name:port; REDIS_SENTINELS has all of them, and REDIS_SERVERS all servers
+# that they watch; REDIS_MASTER is the master at the very first start. Two of the sentinels must agree before a replica becomes the master.
 set -eu
 umask 077
 here=$(dirname "$0")

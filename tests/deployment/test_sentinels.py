@@ -46,6 +46,7 @@ def test_the_processes_ask_the_sentinels_that_there_are() -> None:
         given = TOGETHER[name]["environment"]
         assert given["REDIS_SENTINELS"].split() == [f"{sentinel}:26379" for sentinel in SENTINELS]
         assert given["REDIS_ADDRESS"] == f"{name}:{26379 if name in SENTINELS else 6379}"
+        assert given["REDIS_SERVERS"].split() == ["redis:6379", "redis-2:6379"]
         assert given["REDIS_MASTER"] == "redis:6379"
 
 
@@ -124,7 +125,9 @@ def _facts(answer: Any) -> dict[str, str]:
 
 
 @pytest.mark.servers
-async def test_people_chat_on_when_redis_ends_and_comes_back_as_the_replica(database_url: str, tmp_path: Path) -> None:
+async def test_people_chat_on_when_redis_comes_back_as_the_replica_and_all_sentinels_begin_anew(
+    database_url: str, tmp_path: Path
+) -> None:
     async with AsyncExitStack() as stack:
         containers = Containers(tmp_path, TOGETHER, PASSWORDS, ("redis", *ADDED))
         stack.push_async_callback(containers.stop)
@@ -171,6 +174,15 @@ async def test_people_chat_on_when_redis_ends_and_comes_back_as_the_replica(data
         here = {"role": "slave", "master_port": str(containers.ports["redis-2"]), "master_link_status": "up"}
         await containers.until("redis", here, "INFO", "replication")
         await chat("Goodbye")
+        # New containers remember nothing, and none of the sentinels is there for the others.
+        for name in SENTINELS:
+            containers.kill(name)
+        for name in SENTINELS:
+            containers.start(name)
+        for name in SENTINELS:
+            facts = {"port": str(containers.ports["redis-2"]), "flags": "master", "num-other-sentinels": "2"}
+            await containers.until(name, facts, "SENTINEL", "MASTER", "daveslist")
+        await chat("Really")
         for process in (api, *gateways):
             assert "NOPERM" not in process.output()
 
