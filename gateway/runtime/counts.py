@@ -34,7 +34,7 @@ def label_of(event: object) -> str:
 
 
 class Counts:
-    """All counts only grow. A frame is a WebSocket message, or a line of a long-poll body."""
+    """All counts only grow, except `longpolls`. A frame is a WebSocket message, or a line of a long-poll body."""
 
     __slots__ = (
         "broadcasts",
