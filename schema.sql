@@ -1195,17 +1195,19 @@ CREATE INDEX IF NOT EXISTS recent_texts_of_sender ON recent_texts (from_id, id);
 CREATE INDEX IF NOT EXISTS recent_texts_of_pair ON recent_texts (from_id, to_id, sent_at);
 CREATE INDEX IF NOT EXISTS recent_texts_old ON recent_texts (sent_at);
 
--- The messages of one sender that wait for one decision of a moderator. `told_at` is when the moderators who look at the queue were
--- told. `decided_by` is null if all were let go by the rule, or the sender has left.
+-- The messages of one sender that wait for one decision of a moderator. As in messages, there is no foreign key to the sender: its
+-- check would wait for whoever ends the sender's right to send, and that waits for a turn among the messages. `told_at` is when the
+-- moderators who look at the queue were told. `decided_by` is null if all were let go by the rule, or the sender has left.
 CREATE TABLE IF NOT EXISTS holds (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    user_id    bigint      NOT NULL REFERENCES users (id),
+    user_id    bigint      NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     decided_at timestamptz,
     decided_by bigint      REFERENCES users (id),
     decision   text        CHECK (decision IN ('let_go', 'kept')),
     told_at    timestamptz
 );
+ALTER TABLE holds DROP CONSTRAINT IF EXISTS holds_user_id_fkey;
 CREATE UNIQUE INDEX IF NOT EXISTS holds_open ON holds (user_id) WHERE decided_at IS NULL;
 CREATE INDEX IF NOT EXISTS holds_decided ON holds (decided_at);
 CREATE INDEX IF NOT EXISTS holds_to_tell ON holds (id) WHERE told_at IS NULL;

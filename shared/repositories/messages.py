@@ -8,13 +8,14 @@ is stored after the answer. A message that was stored before may still be on its
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from shared.access.policy import Action
-from shared.domain.likeness import Sketch, is_short_question, packed, sketch
+from shared.domain.likeness import Looks, looks_of, packed
 from shared.domain.mails import MailKind
 from shared.domain.messages import (
     Blocked,
@@ -37,6 +38,7 @@ from shared.repositories.bans import is_banned
 from shared.repositories.contacts import READ_IN_SECRET, are_apart
 from shared.repositories.message_pictures import attach, is_reported, take
 from shared.repositories.recent_texts import HoldLimits, Judged, judge
+from shared.repositories.turns import TURN
 from shared.repositories.visibility import roles_that_see_hidden, visible_to
 
 COLUMNS = f"""m.id, m.from_id, m.to_id, m.text, m.listing_id, m.inserted_at, nullif(m.read_at, {READ_IN_SECRET}),
@@ -143,8 +145,6 @@ _MUST_COMPARE = f"""(NOT is_answered AND refusal IS NULL AND CASE
     ELSE {_PEOPLE} + earlier >= CASE WHEN is_short OR opens AND listing_id IS NOT NULL THEN $13 ELSE $12 END
     END)"""
 _TYPES = ("bigint[]", "bigint[]", "text[]", "bigint[]", "text[]", "boolean")
-# The lock of the trigger, taken already here: the statement then sees the blocks of those who had it before.
-TURN = "SELECT pg_advisory_xact_lock(7239870111)"
 _STORED = "INSERT INTO messages (from_id, to_id, text, listing_id, client_ref, is_request, is_declined"
 _ONCE = "ON CONFLICT (from_id, client_ref) WHERE client_ref IS NOT NULL DO NOTHING"
 # Stores a batch of which all messages are settled, as those of people who know each other are; nothing of any other.
@@ -488,11 +488,28 @@ class MessageRepository:
                 if first is None:
                     raise InvalidMessage({"pictures": ["Not pictures that you have uploaded and not sent yet."]})
                 return first
-            [answer] = await within.insert_many([new])
+            answer = await within._insert_one(new)
             if isinstance(answer, MessageRefused):
                 raise answer
             shown = await attach(transaction, answer.id, pictures)
             return answer if shown is None else replace(answer, pictures=shown)
+
+    async def _insert_one(self, new: NewMessage) -> Message | MessageRefused:
+        """Store a message within a transaction.
+
+        The first insert takes the lock of all messages, and keeps it until the commit. So the text is compared before,
+        although most texts need not be.
+        """
+        if self._holds is None:
+            [answer] = await self.insert_many([new])
+            return answer
+        looks = {0: looks_of(new.text)}
+        rows = await self._insert_part([new], [0], looks, {0}, self._holds)
+        if any(row[_REFUSAL] == "to compare" for row in rows):
+            # The sender has sent more meanwhile, but cannot any more.
+            rows = await self._insert_part([new], [0], looks, {0}, self._holds)
+        [answer] = await self._answers([new], rows)
+        return answer
 
     async def insert_many(self, batch: Sequence[NewMessage]) -> list[Message | MessageRefused]:
         """Store the messages that may be stored; each has committed on return.
@@ -510,12 +527,16 @@ class MessageRepository:
         if self._holds is None:
             rows = await self._database.fetch(_INSERT, *_columns(batch), False, [], [], [], [], [], 0, 0, 0.0)
             return await self._answers(batch, rows)
-        sketches = {index: sketch(batch[index].text) for index in sorted(unsettled)}
+        looks: dict[int, Looks] = {}
+        for index in sorted(unsettled):
+            looks[index] = looks_of(batch[index].text)
+            # That takes milliseconds for a long text, and others have their turn in between.
+            await asyncio.sleep(0)
         compared: set[int] = set()
         answers: list[Message | MessageRefused] = []
         while len(answers) < len(batch):
             part = _part(batch, len(answers), compared)
-            rows = await self._insert_part(batch, part, sketches, compared, self._holds)
+            rows = await self._insert_part(batch, part, looks, compared, self._holds)
             suspects = {batch[part[row[0] - 1]].from_id for row in rows if row[_REFUSAL] == "to compare"}
             if suspects:
                 compared |= {index for index in unsettled if batch[index].from_id in suspects}
@@ -527,7 +548,7 @@ class MessageRepository:
         self,
         batch: Sequence[NewMessage],
         part: Sequence[int],
-        sketches: Mapping[int, Sketch],
+        looks: Mapping[int, Looks],
         compared: Set[int],
         limits: HoldLimits,
     ) -> list[tuple[Any, ...]]:
@@ -535,21 +556,21 @@ class MessageRepository:
         asked = [index for index in part if index in compared]
         judged: dict[int, Judged] = {}
         if asked:
-            found = await judge(self._database, limits, [(batch[index], sketches[index]) for index in asked])
+            found = await judge(self._database, limits, [(batch[index], looks[index]) for index in asked])
             judged = dict(zip(asked, found, strict=True))
         of_sender: defaultdict[int, set[int]] = defaultdict(set)
         earlier = []
         for index in part:
             people = of_sender[batch[index].from_id]
             earlier.append(len(people - {batch[index].to_id}))
-            if index in sketches:
+            if index in looks:
                 people.add(batch[index].to_id)
         return await self._database.fetch(
             _INSERT_COMPARED if judged else _INSERT,
             *_columns([batch[index] for index in part]),
             True,
-            [packed(sketches[index]).hex() if index in sketches else None for index in part],
-            [index in sketches and is_short_question(batch[index].text) for index in part],
+            [packed(looks[index].sketch).hex() if index in looks else None for index in part],
+            [index in looks and looks[index].is_short_question for index in part],
             earlier,
             [index in judged and judged[index].is_held for index in part],
             [judged[index].compared_to if index in judged else None for index in part],
