@@ -136,6 +136,7 @@ class Telling(Collector):
             message = await self._holds.let_go(message_id)
             if message is not None:
                 self._realtime.broadcast(told_topics(message), SEND, message_payload(message))
+                self._realtime.reads_shown(message.shows_read)
                 self._let_go += 1
         return len(due)
 
