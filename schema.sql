@@ -857,6 +857,9 @@ CREATE INDEX IF NOT EXISTS sanctions_of_user ON sanctions (user_id, id);
 CREATE INDEX IF NOT EXISTS sanctions_of_listing ON sanctions (listing_id, id) WHERE listing_id IS NOT NULL;
 -- What was lifted counts no more (shared/repositories/moderation_queue.py).
 CREATE INDEX IF NOT EXISTS sanctions_lifted ON sanctions (user_id, given_at) WHERE outcome = 'lifted';
+-- Whether it has ended by itself, and nobody was told yet.
+ALTER TABLE sanctions ADD COLUMN IF NOT EXISTS end_to_tell boolean NOT NULL DEFAULT false;
+CREATE INDEX IF NOT EXISTS sanctions_ends_to_tell ON sanctions (id) WHERE end_to_tell;
 CREATE INDEX IF NOT EXISTS sanctions_open_objections ON sanctions (objected_at, id)
     WHERE objected_at IS NOT NULL AND decided_at IS NULL;
 

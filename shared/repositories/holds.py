@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 from shared.access.policy import Action
 from shared.domain.holds import MAX_HELD_TEXTS, Hold, HoldDecision, HoldNotFound
-from shared.domain.messages import Message
+from shared.domain.messages import Message, ReadShown
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import require
 from shared.repositories.audit import RECORD
 from shared.repositories.bans import is_banned
 from shared.repositories.blocked_pairs import is_blocked
-from shared.repositories.messages import COLUMNS, NOTED
+from shared.repositories.messages import COLUMNS, NOTED, READS_SHOWN, WIDTH
 from shared.repositories.turns import HURRY, TURN
 
 HAS_MESSAGES = "EXISTS (SELECT FROM held_messages h WHERE h.hold_id = o.id)"
@@ -101,7 +101,7 @@ _LET_GO = Statement(
        ), written AS (
            SELECT from_id, to_id, opens, is_answered FROM welcome
        ), {NOTED}
-       SELECT gone.* FROM gone""",
+       SELECT gone.*, (SELECT array_agg(ARRAY[by_id, other_id, up_to]) FROM ({READS_SHOWN}) AS read) FROM gone""",
     ("bigint",),
     first=TURN,
 )
@@ -166,7 +166,9 @@ class HoldRepository:
     async def let_go(self, message_id: int) -> Message | None:
         """Deliver a held message: it gets a new id. Returns None if it is not held any more, or would be refused."""
         row = await self._database.fetch_one(_LET_GO, message_id)
-        return None if row is None else Message(*row)
+        if row is None:
+            return None
+        return replace(Message(*row[:WIDTH]), shows_read=[ReadShown(*read) for read in row[WIDTH] or ()])
 
     async def untold(self, limit: int) -> list[NewHold]:
         """Returns holds of which no moderator was told, and notes that they are."""

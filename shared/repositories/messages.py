@@ -27,6 +27,7 @@ from shared.domain.messages import (
     MessageRefused,
     NewMessage,
     NoRequests,
+    ReadShown,
     SenderGone,
     UnknownRecipient,
     UnreadWarning,
@@ -194,10 +195,13 @@ NOTED = f"""sides AS (
                WHERE k.user_id = s.user_id AND k.other_id = s.other_id LIMIT 1
            ) AS c ON true
        ), shown AS (
-           UPDATE messages m SET read_at = now() FROM states s
-           WHERE s.state = 'accepted' AND s.before <> 'accepted'
-             AND m.to_id = s.user_id AND m.from_id = s.other_id AND m.read_at = {READ_IN_SECRET}
+           UPDATE messages m SET read_at = now()
+           FROM states one JOIN states other ON other.user_id = one.other_id AND other.other_id = one.user_id
+           WHERE one.state = 'accepted' AND other.state = 'accepted'
+             AND (one.before <> 'accepted' OR other.before <> 'accepted')
+             AND m.to_id = one.user_id AND m.from_id = one.other_id AND m.read_at = {READ_IN_SECRET}
              AND m.held_at IS NULL
+           RETURNING m.id, m.to_id AS by_id, m.from_id AS other_id
        ), noted AS (
            INSERT INTO contacts AS c (user_id, other_id, state, seems_accepted, is_settled, has_written)
            SELECT one.user_id, one.other_id, one.state, one.seems_accepted,
@@ -210,7 +214,12 @@ NOTED = f"""sides AS (
            WHERE (c.state, c.seems_accepted, c.is_settled, c.has_written) IS DISTINCT FROM
                  (excluded.state, excluded.seems_accepted, excluded.is_settled, excluded.has_written)
        )"""
-"""Queries that note in `contacts` who wrote to whom. `written` has from_id, to_id, `opens` and `is_answered`."""
+"""Queries that note in `contacts` who wrote to whom. `written` has from_id, to_id, `opens` and `is_answered`.
+
+`shown` then has the messages that were read in secret and are shown as read now: `id`, `by_id` and `other_id`.
+"""
+READS_SHOWN = "SELECT by_id, other_id, max(id) AS up_to FROM shown GROUP BY by_id, other_id"
+"""The columns of ReadShown, from `shown`."""
 # Notes which messages wait for a moderator. A batch that was compared may have such.
 _HOLD = """, holding AS (
            INSERT INTO holds (user_id) SELECT DISTINCT from_id FROM inserted WHERE is_held
@@ -258,9 +267,10 @@ def _insert(name: str, hold: str) -> Statement:
              AND ((from_id, to_id) IN (SELECT from_id, to_id FROM inserted)) IS TRUE
            GROUP BY from_id, to_id
        ), {NOTED}{hold}
-       SELECT id, from_id, client_ref, inserted_at, is_request, is_declined, is_held, NULL FROM inserted
-       UNION ALL SELECT n, NULL, NULL, NULL, NULL, NULL, NULL, coalesce(refusal, 'no requests') FROM judged
+       SELECT id, from_id, client_ref, inserted_at, is_request, is_declined, is_held, NULL, NULL::bigint FROM inserted
+       UNION ALL SELECT n, NULL, NULL, NULL, NULL, NULL, NULL, coalesce(refusal, 'no requests'), NULL FROM judged
        WHERE refusal IS NOT NULL OR is_request AND NOT takes_requests
+       UNION ALL SELECT up_to, by_id, NULL, NULL, NULL, NULL, NULL, 'read shown', other_id FROM ({READS_SHOWN}) AS read
        ORDER BY 1""",
         (
             *_TYPES,
@@ -278,7 +288,7 @@ def _insert(name: str, hold: str) -> Statement:
 
 
 _REFUSAL = 7
-"""The column with the reason of a refusal, in the rows of the inserts."""
+"""The column with the reason of a refusal, in the rows of the inserts; or it says that the row is a ReadShown."""
 _INSERT = _insert("messages_insert", "")
 _INSERT_COMPARED = _insert("messages_insert_compared", _HOLD)
 _BY_CLIENT_REF = Statement(
@@ -584,11 +594,14 @@ class MessageRepository:
     ) -> list[Message | MessageRefused]:
         """Returns what the rows of an insert say of each message."""
         refused: dict[int, str] = {}
+        shown: list[ReadShown] = []
         # Ids are assigned in the order of the batch, which tells messages without a `client_ref` apart.
         plain: list[tuple[Any, ...]] = []
         by_ref: dict[tuple[int, str], tuple[Any, ...]] = {}
         for row in rows:
-            if row[_REFUSAL] is not None:
+            if row[_REFUSAL] == "read shown":
+                shown.append(ReadShown(row[1], row[8], row[0]))
+            elif row[_REFUSAL] is not None:
                 refused[row[0] - 1] = row[_REFUSAL]
             elif row[2] is None:
                 plain.append(row)
@@ -615,6 +628,8 @@ class MessageRepository:
                 first = firsts.get((batch[index].from_id, batch[index].client_ref or ""))
                 if first is not None:
                     answers[index] = replace(first, only_for_sender=True) if index in refused else first
+        for read in shown:
+            _attach(read, batch, answers)
         return [answers[index] for index in range(len(batch))]
 
     async def _by_client_ref(self, batch: Sequence[NewMessage]) -> dict[tuple[int, str], Message]:
@@ -740,6 +755,15 @@ def _stored(new: NewMessage, row: tuple[Any, ...]) -> Message:
         is_held=row[6],
         is_declined=row[5],
     )
+
+
+def _attach(read: ReadShown, batch: Sequence[NewMessage], answers: dict[int, Message | MessageRefused]) -> None:
+    """Attach what is shown to the first message between the two that was stored."""
+    for index, new in enumerate(batch):
+        answer = answers[index]
+        if {new.from_id, new.to_id} == {read.by_id, read.other_id} and isinstance(answer, Message):
+            answers[index] = replace(answer, shows_read=(*answer.shows_read, read))
+            return
 
 
 def _columns(batch: Sequence[NewMessage]) -> tuple[list[Any], ...]:
