@@ -50,6 +50,8 @@ MOST_CAUGHT_UP = 50
 """The most joins that share one statement for the messages that their clients lack: it may find this many times
 `CATCH_UP_LIMIT` messages."""
 
+_TRACED = (hdrs.METH_GET, hdrs.METH_POST)
+
 
 def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
     """Serve the channel layer at `/socket`. The endpoint must run at least as long as the application."""
@@ -59,7 +61,7 @@ def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
     app.on_shutdown.append(websockets.end)
     longpoll = LongPollTransport(endpoint, admit)
     traces = tracing.active()
-    handle = longpoll.handle if traces is None else _posts_traced(longpoll.handle, traces.middleware(str))
+    handle = longpoll.handle if traces is None else _traced(longpoll.handle, traces.middleware(str))
     for path in ("/socket/longpoll", "/socket/longpoll/"):
         app.router.add_route("*", path, handle)
     app.cleanup_ctx.append(longpoll.lifetime)
@@ -150,11 +152,11 @@ async def create_app(settings: Settings, node_id: str | None = None) -> web.Appl
     return app
 
 
-def _posts_traced(handle: Handler, traced: Middleware) -> Handler:
-    """Returns a handler that makes spans of POSTs. A poll only waits, and is in no trace."""
+def _traced(handle: Handler, traced: Middleware) -> Handler:
+    """Returns a handler that makes spans of polls and POSTs."""
 
     async def handled(request: web.Request) -> web.StreamResponse:
-        return await (traced(request, handle) if request.method == hdrs.METH_POST else handle(request))
+        return await (traced(request, handle) if request.method in _TRACED else handle(request))
 
     return handled
 

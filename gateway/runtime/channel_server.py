@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from time import perf_counter
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.protocol.messages import (
     CHANNEL_CRASH,
@@ -19,6 +19,7 @@ from gateway.protocol.messages import (
     JOIN_CRASHED,
     PHX_CLOSE,
     PHX_ERROR,
+    PHX_JOIN,
     TRY_AGAIN,
     UNMATCHED_TOPIC,
     Frame,
@@ -49,6 +50,9 @@ from shared.access.actor import Actor
 from shared.logs import log_of
 from shared.security_events import SecurityEvent
 
+if TYPE_CHECKING:
+    from shared.tracing.spans import Tracing
+
 log = log_of(__name__)
 
 _ORDERLY = ("normal", "shutdown")
@@ -63,6 +67,7 @@ class Host(QueueHost, Protocol):
     serializer: Serializer
     actor: Actor
     allowance: Allowance
+    traceparent: str
 
     @property
     def log_fields(self) -> dict[str, Any]: ...
@@ -122,7 +127,10 @@ class ChannelServer(CallbackQueue[Host]):
     def start(self, message: Message) -> None:
         """Call `join`, the first callback."""
         self._busy = True
-        self._run(self._join(message.payload), partial(self._finish_join, perf_counter()), message)
+        joining, tracing = self._join(message.payload), self.connection.endpoint.tracing
+        if tracing is not None:
+            joining = self._traced(tracing, PHX_JOIN, joining)
+        self._run(joining, partial(self._finish_join, perf_counter()), message)
 
     def deliver(self, message: Message) -> None:
         """Call `handle_in` with a push from the client."""
@@ -138,8 +146,7 @@ class ChannelServer(CallbackQueue[Host]):
             if not number % TIMED_EVERY:
                 handling = counts.timed(type(self.channel).__name__, message.event, handling)
             if endpoint.tracing is not None:
-                channel, event = type(self.channel).__name__, label_of(message.event)
-                handling = endpoint.tracing.push(channel, event, handling, UnknownEvent)
+                handling = self._traced(endpoint.tracing, label_of(message.event), handling)
             result = endpoint.step(handling)
             if result is not None:
                 if type(result) is Suspended:
@@ -153,6 +160,11 @@ class ChannelServer(CallbackQueue[Host]):
         self._busy = False
         if self._inbox:
             self._drain()
+
+    def _traced(self, tracing: Tracing, event: str, handling: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
+        """Returns the same work with a span."""
+        channel = type(self.channel).__name__
+        return tracing.push(channel, event, handling, UnknownEvent, self.connection.traceparent)
 
     def leave(self, message: Message) -> None:
         """Reply to the client's `phx_leave`, and end the channel."""

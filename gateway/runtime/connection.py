@@ -51,6 +51,7 @@ class Connection:
         "number",
         "serializer",
         "session",
+        "traceparent",
     )
 
     def __init__(self, endpoint: Endpoint, serializer: Serializer, actor: Actor, as_of: float) -> None:
@@ -65,6 +66,8 @@ class Connection:
         self.backlog = 0
         self.crashes = 0
         self.gone = False
+        self.traceparent = ""
+        """The client's place in a trace, if its connection began in one and this node makes traces."""
         self._resumed: asyncio.Future[None] | None = None
         self._successors: list[Callable[[], None]] | None = None
 

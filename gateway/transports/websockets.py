@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
+from collections.abc import Coroutine
+from typing import Any, NamedTuple
 
 from aiohttp import hdrs, web
 
@@ -23,6 +24,7 @@ from gateway.transports.websocket import Shared, WebSocketConnection
 from shared.access.actor import Actor
 from shared.access.admission import Admit, Refused
 from shared.postgres import DatabaseUnavailable
+from shared.tracing import TRACEPARENT
 
 PATHS = ("/socket/websocket", "/socket/websocket/")
 
@@ -52,8 +54,14 @@ class WebSockets:
         """The number of TCP connections that are WebSockets, also while they close."""
         return self._shared.count
 
-    async def admit(self, asked: Asked) -> Admitted | Refusal:
+    def admit(self, asked: Asked) -> Coroutine[Any, Any, Admitted | Refusal]:
         """Find out who asks, and whether they may connect. Waits only for what it asks Postgres."""
+        deciding, tracing = self._decide(asked), self.endpoint.tracing
+        if tracing is None:
+            return deciding
+        return tracing.handshake(PATHS[0], asked.headers.get(TRACEPARENT, ""), deciding)
+
+    async def _decide(self, asked: Asked) -> Admitted | Refusal:
         query = query_of(asked.url.raw_query_string)
         serializer = serializer_of(query)
         offer = subprotocols_of(asked.headers)
@@ -89,7 +97,10 @@ class WebSockets:
         answer = asked.switch(has_subprotocol)
         if isinstance(answer, Refusal):
             return answer
-        return WebSocketConnection(self.endpoint, serializer, actor, as_of, transport, answer, self._shared)
+        connection = WebSocketConnection(self.endpoint, serializer, actor, as_of, transport, answer, self._shared)
+        if self.endpoint.tracing is not None:
+            connection.traceparent = self.endpoint.tracing.readable(asked.headers.get(TRACEPARENT, ""))
+        return connection
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Handle a request that aiohttp has read: one that is no upgrade, or not the first thing on its connection.

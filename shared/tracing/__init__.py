@@ -14,6 +14,9 @@ from shared.settings import InvalidSettings, Settings
 if TYPE_CHECKING:
     from shared.tracing.spans import Tracing
 
+TRACEPARENT = "traceparent"
+"""The header with the client's place in a trace (W3C Trace Context)."""
+
 _INSTALL = "pip install --no-deps --require-hashes -r requirements/tracing.lock"
 
 _active: Tracing | None = None

@@ -1,8 +1,8 @@
 """Makes the spans of a process, and hands them to a thread that exports them (OTLP over HTTP).
 
 Names and attributes have words of the program only: routes, names of statements, channels and events. No text, token,
-address or id of a person is in them. A span begins only inside another one, except those of requests and pushes. What
-outlives its span, such as a loop in the background that a push has started, makes no spans any more.
+address or id of a person is in them. A span begins only inside another one, except those of requests, joins and pushes.
+What outlives its span, such as a loop in the background that a push has started, makes no spans any more.
 
 Contexts follow W3C Trace Context: https://www.w3.org/TR/trace-context/
 """
@@ -28,10 +28,10 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shared.timings import OTHER
+from shared.tracing import TRACEPARENT
 
 Context = contexts.Context
 
-TRACEPARENT = "traceparent"
 _CLOSE_SECONDS = 2.0
 """How long the end of a process waits for the receiver of its spans."""
 _W3C = TraceContextTextMapPropagator()
@@ -60,7 +60,7 @@ class Tracing:
         closing.start()
         closing.join(_CLOSE_SECONDS)
 
-    # Where traces begin: requests and pushes
+    # Where traces begin: requests, joins and pushes
 
     def middleware(self, method_label: Callable[[str], str]) -> Middleware:
         """Returns the middleware that makes a span of each request, below that of its `traceparent` if it has one."""
@@ -87,24 +87,33 @@ class Tracing:
         would set the caller's current span."""
         return lambda coroutine: copy_context().run(step, coroutine)
 
-    async def push(self, channel: str, event: str, handling: Awaitable[Any], unknown: type[Exception]) -> Any:
-        """Returns what the handler of a push returns. If it raises `unknown`, the event has no name in the span.
+    async def push(
+        self, channel: str, event: str, handling: Awaitable[Any], unknown: type[Exception], traceparent: str = ""
+    ) -> Any:
+        """Returns what the handler of a push or a join returns. After `unknown`, the span does not name the event.
 
+        The span is below the current one; if there is none, below `traceparent`, which the client's socket began with.
         It must run in a context of its own (`alone`), which nobody uses after it.
         """
-        span = self._tracer.start_span(f"{channel} push", kind=SpanKind.SERVER, context=_parent() or Context())
-        contexts.attach(trace.set_span_in_context(span))
-        try:
-            return await handling
-        except BaseException as error:
-            _failed(span, error)
-            if isinstance(error, unknown):
+        with self._last(f"{channel} push", _parent() or _of(traceparent)) as span:
+            try:
+                result = await handling
+            except unknown:
                 event = OTHER
-            raise
-        finally:
-            span.update_name(f"{channel} {event}")
-            span.set_attributes({"daveslist.channel": channel, "daveslist.event": event})
-            span.end()
+                raise
+            finally:
+                span.update_name(f"{channel} {event}")
+                span.set_attributes({"daveslist.channel": channel, "daveslist.event": event})
+            status = getattr(result, "status", None)
+            if status in ("ok", "error"):
+                span.set_attribute("daveslist.status", status)
+            return result
+
+    async def handshake(self, route: str, traceparent: str, deciding: Awaitable[Any]) -> Any:
+        """Returns what is decided about a request for a WebSocket. It must run as `push` does."""
+        with self._last(f"GET {route}", _of(traceparent)) as span:
+            span.set_attributes({"http.request.method": "GET", "http.route": route})
+            return await deciding
 
     # What happens in them
 
@@ -138,6 +147,11 @@ class Tracing:
             span.set_attributes({**_message(kind), "daveslist.members": members})
             yield
 
+    @staticmethod
+    def readable(traceparent: str) -> str:
+        """Returns what a client's header says of its place in a trace; "" if it is not valid."""
+        return _header(_of(traceparent))
+
     # Calls between nodes
 
     @staticmethod
@@ -148,15 +162,8 @@ class Tracing:
 
     async def called(self, traceparent: str, method: str, work: Awaitable[Any]) -> Any:
         """Returns what the work returns that another node has asked for. It must run as `push` does."""
-        span = self._tracer.start_span(f"call {method}", kind=SpanKind.SERVER, context=_of(traceparent))
-        contexts.attach(trace.set_span_in_context(span))
-        try:
+        with self._last(f"call {method}", _of(traceparent)):
             return await work
-        except BaseException as error:
-            _failed(span, error)
-            raise
-        finally:
-            span.end()
 
     # Work for several traces at once
 
@@ -197,6 +204,13 @@ class Tracing:
             raise
         finally:
             span.end()
+
+    @contextmanager
+    def _last(self, name: str, parent: Context) -> Iterator[Span]:
+        """A span that stays the current one, in a context that nobody uses after it."""
+        with self._span(name, SpanKind.SERVER, parent) as span:
+            contexts.attach(trace.set_span_in_context(span))
+            yield span
 
     @contextmanager
     def _current(self, name: str, kind: SpanKind, parent: Context) -> Iterator[Span]:

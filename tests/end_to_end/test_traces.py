@@ -40,7 +40,7 @@ async def test_a_trace_leads_to_the_other_node_and_says_nothing_about_people(
                 await Socket.connect(there.socket_url, bob.token) as to_bob,
             ):
                 for socket, person in ((from_ann, ann), (to_bob, bob)):
-                    assert (await socket.join(person.topic))["status"] == "ok"
+                    assert (await socket.join(person.topic, {"after_id": 0}))["status"] == "ok"
                 await pushed(from_ann, to_bob, ann, bob)
                 for traceparent in (f"00-{TRACE_ID}-{PARENT_ID}-01", f"00-{'0' * 32}-{PARENT_ID}-01"):
                     await posted(api.url, traceparent, to_bob, ann, bob)
@@ -66,6 +66,15 @@ async def test_a_trace_leads_to_the_other_node_and_says_nothing_about_people(
         assert {span.trace_id for span in statements} == {push.trace_id}
         assert (delivery.service, delivery.attributes["daveslist.members"]) == ("the-other", 1)
         assert delivery.node != push.node
+
+        # The handshakes and the joins.
+        for name in ("GET /socket/websocket", "PrivateChat phx_join"):
+            found = [span for span in spans if span.name == name]
+            assert {(span.parent_id, span.service) for span in found} == {("", "daveslist-gateway"), ("", "the-other")}
+            for span in found:
+                below = [each.name for each in spans if each.parent_id == span.id]
+                assert below, span
+                assert all(each.startswith("postgres ") for each in below), below
 
         # The request.
         request = one(spans, "POST /api/messages", TRACE_ID)

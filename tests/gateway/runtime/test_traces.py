@@ -10,10 +10,11 @@ import aiohttp
 import pytest
 from opentelemetry import trace
 
-from gateway.channel import Channel, HandleResult, JoinResult, Ok
+from gateway.channel import Channel, Error, HandleResult, JoinResult, Ok
 from shared.pubsub.memory import MemoryHub
 from tests.gateway.nodes import Client, start_node
 from tests.gateway.transports.longpoll.client import NDJSON, Cluster, LongPollClient
+from tests.lab.tokens import token_of
 from tests.support.traced import Traced, ids, traced
 
 __all__ = ["traced"]
@@ -25,7 +26,9 @@ class Room(Channel):
     traced: Traced
 
     async def join(self, topic: str, params: Any) -> JoinResult:
-        return Ok()
+        with self.traced.tracing.statement("may join"):
+            await asyncio.sleep(0)
+        return Ok() if params != "no" else Error({"reason": "no"})
 
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
         if event not in ("now", "later"):
@@ -74,7 +77,8 @@ async def test_the_name_of_an_event_that_a_client_invented_is_in_no_span(traced:
     client.says("j1", 1, "room:1", event)
     await client.until("phx_error")
     await node.stop()
-    assert [(span.name, dict(span.attributes or {})) for span in traced.spans()] == [
+    found = [span for span in traced.spans() if "phx_join" not in span.name and span.name != "postgres may join"]
+    assert [(span.name, dict(span.attributes or {})) for span in found] == [
         ("Room other", {"daveslist.channel": "Room", "daveslist.event": "other", "error.type": "UnknownEvent"})
     ]
 
@@ -96,3 +100,67 @@ async def test_a_push_by_long_polling_is_in_the_trace_that_its_request_names(tra
     found = {span.name: ids(span) for span in spans}
     assert sorted(found) == sorted(way)
     assert [found[name][2] for name in way] == [int("b" * 16, 16), *(found[name][1] for name in way[:-1])]
+
+
+@pytest.mark.parametrize(("params", "status"), [({}, "ok"), ("no", "error")])
+async def test_a_join_has_a_span_with_its_result_and_what_it_asks_is_below_it(
+    traced: Traced, params: Any, status: str
+) -> None:
+    Room.traced = traced
+    node = await start_node({"room:*": Room})
+    client = Client(node)
+    client.says("j1", "j1", "room:1", "phx_join", params)
+    await client.until("phx_reply")
+    await node.stop()
+    asked, join = traced.spans()
+    assert (asked.name, join.name) == ("postgres may join", "Room phx_join")
+    assert dict(join.attributes or {}) == {
+        "daveslist.channel": "Room",
+        "daveslist.event": "phx_join",
+        "daveslist.status": status,
+    }
+    assert ids(asked)[2] == ids(join)[1]
+    assert ids(join)[2] is None
+
+
+@pytest.mark.parametrize("header", [f"00-{'a' * 32}-{'b' * 16}-01", "", "00-nonsense", f"00-{'0' * 32}-{'b' * 16}-01"])
+async def test_what_a_socket_does_is_in_the_trace_that_its_handshake_names(traced: Traced, header: str) -> None:
+    cluster = Cluster()
+    [node] = await cluster.start(1)
+    named = {"traceparent": header} if header else {}
+    async with (
+        aiohttp.ClientSession() as http,
+        http.ws_connect(f"{node.socket_url}?vsn=2.0.0&token={token_of(1)}", headers=named) as socket,
+    ):
+        for frame in (["1", "1", "lab:ok", "phx_join", {}], ["1", "2", "lab:ok", "echo", {}]):
+            await socket.send_json(frame)
+            await socket.receive_json()
+        # A socket that is refused has a span as well.
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await http.ws_connect(node.socket_url, headers=named)
+    await cluster.stop()
+    spans = traced.spans()
+    names = ["GET /socket/websocket", "LabChannel phx_join", "LabChannel echo", "GET /socket/websocket"]
+    assert [span.name for span in spans] == names
+    if header.startswith("00-aaa"):
+        assert {(ids(span)[0], ids(span)[2]) for span in spans} == {(int("a" * 32, 16), int("b" * 16, 16))}
+    else:
+        assert [ids(span)[2] for span in spans] == [None] * 4
+        assert len({ids(span)[0] for span in spans}) == 4
+
+
+@pytest.mark.parametrize("node", [0, 1], ids=["on its own node", "through another node"])
+async def test_a_poll_has_a_span_in_the_trace_that_its_request_names(traced: Traced, node: int) -> None:
+    cluster = Cluster()
+    async with aiohttp.ClientSession() as http:
+        client = LongPollClient(http, await cluster.start(2))
+        await client.open(node=0)
+        await client.join("lab:ok")
+        assert await client.post(["1", "2", "lab:ok", "echo", {}]) == 200
+        headers = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+        assert (await client.request("GET", {"token": client.token}, node=node, headers=headers))["status"] == 200
+        await cluster.stop()
+    spans = {span.name: ids(span) for span in traced.spans() if ids(span)[0] == int("a" * 32, 16)}
+    way = ["GET /socket/longpoll", *(["call longpoll poll"] if node else [])]
+    assert sorted(spans) == sorted(way)
+    assert [spans[name][2] for name in way] == [int("b" * 16, 16), *(spans[name][1] for name in way[:-1])]
