@@ -38,6 +38,7 @@ BEGIN
     REVOKE UPDATE, DELETE ON audit FROM daveslist_processes;
     -- Rows of these tables stay when what they stand for is deleted.
     REVOKE DELETE ON users, categories, messages FROM daveslist_processes;
-    REVOKE INSERT, UPDATE, DELETE ON schema_applied, number_timelines FROM daveslist_processes;
+    REVOKE INSERT, UPDATE, DELETE ON schema_applied FROM daveslist_processes;
+    REVOKE INSERT, DELETE ON number_timelines FROM daveslist_processes;
 END $$;
 COMMIT;
