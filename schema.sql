@@ -1414,4 +1414,56 @@ CREATE UNIQUE INDEX IF NOT EXISTS pushes_of_conversation ON pushes (session_id, 
 CREATE UNIQUE INDEX IF NOT EXISTS pushes_of_session ON pushes (session_id, other_id, news_id);
 CREATE INDEX IF NOT EXISTS pushes_due ON pushes (due_at);
 
+-- Numbers after a failover ------------------------------------------------------------------------------------------------
+
+-- A standby that becomes the primary may lack the last rows of the primary before, which people have seen all the same. Their numbers
+-- must not be given again: a client would take a new message for the lost one with its number, and the token of a lost account
+-- would belong to the next one. Each promotion begins a new timeline of Postgres. The first insert on it leaves numbers out.
+-- `left_out` is how many, more than can be lost.
+CREATE TABLE IF NOT EXISTS number_timelines (
+    table_name  text PRIMARY KEY,
+    column_name text    NOT NULL,
+    left_out    integer NOT NULL,
+    timeline    text    NOT NULL
+);
+INSERT INTO number_timelines
+    SELECT those.*, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
+    FROM (VALUES ('users', 'id', 10000), ('listings', 'id', 10000), ('messages', 'id', 1000000),
+                 ('deleted_messages', 'number', 1000000), ('alerts', 'id', 1000000)) AS those
+    ON CONFLICT DO NOTHING;
+-- Any change of a row only notes the timeline that there is, so those who may change it can do nothing else.
+CREATE OR REPLACE FUNCTION leave_numbers_out() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    present CONSTANT text := left(pg_walfile_name(pg_current_wal_insert_lsn()), 8);
+    numbers CONSTANT regclass := pg_get_serial_sequence(old.table_name, old.column_name);
+BEGIN
+    IF old.timeline <> present THEN
+        PERFORM setval(numbers, nextval(numbers) + old.left_out);
+        old.timeline := present;
+    END IF;
+    RETURN old;
+END $$;
+CREATE OR REPLACE TRIGGER number_timelines_leave_numbers_out BEFORE UPDATE ON number_timelines
+    FOR EACH ROW EXECUTE FUNCTION leave_numbers_out();
+-- Statement triggers run before a row takes its number, in the order of their names: that of messages has its lock by then.
+CREATE OR REPLACE FUNCTION keep_numbers_ahead() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT t.timeline FROM number_timelines t WHERE t.table_name = TG_TABLE_NAME)
+        <> left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) THEN
+        UPDATE number_timelines SET timeline = '' WHERE table_name = TG_TABLE_NAME;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER users_keep_numbers_ahead BEFORE INSERT ON users
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER listings_keep_numbers_ahead BEFORE INSERT ON listings
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER messages_keep_numbers_ahead BEFORE INSERT ON messages
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER deleted_messages_keep_numbers_ahead BEFORE INSERT ON deleted_messages
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER alerts_keep_numbers_ahead BEFORE INSERT ON alerts
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+
 COMMIT;

@@ -56,13 +56,24 @@ class NotKnown(AssertionError):
     """compose.yaml has a key or a form that these tests do not know."""
 
 
+class _Reset:
+    """The value of a key with the tag `!reset`: the engine takes the key away from the files before."""
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """Knows the tag."""
+
+
+_Loader.add_constructor("!reset", lambda _loader, _node: _Reset())
+
+
 class Missing(Exception):
     """A variable is not set, and `${NAME:?message}` demands it."""
 
 
 def read(path: Path) -> dict[str, Any]:
     """The content of the file. Raises NotKnown."""
-    compose: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    compose: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     _only(
         compose,
         {"services", "networks", "secrets", "volumes"} | {key for key in compose if key.startswith("x-")},
@@ -74,7 +85,7 @@ def read(path: Path) -> dict[str, Any]:
             _only(service.get(key, {}), known, f"{name}.{key}")
         for network, options in _named(service.get("networks", {})).items():
             _only({network: None}, compose.get("networks", {}), f"{name}.networks")
-            _only(options, {"ipv4_address"}, f"{name}.networks.{network}")
+            _only(options, {"ipv4_address", "aliases"}, f"{name}.networks.{network}")
         for other, options in service.get("depends_on", {}).items():
             _only({other: None}, compose["services"], f"{name}.depends_on")
             _only({options["condition"]: None}, CONDITIONS, f"{name}.depends_on.{other}")
@@ -92,10 +103,13 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def merged(base: Any, further: Any) -> Any:
-    """What the engine makes of two files: it merges mappings, and adds the entries of lists such as `secrets`."""
+    """What the engine makes of two files: mappings are merged, lists such as `secrets` added, keys reset."""
     if isinstance(base, dict) and isinstance(further, dict):
         both = {key: merged(base[key], further[key]) for key in base.keys() & further.keys()}
-        return {**base, **further, **both}
+        return {key: value for key, value in {**base, **further, **both}.items() if not isinstance(value, _Reset)}
+    if isinstance(base, list) and isinstance(further, dict):
+        # A list of names is a mapping without options.
+        return merged(_named(base), further)
     if isinstance(base, list) and isinstance(further, list):
         return [*base, *(one for one in further if one not in base)]
     return further

@@ -373,7 +373,7 @@ def test_the_guide_has_no_command_that_bypasses_compose_up(command: str) -> None
         {"services": {"redis": {"image": "valkey:${TAG:-${OTHER}}"}}},
         {"services": {"redis": {"command": ["valkey-server", "$$$NAME"]}}},
         {"services": {"redis": {"healthcheck": {"start_interval": "1s"}}}},
-        {"services": {"redis": {"networks": {"back": {"aliases": ["r"]}}}}},
+        {"services": {"redis": {"networks": {"back": {"priority": 1}}}}},
         {"services": {"redis": {"networks": ["elsewhere"]}}},
         {"services": {"api-1": {"build": {"args": {"A": "1"}}}}},
         {"services": {"api-1": {"depends_on": {"redis": {"condition": "service_started"}}}}},

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -17,14 +13,12 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError
 
-from development import child
-from development.redis import program
 from shared.redis import url_fault
-from tests.deployment.composefile import environment, merged, read
+from tests.deployment.composefile import merged, read
 from tests.deployment.conftest import production
+from tests.deployment.redis_containers import RedisContainers
 from tests.deployment.test_compose import CHECKOUT, COMPOSE, PROCESSES, SECRETS, SERVICES
 from tests.support.client import Rest, Socket
-from tests.support.ports import free_port
 from tests.support.processes import Processes
 from tests.support.sentinels import DEBUG
 
@@ -34,24 +28,6 @@ SENTINELS = ["sentinel-1", "sentinel-2", "sentinel-3"]
 ADDED = ["redis-2", *SENTINELS]
 PASSWORDS = {"redis_password": "p@ss:/$%\"#`'\\ word", "redis_sentinel_password": "an\\other \"p@ss'$word"}
 START_SECONDS = 60.0
-
-VALKEY_CLI = """#!{python} -IS
-import socket, sys
-host, port, command = sys.argv[2], int(sys.argv[4]), sys.argv[6:]
-try:
-    with socket.create_connection((host, port), 1) as there:
-        there.sendall(" ".join(command).encode() + b"\\r\\n")
-        answer = there.makefile("rb")
-        first = answer.readline()
-        if not first.startswith(b"*2"):
-            sys.exit(first.decode())
-        for _ in range(2):
-            answer.readline()
-            print(answer.readline().decode().strip())
-except OSError as error:
-    sys.exit(str(error))
-"""
-"""The one command of valkey-cli that the scripts use: the wheel of the tests' Redis has only the server."""
 
 
 def test_the_processes_ask_the_sentinels_that_there_are() -> None:
@@ -102,51 +78,8 @@ def test_what_is_added_is_as_confined_as_the_rest(name: str) -> None:
     assert "PASSWORD" not in re.sub(r"\w+_FILE", "", str(service["environment"]))
 
 
-class Containers:
-    """The services of Redis and its sentinels, each by its command and environment, in a folder of its own."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._programs = directory / "bin"
-        self._programs.mkdir()
-        (self._programs / "valkey-server").symlink_to(program())
-        cli = self._programs / "valkey-cli"
-        cli.write_text(VALKEY_CLI.format(python=sys.executable), encoding="utf-8")
-        cli.chmod(0o755)
-        for name, secret in PASSWORDS.items():
-            (directory / name).write_text(f"{secret}\n", encoding="utf-8")
-        self.ports = {name: free_port() for name in ("redis", *ADDED)}
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
-
-    @property
-    def url(self) -> str:
-        return self._here(TOGETHER["api-1"]["environment"]["REDIS_URL"])
-
-    def _here(self, text: str) -> str:
-        """Put this machine's names and ports in place of those in the network of the containers."""
-        names = "|".join(sorted(self.ports, key=len, reverse=True))
-        text = re.sub(f"({names}):\\d+", lambda match: f"localhost:{self.ports[match[1]]}", text)
-        return text.replace("/run/secrets", str(self._directory))
-
-    def start(self, name: str) -> None:
-        folder = self._directory / name
-        folder.mkdir(exist_ok=True)
-        service = TOGETHER[name]
-        shell, script, *options = service["command"]
-        script = script.replace("/etc/daveslist", str(CHECKOUT / "deploy" / "redis"))
-        given = {key: self._here(value) for key, value in environment(service, {}).items()}
-        with (folder / "output").open("ab") as output:
-            self.running[name] = child.spawn(
-                ["/bin/" + shell, script, *options, "--port", str(self.ports[name]), "--bind", "127.0.0.1"],
-                death_signal=signal.SIGKILL,
-                directory=folder,
-                environment={"PATH": f"{self._programs}:{os.defpath}", **given},
-                output=output,
-            )
-
-    def kill(self, name: str) -> None:
-        self.running[name].kill()
-        self.running[name].wait()
+class Containers(RedisContainers):
+    """The services of Redis and its sentinels."""
 
     @asynccontextmanager
     async def asked(self, name: str) -> AsyncIterator[Any]:
@@ -169,8 +102,7 @@ class Containers:
                         found = _facts(answer)
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            output = (self._directory / name / "output").read_text(errors="replace")
-            raise AssertionError(f"{name}: {wanted} is not in {found}\n{output}") from None
+            raise AssertionError(f"{name}: {wanted} is not in {found}\n{self.output(name)}") from None
 
     async def hasten(self, name: str) -> None:
         """Let this sentinel look more often and wait for less time than in a deployment."""
@@ -179,9 +111,6 @@ class Containers:
             await sentinel.execute_command("SENTINEL", "DEBUG", *DEBUG)
             limits = ("down-after-milliseconds", "500", "failover-timeout", "4000")
             await sentinel.execute_command("SENTINEL", "SET", "daveslist", *limits)
-
-    async def stop(self) -> None:
-        await asyncio.gather(*(child.stop(one, (signal.SIGTERM, 5.0)) for one in self.running.values()))
 
 
 def _facts(answer: Any) -> dict[str, str]:
@@ -197,7 +126,7 @@ def _facts(answer: Any) -> dict[str, str]:
 @pytest.mark.servers
 async def test_people_chat_on_when_redis_ends_and_comes_back_as_the_replica(database_url: str, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
-        containers = Containers(tmp_path)
+        containers = Containers(tmp_path, TOGETHER, PASSWORDS, ("redis", *ADDED))
         stack.push_async_callback(containers.stop)
         for name in ("redis", "redis-2"):
             containers.start(name)
@@ -210,7 +139,8 @@ async def test_people_chat_on_when_redis_ends_and_comes_back_as_the_replica(data
             facts = {"num-slaves": "1", "num-other-sentinels": "2", "flags": "master"}
             await containers.until(name, facts, "SENTINEL", "MASTER", "daveslist")
         await nobody_commands_a_sentinel(containers.ports["sentinel-1"])
-        settings = production(database_url, containers.url, tmp_path / "data")
+        url = containers.here(TOGETHER["api-1"]["environment"]["REDIS_URL"])
+        settings = production(database_url, url, tmp_path / "data")
         processes = Processes(settings, tmp_path)
         stack.push_async_callback(processes.stop)
         secret = {"REDIS_PASSWORD_FILE": str(tmp_path / "redis_password")}

@@ -20,7 +20,17 @@ from tests.try_deployment.stack import (
     environment_of_an_operator,
     scratch_folder,
 )
-from tests.try_deployment.steps import ending, faults, outside, replacing, sentinels, starting, upgrading, visiting
+from tests.try_deployment.steps import (
+    cluster,
+    ending,
+    faults,
+    outside,
+    replacing,
+    sentinels,
+    starting,
+    upgrading,
+    visiting,
+)
 from tests.try_deployment.walk import Report, Step, Walk
 
 SERVICES = ("gateway-1", "gateway-2", "api-1", "api-2", "redis", "postgres", "nginx")
@@ -48,6 +58,10 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("schema apart", replacing.schema_is_applied_apart),
     ("restored in place", ending.backup_is_put_in_the_place_of_what_is_there),
     ("restored from nothing", ending.backup_is_restored_from_nothing),
+    ("Redis Cluster", cluster.takes_the_place_of_redis),
+    ("a master fails over", cluster.lets_a_replica_take_over),
+    ("other addresses", cluster.comes_back_with_other_addresses),
+    ("one Redis again", cluster.gives_its_place_back),
     ("sentinels", sentinels.are_added),
     ("Redis fails over", sentinels.let_the_replica_take_over),
     ("and back", sentinels.take_back_the_first_server),

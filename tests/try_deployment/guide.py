@@ -21,6 +21,8 @@ ROLE = Command("Deploy", "python -m api role")
 MAIL = Command("Deploy", "> secrets/smtp_url")
 TLS = Command("Deploy", "> secrets/tls_certificate")
 SENTINEL = Command("Deploy", "> secrets/redis_sentinel_password")
+CLUSTER = Command("Deploy", "> secrets/redis_cluster_password")
+ONE_REDIS = Command("Deploy", "docker compose down")
 S3 = Command("Deploy", "> secrets/aws_access_key_id")
 REPLACE = Command("Replace a process", "docker compose build")
 SCHEMA = Command("Upgrade the schema", "docker compose run --rm schema")
@@ -29,7 +31,7 @@ RELOAD = Command("Deploy", "docker compose kill --signal HUP nginx")
 SAVE = Command("Back up", "docker compose exec -T postgres pg_dump")
 RESTORE = Command("Back up", "docker compose exec -T postgres pg_restore")
 EMPTY = Command("Back up", "docker compose exec postgres dropdb")
-WALKED = (UP, ROLE, MAIL, TLS, S3, SENTINEL, REPLACE, BACK, SCHEMA, RELOAD, SAVE, EMPTY, RESTORE)
+WALKED = (UP, ROLE, MAIL, TLS, S3, SENTINEL, CLUSTER, ONE_REDIS, REPLACE, BACK, SCHEMA, RELOAD, SAVE, EMPTY, RESTORE)
 
 
 class NotInGuide(AssertionError):

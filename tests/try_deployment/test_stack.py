@@ -50,6 +50,7 @@ def test_every_compose_file_is_copied(tmp_path: Path) -> None:
     assert copied == {path.name for path in CHECKOUT.glob("compose*.yaml")}
     assert {
         "compose.yaml",
+        "compose.cluster.yaml",
         "compose.mail.yaml",
         "compose.s3.yaml",
         "compose.sentinel.yaml",
