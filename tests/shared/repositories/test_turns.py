@@ -108,7 +108,7 @@ async def test_a_held_message_that_is_deleted_while_it_goes_is_gone(
         going = asyncio.create_task(HoldRepository(database).let_go(held))
 
         async def is_waiting() -> bool:
-            return (await database.fetch(_WAITERS))[0][0] > 0
+            return bool((await database.fetch(_WAITERS))[0][0])
 
         assert await eventually(is_waiting)
         assert await transaction.fetch(_FORGET_HELD, held) == [(held,)]
