@@ -97,6 +97,8 @@ async def test_who_was_warned_neither_writes_nor_publishes_until_the_warning_is_
         ("POST", "/api/messages", {"to": mo.id, "message": "Hello"}),
         ("PUT", f"/api/listings/{own}/pictures/order", {"pictures": []}),
     ]
+    taken_back = f"/api/trash/{(deleted := await rows.listing(ann.id))}/restore"
+    await api.call("DELETE", f"/api/listings/{deleted}", 204, who=ann)
     broadcasts.seen.clear()
     warning = await warn(api, ann, mo)
     second = await warn(api, ann, mo, "Once more.")
@@ -110,7 +112,7 @@ async def test_who_was_warned_neither_writes_nor_publishes_until_the_warning_is_
     ]
     assert (CONTROL, STANDING_CHANGED) in events(broadcasts, CONTROL)
     assert (await api.call("GET", "/api/me", 200, who=ann))["has_warning"] is True
-    for method, path, body in publishing:
+    for method, path, body in (*publishing, ("POST", taken_back, {})):
         problem = await api.call(method, path, 403, who=ann, json=body)
         assert problem["type"] == "/problems/unread-warning"
     # What publishes nothing stays possible.
@@ -128,6 +130,7 @@ async def test_who_was_warned_neither_writes_nor_publishes_until_the_warning_is_
     assert (await api.call("GET", "/api/me", 200, who=ann))["has_warning"] is False
     for method, path, body in publishing:
         await api.call(method, path, 200 if method in ("PATCH", "PUT") else 201, who=ann, json=body)
+    await api.call("POST", taken_back, 200, who=ann, json={})
     assert [act[:3] for act in await acts(rows)] == [(mo.id, "warn", ann.id)] * 2
 
 
