@@ -39,5 +39,6 @@ BEGIN
     -- Rows of these tables stay when what they stand for is deleted.
     REVOKE DELETE ON users, categories, messages FROM daveslist_processes;
     REVOKE INSERT, UPDATE, DELETE ON schema_applied FROM daveslist_processes;
+    REVOKE INSERT, DELETE ON number_timelines FROM daveslist_processes;
 END $$;
 COMMIT;

@@ -857,6 +857,9 @@ CREATE INDEX IF NOT EXISTS sanctions_of_user ON sanctions (user_id, id);
 CREATE INDEX IF NOT EXISTS sanctions_of_listing ON sanctions (listing_id, id) WHERE listing_id IS NOT NULL;
 -- What was lifted counts no more (shared/repositories/moderation_queue.py).
 CREATE INDEX IF NOT EXISTS sanctions_lifted ON sanctions (user_id, given_at) WHERE outcome = 'lifted';
+-- Whether it has ended by itself, and nobody was told yet.
+ALTER TABLE sanctions ADD COLUMN IF NOT EXISTS end_to_tell boolean NOT NULL DEFAULT false;
+CREATE INDEX IF NOT EXISTS sanctions_ends_to_tell ON sanctions (id) WHERE end_to_tell;
 CREATE INDEX IF NOT EXISTS sanctions_open_objections ON sanctions (objected_at, id)
     WHERE objected_at IS NOT NULL AND decided_at IS NULL;
 
@@ -1195,17 +1198,19 @@ CREATE INDEX IF NOT EXISTS recent_texts_of_sender ON recent_texts (from_id, id);
 CREATE INDEX IF NOT EXISTS recent_texts_of_pair ON recent_texts (from_id, to_id, sent_at);
 CREATE INDEX IF NOT EXISTS recent_texts_old ON recent_texts (sent_at);
 
--- The messages of one sender that wait for one decision of a moderator. `told_at` is when the moderators who look at the queue were
--- told. `decided_by` is null if all were let go by the rule, or the sender has left.
+-- The messages of one sender that wait for one decision of a moderator. As in messages, there is no foreign key to the sender: its
+-- check would wait for whoever ends the sender's right to send, and that waits for a turn among the messages. `told_at` is when the
+-- moderators who look at the queue were told. `decided_by` is null if all were let go by the rule, or the sender has left.
 CREATE TABLE IF NOT EXISTS holds (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    user_id    bigint      NOT NULL REFERENCES users (id),
+    user_id    bigint      NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     decided_at timestamptz,
     decided_by bigint      REFERENCES users (id),
     decision   text        CHECK (decision IN ('let_go', 'kept')),
     told_at    timestamptz
 );
+ALTER TABLE holds DROP CONSTRAINT IF EXISTS holds_user_id_fkey;
 CREATE UNIQUE INDEX IF NOT EXISTS holds_open ON holds (user_id) WHERE decided_at IS NULL;
 CREATE INDEX IF NOT EXISTS holds_decided ON holds (decided_at);
 CREATE INDEX IF NOT EXISTS holds_to_tell ON holds (id) WHERE told_at IS NULL;
@@ -1408,5 +1413,57 @@ CREATE TABLE IF NOT EXISTS pushes (
 CREATE UNIQUE INDEX IF NOT EXISTS pushes_of_conversation ON pushes (session_id, other_id) WHERE other_id <> 0;
 CREATE UNIQUE INDEX IF NOT EXISTS pushes_of_session ON pushes (session_id, other_id, news_id);
 CREATE INDEX IF NOT EXISTS pushes_due ON pushes (due_at);
+
+-- Numbers after a failover ------------------------------------------------------------------------------------------------
+
+-- A standby that becomes the primary may lack the last rows of the primary before, which people have seen all the same. Their numbers
+-- must not be given again: a client would take a new message for the lost one with its number, and the token of a lost account
+-- would belong to the next one. Each promotion begins a new timeline of Postgres. The first insert on it leaves numbers out.
+-- `left_out` is how many, more than can be lost.
+CREATE TABLE IF NOT EXISTS number_timelines (
+    table_name  text PRIMARY KEY,
+    column_name text    NOT NULL,
+    left_out    integer NOT NULL,
+    timeline    text    NOT NULL
+);
+INSERT INTO number_timelines
+    SELECT those.*, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
+    FROM (VALUES ('users', 'id', 10000), ('listings', 'id', 10000), ('messages', 'id', 1000000),
+                 ('deleted_messages', 'number', 1000000), ('alerts', 'id', 1000000)) AS those
+    ON CONFLICT DO NOTHING;
+-- Any change of a row only notes the timeline that there is, so those who may change it can do nothing else.
+CREATE OR REPLACE FUNCTION leave_numbers_out() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    present CONSTANT text := left(pg_walfile_name(pg_current_wal_insert_lsn()), 8);
+    numbers CONSTANT regclass := pg_get_serial_sequence(old.table_name, old.column_name);
+BEGIN
+    IF old.timeline <> present THEN
+        PERFORM setval(numbers, nextval(numbers) + old.left_out);
+        old.timeline := present;
+    END IF;
+    RETURN old;
+END $$;
+CREATE OR REPLACE TRIGGER number_timelines_leave_numbers_out BEFORE UPDATE ON number_timelines
+    FOR EACH ROW EXECUTE FUNCTION leave_numbers_out();
+-- Statement triggers run before a row takes its number, in the order of their names: that of messages has its lock by then.
+CREATE OR REPLACE FUNCTION keep_numbers_ahead() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT t.timeline FROM number_timelines t WHERE t.table_name = TG_TABLE_NAME)
+        <> left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) THEN
+        UPDATE number_timelines SET timeline = '' WHERE table_name = TG_TABLE_NAME;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER users_keep_numbers_ahead BEFORE INSERT ON users
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER listings_keep_numbers_ahead BEFORE INSERT ON listings
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER messages_keep_numbers_ahead BEFORE INSERT ON messages
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER deleted_messages_keep_numbers_ahead BEFORE INSERT ON deleted_messages
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER alerts_keep_numbers_ahead BEFORE INSERT ON alerts
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
 
 COMMIT;

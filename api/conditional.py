@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from aiohttp import hdrs, web
 
@@ -16,7 +17,13 @@ _NOTHING = re.compile(r"\s*q\s*=\s*0(?:\.0*)?\s*")
 
 def accepts_gzip(request: web.Request) -> bool:
     """True if the client accepts gzip (RFC 9110, 12.5.3). A client that names no coding gets none."""
-    parts = (part.partition(";") for part in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower().split(","))
+    return _names_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+
+
+@lru_cache(maxsize=100)
+def _names_gzip(header: str) -> bool:
+    """Most browsers send the same few headers."""
+    parts = (part.partition(";") for part in header.lower().split(","))
     accepted = {name.strip(): _NOTHING.fullmatch(weight) is None for name, _, weight in parts}
     return accepted.get("gzip", accepted.get("*", False))
 

@@ -42,4 +42,6 @@ async def happen(call: Call, event: Event) -> Outcome:
     outcome = await event.happen(call.services.chats, call.user.user_id)
     if outcome.topics:
         call.services.realtime.broadcast(outcome.topics, event.NAME, outcome.payload)
+    for told in outcome.more:
+        call.services.realtime.broadcast(*told)
     return outcome

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -10,14 +10,14 @@ import msgspec
 from api.schemas.answers import Reply
 from shared import tracing
 from shared.access.seal import Seal
-from shared.domain.messages import Decision
+from shared.domain.messages import Decision, ReadShown
 from shared.domain.moderation import GroupSubject
 from shared.domain.sanctions import Sanction
 from shared.domain.users import Role
 from shared.events import control, topics
 from shared.events.envelope import SEALED_FOR, Envelope, json_payload, pack
 from shared.events.listings import LISTING_UPDATED, LOOK_AGAIN, listing_id_payload
-from shared.events.messages import READ, REQUEST, read_payload, request_payload
+from shared.events.messages import REQUEST, reads_shown, request_payload
 from shared.events.moderation import queue_payload, sanctioned_payload
 from shared.events.replies import REPLY_CREATED
 from shared.logs import log_of
@@ -78,10 +78,10 @@ class Realtime:
         """Tell the devices of the user that they have accepted or declined what the other one writes."""
         self.broadcast([topics.private_chat(user_id)], REQUEST, request_payload(other_id, decision))
 
-    def read_is_shown(self, by_id: int, other_id: int, up_to: int | None) -> None:
-        """Tell the devices of the other one what was read while they could not be told; None tells nothing."""
-        if up_to is not None:
-            self.broadcast([topics.private_chat(other_id)], READ, read_payload(by_id, other_id, up_to))
+    def reads_shown(self, reads: Iterable[ReadShown]) -> None:
+        """Tell those who wrote it what was read while they could not be told."""
+        for told in reads_shown(reads):
+            self.broadcast(*told)
 
     def queue_changed(self, event: str, subject: GroupSubject, person_id: int, entry_ids: Sequence[int]) -> None:
         """Tell moderators which group of their queue has changed; `event` is one of QUEUE_EVENTS."""

@@ -31,7 +31,7 @@ from shared.repositories.holds import HoldRepository
 from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listings import ListingRepository
 from shared.repositories.matching import FilterOf, Matching
-from shared.repositories.sanction_ends import end_some
+from shared.repositories.sanction_ends import end_some, take_untold
 from shared.repositories.saved_searches import SavedSearchRepository
 from shared.settings import Settings
 from shared.timings import Timings
@@ -57,7 +57,6 @@ class Telling(Collector):
         self._searches = SavedSearchRepository(self._database, search.query)
         self._matching = Matching(self._database, filter_of, has_mail=settings.has_mail)
         self._alerts = AlertRepository(self._database)
-        self._listings = ListingRepository(self._database, has_mail=settings.has_mail)
         self._holds = HoldRepository(self._database)
         self._task: asyncio.Task[None] | None = None
         self._unsure_since: float | None = None
@@ -136,21 +135,29 @@ class Telling(Collector):
             message = await self._holds.let_go(message_id)
             if message is not None:
                 self._realtime.broadcast(told_topics(message), SEND, message_payload(message))
+                self._realtime.reads_shown(message.shows_read)
                 self._let_go += 1
         return len(due)
 
     async def _end_sanctions(self, most: int) -> int:
-        """End the bans and hidings whose time has passed. Returns their number, or `most`."""
-        ended = await end_some(self._database, most)
-        for user_id in ended.user_ids:
-            self._realtime.seller_changed(user_id)
-        for listing_id in ended.listing_ids:
-            self._realtime.look_again(listing_id)
-        for listing_id in ended.listing_ids:
-            self._realtime.listing_updated(listing_id, await self._listings.read_for_anyone(listing_id))
-        self._ended_bans += len(ended.user_ids)
-        self._ended_hidings += len(ended.listing_ids)
-        return max(len(ended.user_ids), len(ended.listing_ids))
+        """End the bans and hidings whose time has passed, and tell of what has ended. Returns their number, or `most`.
+
+        Whatever was ended, and not told for want of Postgres, is told by the next step of an API that succeeds.
+        """
+        bans, hidings = await end_some(self._database, most)
+        self._ended_bans += bans
+        self._ended_hidings += hidings
+        async with self._database.transaction() as transaction:
+            ended = await take_untold(transaction, most)
+            listings = ListingRepository(transaction, has_mail=self._settings.has_mail)
+            shown = [(listing_id, await listings.read_for_anyone(listing_id)) for listing_id in ended.listing_ids]
+            for user_id in ended.user_ids:
+                self._realtime.seller_changed(user_id)
+            for listing_id in ended.listing_ids:
+                self._realtime.look_again(listing_id)
+            for listing_id, json in shown:
+                self._realtime.listing_updated(listing_id, json)
+        return max(bans, hidings, len(ended.user_ids), len(ended.listing_ids))
 
     async def renew_words(self) -> int:
         """Make the words of some searches anew, if the vocabulary has changed. Returns their number."""

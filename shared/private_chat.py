@@ -25,7 +25,7 @@ from shared.domain.messages import (
     UnreadWarning,
 )
 from shared.events import topics
-from shared.events.messages import READ, SEND, message_payload, read_payload, told_topics
+from shared.events.messages import READ, SEND, message_payload, read_payload, reads_shown, told_topics
 from shared.postgres import Database
 from shared.repositories.beginnings import BeginningRepository
 from shared.repositories.blocks import BlockRepository
@@ -64,6 +64,8 @@ class Outcome(NamedTuple):
     topics: Sequence[str] = ()
     payload: Any = None
     answer: Mapping[str, Any] | None = None
+    more: Sequence[tuple[Sequence[str], str, Any]] = ()
+    """What else to broadcast then: topics, event and payload of each."""
 
 
 class Event(ABC):
@@ -121,7 +123,9 @@ class Send(Event):
         if message.deleted_at is not None:
             # A repeat of a message that its sender has deleted since does not bring it back.
             answer["deleted_at"] = told["deleted_at"]
-        return Outcome(told_topics(message), told, answer)
+        return Outcome(
+            told_topics(message), told, answer, reads_shown(message.shows_read) if message.shows_read else ()
+        )
 
 
 @dataclass(slots=True, kw_only=True)

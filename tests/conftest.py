@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.garbage import THRESHOLDS, exempt_what_exists
 from shared.settings import Settings
 from tests.support.attack_figures import attack_figures
 from tests.support.examples import load_profile
@@ -34,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
     load_profile(is_fast="not slow" in config.getoption("markexpr"))
     config.pluginmanager.register(ProcessGuard("servers"))
     config.add_cleanup(NURSERY.stop)
+    # The objects of thousands of tests live until the end, and Python's collector would look at them again and again.
+    gc.set_threshold(*THRESHOLDS)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -60,6 +64,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = in_order(items)
 
 
+def pytest_collection_finish() -> None:
+    exempt_what_exists()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
     """For `-n auto`: two workers more than cores, because tests of whole deployments often wait."""
@@ -69,7 +77,8 @@ def pytest_xdist_auto_num_workers() -> int | None:
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """A real Postgres and a real Redis. Each worker has its own."""
-    with running_servers() as running:
+    # Postgres looks through all its buffers whenever a database is made or dropped, and the tests' are small.
+    with running_servers({"shared_buffers": "16MB"}) as running:
         yield running
 
 

@@ -39,6 +39,5 @@ async def unblock(call: Call) -> None:
     call.query()
     me, contacts, realtime = call.user.user_id, call.services.chats.contacts, call.services.realtime
     await call.services.blocks.unblock(me, user_id)
-    for by, other in ((me, user_id), (user_id, me)):
-        realtime.read_is_shown(by, other, await contacts.show_read(by, other))
+    realtime.reads_shown(await contacts.show_read(me, user_id))
     realtime.blocks_changed(me)

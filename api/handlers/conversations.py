@@ -56,9 +56,9 @@ async def decide(call: Call) -> None:
     other_id = call.path_id("user_id")
     await call.services.users.require_existed(other_id)
     body, me = await call.body(RequestBody), call.user.user_id
-    read_up_to = await call.services.chats.contacts.decide(me, other_id, body.state)
+    shown = await call.services.chats.contacts.decide(me, other_id, body.state)
     call.services.realtime.request_decided(me, other_id, body.state)
-    call.services.realtime.read_is_shown(me, other_id, read_up_to)
+    call.services.realtime.reads_shown(shown)
 
 
 async def mark_read(call: Call) -> None:

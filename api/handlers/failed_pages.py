@@ -30,6 +30,8 @@ _ADDRESSES = re.compile(
     ),
     re.ASCII,
 )
+_BEHIND = ".,;:!?'\"*_~)]}>\u2019\u201d\xbb\u2026 \xa0\u200b\u200e\u200f\u2060\ufeff"
+"""What people write behind an address, and programs take along that make a link of it."""
 _FOR_MACHINES = re.compile(r"/(?:api|health|metrics|web)(?:/.*)?", re.DOTALL)
 
 FailedPage = Callable[[web.Request, Problem], web.Response | None]
@@ -77,7 +79,8 @@ def _wants_html(request: web.Request) -> bool:
 def _right_address(request: web.Request) -> str | None:
     """Returns the address that was meant, with its query; None if it is no other one of the page's."""
     # It begins with one slash, so it never leads to another site.
-    path = "/" + "/".join(part for part in request.path.lower().split("/") if part)
+    meant = request.path.lower().rstrip(_BEHIND)
+    path = "/" + "/".join(part for part in meant.split("/") if part)
     if path == request.path or not _ADDRESSES.fullmatch(path):
         return None
     query = request.rel_url.raw_query_string

@@ -13,6 +13,7 @@ from api.schemas.moderation import SeenGroupBody
 from api.schemas.pages import PageQuery
 from shared.domain.moderation import FINDINGS, EntryKind, GroupPosition, GroupSubject, SubjectKind
 from shared.events.moderation import RESOLVED
+from shared.repositories.open_groups import count_open_groups
 
 
 async def find(call: Call) -> answers.Groups:
@@ -25,7 +26,12 @@ async def find(call: Call) -> answers.Groups:
     found: Page[answers.Group] = page(
         groups, query.limit, lambda one: answers.group(one[0]), lambda one: astuple(one[1])
     )
-    return answers.Groups(found.data, found.next_cursor, await services.reports.open_count(by=by))
+    return answers.Groups(
+        found.data,
+        found.next_cursor,
+        await services.reports.open_count(by=by),
+        await count_open_groups(services.database, by=by),
+    )
 
 
 async def listing_group(call: Call) -> answers.Group:

@@ -17,7 +17,7 @@ import msgspec
 from aiohttp import hdrs, web
 from markupsafe import Markup
 
-from api.assets.files import PICTURES, SCRIPT, Assets, assets
+from api.assets.files import PICTURES, SCRIPT, assets
 from api.call import Call
 from api.conditional import accepts_gzip, answer, is_known
 from api.pages.asked import NOTHING
@@ -138,7 +138,8 @@ def html_page(
     `values` has what the template needs besides the frame, or makes it from `made_of`, which then decides all of it.
     Only what was found is worth keeping in a browser: an answer with another status than 200 has no entity tag.
     """
-    files, socket, origin = assets(settings), _gateway(settings, request) + "/socket", origin_of_site(settings, request)
+    files, gateway, origin = assets(settings), _gateway(settings, request), origin_of_site(settings, request)
+    socket = f"{gateway}/socket"
     units = Units.of(settings)
     pixels, side = settings.max_picture_pixels, settings.picture_side
     days = settings.erase_after_days, settings.own_trash_days
@@ -164,8 +165,8 @@ def html_page(
         middle = _needed(files.version, files.style, socket, limits)
         return gzipped_page_of(before, middle, behind) if is_gzip else page_of(before, middle, behind)
 
-    policy = {"Content-Security-Policy": _policy(settings, request, files), "Permissions-Policy": _PERMISSIONS}
-    sent = {**policy, **(headers or {})}
+    policy = _policy(gateway, request.host, files.style_source)
+    sent = {"Content-Security-Policy": policy, "Permissions-Policy": _PERMISSIONS, **(headers or {})}
     if status != 200:
         return web.Response(body=render().body, status=status, content_type="text/html", charset="utf-8", headers=sent)
     frame_of_page = (template, files.version, socket, limits, origin, is_gzip)
@@ -267,18 +268,19 @@ def _needed(version: str, style: str, socket: str, limits: str) -> Middle:
     return Middle(rendered("needed.html", values))
 
 
-def _policy(settings: Settings, request: web.Request, files: Assets) -> str:
+@lru_cache(maxsize=100)
+def _policy(gateway: str, host: str, style_source: str) -> str:
     """Returns the page's content security policy: no inline script, no style but the document's own, and no eval.
 
     With Trusted Types, only lit-html makes markup, and only from templates in the modules, never from users' text; and
     only api/web/push.js names a script, which is the service worker.
     """
-    connect = " ".join(("'self'", *_gateway_sources(settings, request)))
+    connect = " ".join(("'self'", *_gateway_sources(gateway, host)))
     return "; ".join(
         (
             "default-src 'none'",
             "script-src 'self'",
-            f"style-src {files.style_source}",
+            f"style-src {style_source}",
             "img-src 'self' blob:",
             "manifest-src 'self'",
             f"connect-src {connect}",
@@ -292,14 +294,13 @@ def _policy(settings: Settings, request: web.Request, files: Assets) -> str:
     )
 
 
-def _gateway_sources(settings: Settings, request: web.Request) -> tuple[str, ...]:
+def _gateway_sources(gateway: str, host: str) -> tuple[str, ...]:
     """Returns the addresses that the page connects to: long polling uses the same host by HTTP."""
-    gateway = _gateway(settings, request)
     if gateway:
         return gateway, re.sub("^http", "ws", gateway)
-    if HOST.fullmatch(request.host):
+    if HOST.fullmatch(host):
         # Older browsers do not count WebSockets as 'self'. A proxy may end TLS, so both schemes are listed.
-        return f"ws://{request.host}", f"wss://{request.host}"
+        return f"ws://{host}", f"wss://{host}"
     return ()
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 import hashlib
 import zlib
 from struct import pack
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _LEVEL = 2
 """A page is compressed while its reader waits: higher levels take much longer and save some hundred bytes."""
 _RAW = -15
 """What zlib calls its largest window without a head (RFC 1951)."""
+_OWN: Any = {"level": _LEVEL, "wbits": -14, "memLevel": 6}
+"""For what is a page's own: zlib's usual sizes make it prepare 256 KiB for some thousand bytes."""
 _HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """Of gzip (RFC 1952, 2.3): no name, no time, an unknown system."""
-_WINDOW = 1 << 15
+_WINDOW = 1 << 14
 
 
 class Middle:
@@ -30,7 +32,7 @@ class Middle:
         packer = zlib.compressobj(9, zlib.DEFLATED, _RAW)
         # A flush ends it at a whole byte, so that anything can be before and behind it.
         self.compressed = packer.compress(text) + packer.flush(zlib.Z_FULL_FLUSH)
-        self._behind = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW, zdict=text[-_WINDOW:])
+        self._behind = zlib.compressobj(**_OWN, zdict=text[-_WINDOW:])
         self._check = zlib.crc32(text)
         # What this text makes of a checksum before it is linear in the bits of that checksum.
         of_bits = [zlib.crc32(text, 1 << bit) ^ self._check for bit in range(32)]
@@ -73,7 +75,7 @@ def page_of(before: bytes, middle: Middle, behind: bytes) -> Page:
 
 def gzipped_page_of(before: bytes, middle: Middle, behind: bytes) -> Page:
     """Returns the same in gzip, with the same tag."""
-    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW)
+    packer = zlib.compressobj(**_OWN)
     first = _HEAD + packer.compress(before) + packer.flush(zlib.Z_SYNC_FLUSH)
     check = zlib.crc32(behind, middle.check_after(zlib.crc32(before)))
     length = len(before) + len(middle.text) + len(behind)

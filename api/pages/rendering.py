@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import operator
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from jinja2.runtime import Context
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, nodes
 from markupsafe import Markup, escape
 from markupsafe import _escape_inner as _escape  # type: ignore[attr-defined]
 
 from api.pages import asked, facts, links, srcset, words
+from api.pages.inheritance import merged
 from api.pages.isolate import contained, isolated
 from api.pages.units import Units
 
@@ -50,17 +51,14 @@ def escaped(value: Any) -> str:
 def shown(value: Any) -> str:
     """Returns a value as pages have it: text contained and escaped, markup unchanged."""
     if type(value) is not str:
-        return escaped(value)
+        return value if type(value) is Markup else escaped(value)
     # Everything that has to be contained is a character that cannot be printed.
     text: str = _escape(value if value.isprintable() else contained(value))
     return text
 
 
 class _Template(Template):
-    """A template that writes its values by `shown`, because they go straight into the page.
-
-    Its blocks are written one after the other: as generators in generators, each piece would pass through all of them.
-    """
+    """A template that writes its values by `shown`, because they go straight into the page."""
 
     @classmethod
     def from_code(cls, environment: Environment, code: Any, globals: Any, uptodate: Any = None) -> Template:
@@ -69,31 +67,23 @@ class _Template(Template):
         assert namespace["escape"] is escape
         # What other programs read has people's text unchanged.
         namespace["escape"] = escaped if (made.name or "").endswith(".xml") else shown
-        made.root_render_func = _at_once(made.root_render_func)
-        made.blocks = {name: _at_once(block) for name, block in made.blocks.items()}
         return made
 
 
-def _at_once(write: Callable[[Context], Iterator[str]]) -> Callable[[Context], Iterator[str]]:
-    return lambda context: iter(("".join(write(context)),))
-
-
 class _Environment(Environment):
-    """Templates never change: each is looked up in a plain dictionary, as a page does once for each that it extends."""
+    """Templates never change: each is compiled once, together with those that it extends."""
 
     template_class = _Template
+    # Templates read only items that are there, so nothing has to be made of one that is missing.
+    getitem = staticmethod(operator.getitem)  # type: ignore[assignment]
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._loaded: dict[str, Template] = {}
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        return merged(super()._parse(source, name, filename), self._parsed)
 
-    def get_template(self, name: Any, parent: str | None = None, globals: Any = None) -> Template:
-        found = self._loaded.get(name)
-        if found is None:
-            found = self._loaded[name] = super().get_template(name, parent, globals)
-            # Jinja copies this into each page; it is a chain of maps, which is slow to copy.
-            found.globals = dict(found.globals)
-        return found
+    def _parsed(self, name: str) -> nodes.Template:
+        assert self.loader is not None
+        source, filename, _ = self.loader.get_source(self, name)
+        return super()._parse(source, name, filename)
 
 
 def _environment() -> Environment:
@@ -107,8 +97,6 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= {
-        "date": words.date,
-        "date_time": words.date_time,
         "isolated": isolated,
         "price_before": words.price_before,
         "name_of": words.name_of,
@@ -118,6 +106,7 @@ def _environment() -> Environment:
         # Filters are called faster than functions.
         "facts": _facts_of,
         "in_a_line": facts.in_a_line,
+        "moment": _moment,
         "as_price": _as_price,
         "top": _top_of,
         "field": _field_of,
@@ -158,10 +147,16 @@ def _image(picture: Mapping[str, Any], address: str, alt: str, sizes: str = "", 
     )
 
 
+def _moment(time: str, classes: str = "") -> Markup:
+    """Returns the element of a time, as api/web/ui/moment.js makes it: the day, with the whole time on hover."""
+    named = f' class="{shown(classes)}"' if classes else ""
+    whole, day = shown(words.date_time(time)), shown(words.date(time))
+    return Markup(f'<time{named} datetime="{shown(time)}" title="{whole}">{day}</time>')
+
+
 def _facts_of(listing: Mapping[str, Any], units: Units) -> Markup:
     """Returns the rows of what is known about the car; "" if nothing is."""
-    known = ((name, listing.get(name)) for name in facts.FACTS)
-    rows = [_row_of(name, value, units) for name, value in known if value is not None]
+    rows = [_row_of(name, value, units) for name in facts.FACTS if (value := listing.get(name)) is not None]
     return Markup("\n        ".join(rows))
 
 
@@ -193,13 +188,21 @@ def _top(search: asked.Asked, longest: int) -> Markup:
 _ENVIRONMENT = _environment()
 
 
+@cache
+def _template(name: str) -> Template:
+    found = _ENVIRONMENT.get_template(name)
+    # Jinja copies this into each page; it is a chain of maps, which is slow to copy.
+    found.globals = dict(found.globals)
+    return found
+
+
 def rendered(template: str, values: dict[str, Any]) -> bytes:
     """Returns the template, in UTF-8, with the values in it."""
-    return _ENVIRONMENT.get_template(template).render(values).encode()
+    return _template(template).render(values).encode()
 
 
 def rendered_around(template: str, values: Mapping[str, Any]) -> tuple[bytes, bytes]:
     """Returns the page, in UTF-8, in two parts: what is before `needed`, and what is behind it."""
-    text = _ENVIRONMENT.get_template(template).render(values)
+    text = _template(template).render(values)
     before, _, behind = text.partition(_NEEDED)
     return before.encode(), behind.encode()

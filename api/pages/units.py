@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 
 from shared.domain.geography import METRES_OF
@@ -28,9 +29,12 @@ _SYMBOLS: Mapping[str, str] = MappingProxyType(
 _CODES = {"km": "KMT", "mi": "SMI"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Units:
-    """One of each for the whole site: what is stored has none."""
+    """One of each for the whole site: what is stored has none.
+
+    An object equals only itself, because many keys have it in them.
+    """
 
     currency: str
     """Its code of ISO 4217."""
@@ -39,7 +43,7 @@ class Units:
 
     @classmethod
     def of(cls, settings: Settings) -> Units:
-        return cls(settings.currency, settings.distance_unit)
+        return _units(settings.currency, settings.distance_unit)
 
     @property
     def distance_code(self) -> str:
@@ -64,3 +68,8 @@ class Units:
     def away(self, metres: int) -> str:
         """Returns a distance from a place, in words."""
         return f"{math.floor(metres / METRES_OF[self.distance] + 0.5):,} {self.distance} away"
+
+
+@cache
+def _units(currency: str, distance: str) -> Units:
+    return Units(currency, distance)

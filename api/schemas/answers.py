@@ -1169,11 +1169,12 @@ def _deed(deed: moderation.Deed) -> Deed:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """`open` is the number of all open reports."""
+    """`open` is the number of all open reports, `groups` that of all groups."""
 
     data: list[Group]
     next_cursor: str | None
     open: Number
+    groups: Number
 
 
 @dataclass(frozen=True, slots=True)

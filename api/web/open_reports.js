@@ -1,4 +1,4 @@
-// How many reports and objections wait for moderators: asked when the page opens, when they look at it again, and from time to time.
+// How many groups of the queue and how many objections wait for moderators: asked when the page opens, when they look at it again, and from time to time.
 
 import { api } from "./api.js";
 import { update } from "./page.js";
@@ -7,7 +7,7 @@ import { session } from "./session.js";
 const ASK_EVERY_MS = 120_000;
 
 class OpenReports {
-  reports = 0;
+  groups = 0;
   objections = 0;
 
   constructor() {
@@ -19,19 +19,22 @@ class OpenReports {
   }
 
   get count() {
-    return this.reports + this.objections;
+    return this.groups + this.objections;
   }
 
   async ask() {
     if (!session.is("moderator")) {
-      this.reports = this.objections = 0;
+      this.groups = this.objections = 0;
       return;
     }
     try {
       const before = this.count;
       const one = { query: { limit: 1 } };
-      const [reports, objections] = await Promise.all([api.get("/api/reports", one), api.get("/api/objections", one)]);
-      this.reports = reports.open;
+      const [queue, objections] = await Promise.all([
+        api.get("/api/moderation/queue", one),
+        api.get("/api/objections", one),
+      ]);
+      this.groups = queue.groups;
       this.objections = objections.open;
       if (this.count !== before) update();
     } catch {

@@ -10,12 +10,15 @@ const KEY = "daveslist.session";
 const DEVICE_KEY = "daveslist.device";
 const transaction = indexedStore("daveslist", "session");
 
-/** Returns the session in localStorage; null for a visitor. */
+/** The session, if localStorage refused it: the person stays logged in until the page is left. */
+let refused = null;
+
+/** Returns the session in localStorage, or else the one that it refused; null for a visitor. */
 export function readAtOnce() {
   try {
-    return JSON.parse(localStorage.getItem(KEY));
+    return JSON.parse(localStorage.getItem(KEY)) ?? refused;
   } catch {
-    return null;
+    return refused;
   }
 }
 
@@ -31,8 +34,14 @@ export async function readForSure() {
 
 /** Writes the session: to localStorage before it returns, to IndexedDB before the promise resolves. */
 export async function write(session) {
-  if (session) localStorage.setItem(KEY, JSON.stringify(session));
-  else localStorage.removeItem(KEY);
+  refused = null;
+  try {
+    if (session) localStorage.setItem(KEY, JSON.stringify(session));
+    else localStorage.removeItem(KEY);
+  } catch {
+    // Some browsers have no storage, or no room in it.
+    refused = session;
+  }
   try {
     await transaction("readwrite", (store) => (session ? store.put(session, KEY) : store.delete(KEY)));
   } catch {
@@ -42,11 +51,19 @@ export async function write(session) {
 
 /** Returns the device id of the last log-in in this browser, for the next one; undefined if there is none. It outlives log-outs. */
 export function readDeviceId() {
-  return localStorage.getItem(DEVICE_KEY) ?? undefined;
+  try {
+    return localStorage.getItem(DEVICE_KEY) ?? undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 export function writeDeviceId(deviceId) {
-  localStorage.setItem(DEVICE_KEY, deviceId);
+  try {
+    localStorage.setItem(DEVICE_KEY, deviceId);
+  } catch {
+    // Without storage, the next log-in looks like one on another device.
+  }
 }
 
 /** `listener(session)` is called when another tab has written the session. */

@@ -64,4 +64,6 @@ class PrivateChat(OwnTopic):
             return TRY_AGAIN
         if outcome.topics:
             self.broadcast_to_all(outcome.topics, event, outcome.payload)
+        for told in outcome.more:
+            self.broadcast_to_all(*told)
         return Ok(outcome.answer or {})

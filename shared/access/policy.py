@@ -176,6 +176,7 @@ PUBLISHING = frozenset(
         Action.MESSAGE_SEND,
         Action.PICTURE_CHANGE,
         Action.REPLY_CREATE,
+        Action.TRASH_RESTORE,
     }
 )
 """What a user with an unread warning cannot do."""

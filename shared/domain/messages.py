@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.domain.users import NewAccountLimited, NoLongerAllowed, UserNotFound
 
@@ -29,6 +29,16 @@ class NewMessage:
     text: str
     listing_id: int | None = None
     client_ref: str | None = None
+
+
+class ReadShown(NamedTuple):
+    """What a user had read in secret, and is shown to whoever wrote it now that the two are not apart any more."""
+
+    by_id: int
+    other_id: int
+    """Who wrote it, and is to be told."""
+    up_to: int
+    """The greatest id that is shown as read now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,8 @@ class Message:
     only_for_sender: bool = field(default=False, compare=False)
     """True of a repeat that is refused as a new message would be: it is answered, and not sent to the recipient again.
     """
+    shows_read: Sequence[ReadShown] = field(default=(), compare=False)
+    """What is shown as read since this message was stored, because it accepts."""
 
     @property
     def is_told(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NotRequired, TypedDict, cast
 
 from shared.domain import messages
@@ -113,6 +114,14 @@ def told_topics(message: messages.Message) -> list[str]:
     if message.is_told:
         return topics.private_chats(message.to_id, message.from_id)
     return [topics.private_chat(message.from_id)]
+
+
+def reads_shown(reads: Iterable[messages.ReadShown]) -> list[tuple[list[str], str, dict[str, str | int]]]:
+    """Returns the topics, event and payload of each broadcast that tells of what was read in secret until now.
+
+    The reader's own devices were told when it was read.
+    """
+    return [([topics.private_chat(read.other_id)], READ, read_payload(*read)) for read in reads]
 
 
 def read_payload(by_id: int, other_id: int, up_to: int) -> dict[str, str | int]:

@@ -6,7 +6,9 @@ the lock of messages, so a message that is sent after a decision was answered is
 
 from __future__ import annotations
 
-from shared.domain.messages import Decision, NoConversation
+from collections.abc import Sequence
+
+from shared.domain.messages import Decision, NoConversation, ReadShown
 from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.bans import is_banned
@@ -76,7 +78,7 @@ class ContactRepository:
     def __init__(self, database: Database | Transaction) -> None:
         self._database = database
 
-    async def decide(self, user_id: int, other_id: int, decision: Decision) -> int | None:
+    async def decide(self, user_id: int, other_id: int, decision: Decision) -> Sequence[ReadShown]:
         """Accept or decline what the other one writes to the user, from now on. A second time changes nothing.
 
         Returns what `show_read` returns. Raises NoConversation if the other one has never written to the user, or
@@ -88,15 +90,19 @@ class ContactRepository:
             raise NoLongerAllowed
         if not row[0]:
             raise NoConversation
-        return await self.show_read(user_id, other_id) if decision is Decision.ACCEPTED else None
+        return await self.show_read(user_id, other_id) if decision is Decision.ACCEPTED else ()
 
-    async def show_read(self, user_id: int, other_id: int) -> int | None:
-        """Show what the user has read of the other one's messages in secret, if the two are not apart any more.
+    async def show_read(self, one_id: int, other_id: int) -> Sequence[ReadShown]:
+        """Show each of the two what the other one has read in secret, if they are not apart any more.
 
-        Returns the id up to which the other one is shown that now; None if nothing was read in secret.
+        Returns what is shown now; nothing of a user who has read nothing in secret.
         """
-        row = await self._database.fetch_one(_SHOW_READ, user_id, other_id)
-        return None if row is None else row[0]
+        shown = []
+        for by, other in ((one_id, other_id), (other_id, one_id)):
+            row = await self._database.fetch_one(_SHOW_READ, by, other)
+            if row is not None and row[0] is not None:
+                shown.append(ReadShown(by, other, row[0]))
+        return shown
 
     async def are_apart(self, one_id: int, other_id: int) -> bool:
         """Whether neither may learn what the other does: one has blocked the other, or a request was not accepted."""

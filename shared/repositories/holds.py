@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 
 from shared.access.policy import Action
 from shared.domain.holds import MAX_HELD_TEXTS, Hold, HoldDecision, HoldNotFound
-from shared.domain.messages import Message
+from shared.domain.messages import Message, ReadShown
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import require
-from shared.repositories.audit import RECORD, record
+from shared.repositories.audit import RECORD
 from shared.repositories.bans import is_banned
 from shared.repositories.blocked_pairs import is_blocked
-from shared.repositories.messages import COLUMNS, NOTED, TURN
+from shared.repositories.messages import COLUMNS, NOTED, READS_SHOWN, WIDTH
+from shared.repositories.turns import HURRY, TURN
 
 HAS_MESSAGES = "EXISTS (SELECT FROM held_messages h WHERE h.hold_id = o.id)"
 """The condition that something of `holds o` waits: its sender may have deleted all."""
@@ -46,13 +47,16 @@ _BY_ID = Statement("hold_by_id", f"{_SELECT} WHERE o.id = $1 AND o.user_id <> $2
 # It takes a turn among the inserts, so no message is added to a hold that was decided.
 _DECIDE = Statement(
     "hold_decide",
-    """WITH decided AS (
+    f"""WITH decided AS (
            UPDATE holds SET decided_at = now(), decided_by = $2, decision = $3
            WHERE id = $1 AND decided_at IS NULL RETURNING id, user_id
        ), kept AS (
            DELETE FROM held_messages h USING decided d WHERE h.hold_id = d.id AND $3 = 'kept'
        ), forgotten AS (
            DELETE FROM recent_texts r USING decided d WHERE r.from_id = d.user_id AND $3 = 'let_go'
+       ), recorded AS (
+           {RECORD} SELECT $2, CASE $3 WHEN 'let_go' THEN 'hold_let_go' ELSE 'hold_keep' END, 'hold', id, NULL,
+               jsonb_build_object('user_id', user_id) FROM decided
        )
        SELECT user_id FROM decided""",
     ("bigint", "bigint", "text"),
@@ -69,10 +73,13 @@ _DUE = Statement(
        ) AS due ORDER BY message_id LIMIT $2""",
     ("double precision", "integer"),
 )
+# It locks the message first, as its deletion does (messages.py).
 _LET_GO = Statement(
     "hold_let_go",
-    f"""WITH picked AS (
-           DELETE FROM held_messages WHERE message_id = $1 RETURNING message_id, hold_id
+    f"""WITH locked AS MATERIALIZED (
+           SELECT id FROM messages WHERE id = $1 FOR UPDATE
+       ), picked AS (
+           DELETE FROM held_messages h USING locked WHERE h.message_id = locked.id RETURNING h.message_id, h.hold_id
        ), ended AS (
            UPDATE holds o SET decided_at = now(), decision = 'let_go' FROM picked
            WHERE o.id = picked.hold_id AND o.decided_at IS NULL
@@ -94,7 +101,7 @@ _LET_GO = Statement(
        ), written AS (
            SELECT from_id, to_id, opens, is_answered FROM welcome
        ), {NOTED}
-       SELECT gone.* FROM gone""",
+       SELECT gone.*, (SELECT array_agg(ARRAY[by_id, other_id, up_to]) FROM ({READS_SHOWN}) AS read) FROM gone""",
     ("bigint",),
     first=TURN,
 )
@@ -148,10 +155,8 @@ class HoldRepository:
         """
         async with self._database.transaction() as transaction:
             await require(transaction, by, Action.REPORT_RESOLVE)
+            await transaction.execute(HURRY)
             row = await transaction.fetch_one(_DECIDE, hold_id, by, decision.value)
-            if row is not None:
-                action = "hold_let_go" if decision is HoldDecision.LET_GO else "hold_keep"
-                await record(transaction, by, action, "hold", hold_id, details={"user_id": row[0]})
         return row is not None
 
     async def due(self, seconds: float, limit: int) -> list[int]:
@@ -161,7 +166,9 @@ class HoldRepository:
     async def let_go(self, message_id: int) -> Message | None:
         """Deliver a held message: it gets a new id. Returns None if it is not held any more, or would be refused."""
         row = await self._database.fetch_one(_LET_GO, message_id)
-        return None if row is None else Message(*row)
+        if row is None:
+            return None
+        return replace(Message(*row[:WIDTH]), shows_read=[ReadShown(*read) for read in row[WIDTH] or ()])
 
     async def untold(self, limit: int) -> list[NewHold]:
         """Returns holds of which no moderator was told, and notes that they are."""

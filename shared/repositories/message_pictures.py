@@ -21,6 +21,7 @@ from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import require
 from shared.repositories.audit import record
 from shared.repositories.pictures import ARRIVED, STORED, STORED_TYPES, stored
+from shared.repositories.turns import HURRY
 
 _COLUMNS = """p.id, p.key, p.content_type, p.width, p.height, p.medium_key, p.medium_content_type, p.medium_width,
     p.thumbnail_key, p.thumbnail_content_type, p.thumbnail_width"""
@@ -57,8 +58,6 @@ _ATTACH = Statement(
        UPDATE message_pictures p SET message_id = message.id FROM message WHERE p.id = ANY ($2)""",
     ("bigint", "bigint[]", "jsonb"),
 )
-# While the client's answer is waited for, every other message waits too.
-_HURRY = Statement("", "SET LOCAL idle_in_transaction_session_timeout = '2s'")
 _DISCARD = Statement(
     "message_picture_discard",
     "DELETE FROM message_pictures WHERE id = $1 AND owner_id = $2 AND message_id IS NULL",
@@ -157,7 +156,7 @@ async def take(transaction: Transaction, owner_id: int, ids: Sequence[int]) -> l
     found = {row[0]: MessagePicture(*row) for row in rows}
     if len(found) < len(ids):
         return None
-    await transaction.execute(_HURRY)
+    await transaction.execute(HURRY)
     return [found[one] for one in ids]
 
 

@@ -8,13 +8,14 @@ is stored after the answer. A message that was stored before may still be on its
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from shared.access.policy import Action
-from shared.domain.likeness import Sketch, is_short_question, packed, sketch
+from shared.domain.likeness import Looks, looks_of, packed
 from shared.domain.mails import MailKind
 from shared.domain.messages import (
     Blocked,
@@ -26,6 +27,7 @@ from shared.domain.messages import (
     MessageRefused,
     NewMessage,
     NoRequests,
+    ReadShown,
     SenderGone,
     UnknownRecipient,
     UnreadWarning,
@@ -37,6 +39,7 @@ from shared.repositories.bans import is_banned
 from shared.repositories.contacts import READ_IN_SECRET, are_apart
 from shared.repositories.message_pictures import attach, is_reported, take
 from shared.repositories.recent_texts import HoldLimits, Judged, judge
+from shared.repositories.turns import TURN
 from shared.repositories.visibility import roles_that_see_hidden, visible_to
 
 COLUMNS = f"""m.id, m.from_id, m.to_id, m.text, m.listing_id, m.inserted_at, nullif(m.read_at, {READ_IN_SECRET}),
@@ -143,8 +146,6 @@ _MUST_COMPARE = f"""(NOT is_answered AND refusal IS NULL AND CASE
     ELSE {_PEOPLE} + earlier >= CASE WHEN is_short OR opens AND listing_id IS NOT NULL THEN $13 ELSE $12 END
     END)"""
 _TYPES = ("bigint[]", "bigint[]", "text[]", "bigint[]", "text[]", "boolean")
-# The lock of the trigger, taken already here: the statement then sees the blocks of those who had it before.
-TURN = "SELECT pg_advisory_xact_lock(7239870111)"
 _STORED = "INSERT INTO messages (from_id, to_id, text, listing_id, client_ref, is_request, is_declined"
 _ONCE = "ON CONFLICT (from_id, client_ref) WHERE client_ref IS NOT NULL DO NOTHING"
 # Stores a batch of which all messages are settled, as those of people who know each other are; nothing of any other.
@@ -194,10 +195,13 @@ NOTED = f"""sides AS (
                WHERE k.user_id = s.user_id AND k.other_id = s.other_id LIMIT 1
            ) AS c ON true
        ), shown AS (
-           UPDATE messages m SET read_at = now() FROM states s
-           WHERE s.state = 'accepted' AND s.before <> 'accepted'
-             AND m.to_id = s.user_id AND m.from_id = s.other_id AND m.read_at = {READ_IN_SECRET}
+           UPDATE messages m SET read_at = now()
+           FROM states one JOIN states other ON other.user_id = one.other_id AND other.other_id = one.user_id
+           WHERE one.state = 'accepted' AND other.state = 'accepted'
+             AND (one.before <> 'accepted' OR other.before <> 'accepted')
+             AND m.to_id = one.user_id AND m.from_id = one.other_id AND m.read_at = {READ_IN_SECRET}
              AND m.held_at IS NULL
+           RETURNING m.id, m.to_id AS by_id, m.from_id AS other_id
        ), noted AS (
            INSERT INTO contacts AS c (user_id, other_id, state, seems_accepted, is_settled, has_written)
            SELECT one.user_id, one.other_id, one.state, one.seems_accepted,
@@ -210,7 +214,12 @@ NOTED = f"""sides AS (
            WHERE (c.state, c.seems_accepted, c.is_settled, c.has_written) IS DISTINCT FROM
                  (excluded.state, excluded.seems_accepted, excluded.is_settled, excluded.has_written)
        )"""
-"""Queries that note in `contacts` who wrote to whom. `written` has from_id, to_id, `opens` and `is_answered`."""
+"""Queries that note in `contacts` who wrote to whom. `written` has from_id, to_id, `opens` and `is_answered`.
+
+`shown` then has the messages that were read in secret and are shown as read now: `id`, `by_id` and `other_id`.
+"""
+READS_SHOWN = "SELECT by_id, other_id, max(id) AS up_to FROM shown GROUP BY by_id, other_id"
+"""The columns of ReadShown, from `shown`."""
 # Notes which messages wait for a moderator. A batch that was compared may have such.
 _HOLD = """, holding AS (
            INSERT INTO holds (user_id) SELECT DISTINCT from_id FROM inserted WHERE is_held
@@ -258,9 +267,10 @@ def _insert(name: str, hold: str) -> Statement:
              AND ((from_id, to_id) IN (SELECT from_id, to_id FROM inserted)) IS TRUE
            GROUP BY from_id, to_id
        ), {NOTED}{hold}
-       SELECT id, from_id, client_ref, inserted_at, is_request, is_declined, is_held, NULL FROM inserted
-       UNION ALL SELECT n, NULL, NULL, NULL, NULL, NULL, NULL, coalesce(refusal, 'no requests') FROM judged
+       SELECT id, from_id, client_ref, inserted_at, is_request, is_declined, is_held, NULL, NULL::bigint FROM inserted
+       UNION ALL SELECT n, NULL, NULL, NULL, NULL, NULL, NULL, coalesce(refusal, 'no requests'), NULL FROM judged
        WHERE refusal IS NOT NULL OR is_request AND NOT takes_requests
+       UNION ALL SELECT up_to, by_id, NULL, NULL, NULL, NULL, NULL, 'read shown', other_id FROM ({READS_SHOWN}) AS read
        ORDER BY 1""",
         (
             *_TYPES,
@@ -278,7 +288,7 @@ def _insert(name: str, hold: str) -> Statement:
 
 
 _REFUSAL = 7
-"""The column with the reason of a refusal, in the rows of the inserts."""
+"""The column with the reason of a refusal, in the rows of the inserts; or it says that the row is a ReadShown."""
 _INSERT = _insert("messages_insert", "")
 _INSERT_COMPARED = _insert("messages_insert_compared", _HOLD)
 _BY_CLIENT_REF = Statement(
@@ -488,11 +498,28 @@ class MessageRepository:
                 if first is None:
                     raise InvalidMessage({"pictures": ["Not pictures that you have uploaded and not sent yet."]})
                 return first
-            [answer] = await within.insert_many([new])
+            answer = await within._insert_one(new)
             if isinstance(answer, MessageRefused):
                 raise answer
             shown = await attach(transaction, answer.id, pictures)
             return answer if shown is None else replace(answer, pictures=shown)
+
+    async def _insert_one(self, new: NewMessage) -> Message | MessageRefused:
+        """Store a message within a transaction.
+
+        The first insert takes the lock of all messages, and keeps it until the commit. So the text is compared before,
+        although most texts need not be.
+        """
+        if self._holds is None:
+            [answer] = await self.insert_many([new])
+            return answer
+        looks = {0: looks_of(new.text)}
+        rows = await self._insert_part([new], [0], looks, {0}, self._holds)
+        if any(row[_REFUSAL] == "to compare" for row in rows):
+            # The sender has sent more meanwhile, but cannot any more.
+            rows = await self._insert_part([new], [0], looks, {0}, self._holds)
+        [answer] = await self._answers([new], rows)
+        return answer
 
     async def insert_many(self, batch: Sequence[NewMessage]) -> list[Message | MessageRefused]:
         """Store the messages that may be stored; each has committed on return.
@@ -510,12 +537,16 @@ class MessageRepository:
         if self._holds is None:
             rows = await self._database.fetch(_INSERT, *_columns(batch), False, [], [], [], [], [], 0, 0, 0.0)
             return await self._answers(batch, rows)
-        sketches = {index: sketch(batch[index].text) for index in sorted(unsettled)}
+        looks: dict[int, Looks] = {}
+        for index in sorted(unsettled):
+            looks[index] = looks_of(batch[index].text)
+            # That takes milliseconds for a long text, and others have their turn in between.
+            await asyncio.sleep(0)
         compared: set[int] = set()
         answers: list[Message | MessageRefused] = []
         while len(answers) < len(batch):
             part = _part(batch, len(answers), compared)
-            rows = await self._insert_part(batch, part, sketches, compared, self._holds)
+            rows = await self._insert_part(batch, part, looks, compared, self._holds)
             suspects = {batch[part[row[0] - 1]].from_id for row in rows if row[_REFUSAL] == "to compare"}
             if suspects:
                 compared |= {index for index in unsettled if batch[index].from_id in suspects}
@@ -527,7 +558,7 @@ class MessageRepository:
         self,
         batch: Sequence[NewMessage],
         part: Sequence[int],
-        sketches: Mapping[int, Sketch],
+        looks: Mapping[int, Looks],
         compared: Set[int],
         limits: HoldLimits,
     ) -> list[tuple[Any, ...]]:
@@ -535,21 +566,21 @@ class MessageRepository:
         asked = [index for index in part if index in compared]
         judged: dict[int, Judged] = {}
         if asked:
-            found = await judge(self._database, limits, [(batch[index], sketches[index]) for index in asked])
+            found = await judge(self._database, limits, [(batch[index], looks[index]) for index in asked])
             judged = dict(zip(asked, found, strict=True))
         of_sender: defaultdict[int, set[int]] = defaultdict(set)
         earlier = []
         for index in part:
             people = of_sender[batch[index].from_id]
             earlier.append(len(people - {batch[index].to_id}))
-            if index in sketches:
+            if index in looks:
                 people.add(batch[index].to_id)
         return await self._database.fetch(
             _INSERT_COMPARED if judged else _INSERT,
             *_columns([batch[index] for index in part]),
             True,
-            [packed(sketches[index]).hex() if index in sketches else None for index in part],
-            [index in sketches and is_short_question(batch[index].text) for index in part],
+            [packed(looks[index].sketch).hex() if index in looks else None for index in part],
+            [index in looks and looks[index].is_short_question for index in part],
             earlier,
             [index in judged and judged[index].is_held for index in part],
             [judged[index].compared_to if index in judged else None for index in part],
@@ -563,11 +594,14 @@ class MessageRepository:
     ) -> list[Message | MessageRefused]:
         """Returns what the rows of an insert say of each message."""
         refused: dict[int, str] = {}
+        shown: list[ReadShown] = []
         # Ids are assigned in the order of the batch, which tells messages without a `client_ref` apart.
         plain: list[tuple[Any, ...]] = []
         by_ref: dict[tuple[int, str], tuple[Any, ...]] = {}
         for row in rows:
-            if row[_REFUSAL] is not None:
+            if row[_REFUSAL] == "read shown":
+                shown.append(ReadShown(row[1], row[8], row[0]))
+            elif row[_REFUSAL] is not None:
                 refused[row[0] - 1] = row[_REFUSAL]
             elif row[2] is None:
                 plain.append(row)
@@ -594,6 +628,8 @@ class MessageRepository:
                 first = firsts.get((batch[index].from_id, batch[index].client_ref or ""))
                 if first is not None:
                     answers[index] = replace(first, only_for_sender=True) if index in refused else first
+        for read in shown:
+            _attach(read, batch, answers)
         return [answers[index] for index in range(len(batch))]
 
     async def _by_client_ref(self, batch: Sequence[NewMessage]) -> dict[tuple[int, str], Message]:
@@ -719,6 +755,15 @@ def _stored(new: NewMessage, row: tuple[Any, ...]) -> Message:
         is_held=row[6],
         is_declined=row[5],
     )
+
+
+def _attach(read: ReadShown, batch: Sequence[NewMessage], answers: dict[int, Message | MessageRefused]) -> None:
+    """Attach what is shown to the first message between the two that was stored."""
+    for index, new in enumerate(batch):
+        answer = answers[index]
+        if {new.from_id, new.to_id} == {read.by_id, read.other_id} and isinstance(answer, Message):
+            answers[index] = replace(answer, shows_read=(*answer.shows_read, read))
+            return
 
 
 def _columns(batch: Sequence[NewMessage]) -> tuple[list[Any], ...]:

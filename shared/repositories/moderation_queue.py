@@ -38,8 +38,8 @@ from shared.repositories.audit import RECORD
 from shared.repositories.findings import FindingRepository
 from shared.repositories.holds import CLOSE, FIRST_TEXT, HAS_MESSAGES, PEOPLE
 from shared.repositories.listings import PICTURES
-from shared.repositories.messages import TURN
 from shared.repositories.queue_weights import CHANGED, DONE, IS_ABOUT, weighed
+from shared.repositories.turns import HURRY, TURN
 from shared.repositories.visibility import FOR_ANYONE, IN_TRASH, IS_HIDDEN
 
 # What is shown of the open entries of each kind in a group `asked`: the columns of `Entry`.
@@ -216,6 +216,7 @@ class ModerationQueue:
         person_id = await self.person_of(subject, by=by)
         async with self._database.transaction() as transaction:
             await require(transaction, by, Action.REPORT_RESOLVE)
+            await transaction.execute(HURRY)
             rows = [row for close in _CLOSE for row in await transaction.fetch(close, *_ids(subject), by, up_to)]
         return person_id, [(EntryKind(kind), entry_id) for kind, entry_id in rows]
 

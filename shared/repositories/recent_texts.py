@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-from shared.domain.likeness import Sketch, are_alike, is_short_question, unpacked
+from shared.domain.likeness import Looks, Sketch, are_alike, unpacked
 from shared.domain.messages import NewMessage
 from shared.postgres import Database, Statement, Transaction
 from shared.settings import Settings
@@ -71,7 +71,7 @@ class Judged(NamedTuple):
 
 
 async def judge(
-    database: Database | Transaction, limits: HoldLimits, batch: Sequence[tuple[NewMessage, Sketch]]
+    database: Database | Transaction, limits: HoldLimits, batch: Sequence[tuple[NewMessage, Looks]]
 ) -> list[Judged]:
     """Compare each message with what its sender wrote before, also with the earlier ones of the batch."""
     senders = sorted({new.from_id for new, _ in batch})
@@ -89,16 +89,26 @@ async def judge(
         [new.listing_id for new, _ in batch],
     )
     judged = []
-    for (new, of), (is_answered, is_about) in zip(batch, asked, strict=True):
+    for (new, looks), (is_answered, is_about) in zip(batch, asked, strict=True):
         sent = texts[new.from_id]
         is_held = False
         if not is_answered:
-            most = limits.questions if is_about or is_short_question(new.text) else limits.people
-            alike = {to_id for to_id, other in sent if to_id != new.to_id and are_alike(of, other)}
-            is_held = len(alike) >= most or len(sent) > MOST_COMPARED
-            sent.append((new.to_id, of))
+            most = limits.questions if is_about or looks.is_short_question else limits.people
+            is_held = len(sent) > MOST_COMPARED or _went_to(most, new.to_id, looks.sketch, sent)
+            sent.append((new.to_id, looks.sketch))
         judged.append(Judged(is_held, last[new.from_id]))
     return judged
+
+
+def _went_to(most: int, to_id: int, of: Sketch, sent: Sequence[tuple[int, Sketch]]) -> bool:
+    """Returns whether nearly the same text went to as many people as `most`, `to_id` not among them."""
+    people: set[int] = set()
+    for other_id, other in sent:
+        if len(people) >= most:
+            break
+        if other_id != to_id and other_id not in people and are_alike(of, other):
+            people.add(other_id)
+    return len(people) >= most
 
 
 async def remove_old_texts(transaction: Transaction, seconds: float) -> bool:

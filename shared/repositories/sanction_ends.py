@@ -1,30 +1,54 @@
 """SQL that ends bans, suspensions and hidings whose time has passed, as if somebody had ended them by hand.
 
 Nothing notices by itself that a time has passed. Every API looks for it; a row that one of them holds is left to it.
-One that dies before its commit has changed nothing, so another one ends them.
+One that dies before its commit has changed nothing, so another one ends them. What has ended is noted as not told yet,
+in the same statement. So if the API that ended it dies, or loses Postgres, another one or a later step tells of it.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from shared.postgres import Database, Statement
+from shared.domain.sanctions import SanctionKind
+from shared.postgres import Database, Statement, Transaction
 
+# A trigger then notes in `sanctions` when they ended.
 _END_BANS = Statement(
     "sanctions_end_bans",
-    """UPDATE users SET banned_at = NULL, banned_until = NULL, ban_reason = NULL, banned_by = NULL, is_suspended = false
-       WHERE id = ANY (ARRAY(
-           SELECT id FROM users WHERE banned_until <= now() ORDER BY banned_until LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
-       )) RETURNING id""",
+    """WITH ended AS (
+           UPDATE users SET banned_at = NULL, banned_until = NULL, ban_reason = NULL, banned_by = NULL,
+               is_suspended = false
+           WHERE id = ANY (ARRAY(
+               SELECT id FROM users WHERE banned_until <= now() ORDER BY banned_until LIMIT $1
+               FOR NO KEY UPDATE SKIP LOCKED
+           )) RETURNING id
+       ), noted AS (
+           UPDATE sanctions s SET end_to_tell = true FROM ended
+           WHERE s.user_id = ended.id AND s.kind IN ('suspension', 'ban') AND s.ended_at IS NULL
+       )
+       SELECT count(*) FROM ended""",
     ("integer",),
 )
 _END_HIDINGS = Statement(
     "sanctions_end_hidings",
-    """UPDATE listings SET hidden_at = NULL, hidden_until = NULL, hidden_reason = NULL, hidden_by = NULL
-       WHERE id = ANY (ARRAY(
-           SELECT id FROM listings WHERE hidden_until <= now() ORDER BY hidden_until LIMIT $1
-           FOR NO KEY UPDATE SKIP LOCKED
-       )) RETURNING id""",
+    """WITH ended AS (
+           UPDATE listings SET hidden_at = NULL, hidden_until = NULL, hidden_reason = NULL, hidden_by = NULL
+           WHERE id = ANY (ARRAY(
+               SELECT id FROM listings WHERE hidden_until <= now() ORDER BY hidden_until LIMIT $1
+               FOR NO KEY UPDATE SKIP LOCKED
+           )) RETURNING id
+       ), noted AS (
+           UPDATE sanctions s SET end_to_tell = true FROM ended
+           WHERE s.listing_id = ended.id AND s.kind = 'hiding' AND s.ended_at IS NULL
+       )
+       SELECT count(*) FROM ended""",
+    ("integer",),
+)
+_UNTOLD = Statement(
+    "sanctions_ends_untold",
+    """UPDATE sanctions SET end_to_tell = false WHERE id = ANY (ARRAY(
+           SELECT id FROM sanctions WHERE end_to_tell ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+       )) RETURNING kind, user_id, listing_id""",
     ("integer",),
 )
 
@@ -36,8 +60,24 @@ class Ended(NamedTuple):
     listing_ids: list[int]
 
 
-async def end_some(database: Database, most: int) -> Ended:
-    """End at most `most` bans and `most` hidings whose time has passed. Raises DatabaseUnavailable."""
-    users = await database.fetch(_END_BANS, most)
-    listings = await database.fetch(_END_HIDINGS, most)
-    return Ended([row[0] for row in users], [row[0] for row in listings])
+async def end_some(database: Database, most: int) -> tuple[int, int]:
+    """End at most `most` bans and `most` hidings whose time has passed. Returns how many of each.
+
+    Raises DatabaseUnavailable.
+    """
+    [[bans]] = await database.fetch(_END_BANS, most)
+    [[hidings]] = await database.fetch(_END_HIDINGS, most)
+    return bans, hidings
+
+
+async def take_untold(transaction: Transaction, most: int) -> Ended:
+    """Returns at most `most` of what has ended by itself and was not told. Tell of it before the transaction commits.
+
+    If the transaction fails, the same is returned again later. Raises DatabaseUnavailable.
+    """
+    rows = await transaction.fetch(_UNTOLD, most)
+    is_hiding = SanctionKind.HIDING.value
+    return Ended(
+        sorted({user_id for kind, user_id, _ in rows if kind != is_hiding}),
+        sorted({listing_id for kind, _, listing_id in rows if kind == is_hiding and listing_id is not None}),
+    )

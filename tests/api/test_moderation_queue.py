@@ -22,8 +22,10 @@ async def report(api: Api, who: Person, path: str, reason: str = "spam") -> int:
 
 
 async def queued(api: Api, who: Person, limit: int = 2) -> list[tuple[str, int, int]]:
-    """The kind, id and weight of each group, in the order of the queue."""
-    return [(one["kind"], one["id"], one["weight"]) for one in await api.every_page(QUEUE, who=who, limit=limit)]
+    """The kind, id and weight of each group, in the order of the queue. The first page tells their number."""
+    groups = await api.every_page(QUEUE, who=who, limit=limit)
+    assert (await api.call("GET", QUEUE, 200, who=who, params={"limit": "1"}))["groups"] == len(groups)
+    return [(one["kind"], one["id"], one["weight"]) for one in groups]
 
 
 async def test_what_is_reported_is_grouped_by_listing_and_person_the_worst_first(api: Api, rows: Rows) -> None:

@@ -140,6 +140,76 @@ async def test_what_is_read_of_a_request_is_shown_once_it_is_accepted(api: Api, 
     assert [seen[1] for seen in broadcasts.seen] == ["request", "read", "request"]
 
 
+@pytest.mark.parametrize("how", ["an answer", "a message about a car", "an answer to who was declined"])
+async def test_what_was_read_in_secret_is_told_when_a_message_accepts(
+    api: Api, rows: Rows, broadcasts: Broadcasts, how: str
+) -> None:
+    ann, bob = await api.register("Ann"), await api.register("Bob")
+    sent = [await write(api, bob, ann, text) for text in ("Hello", "Hello?")]
+    await api.call("PUT", f"/api/conversations/{bob.id}/read", 204, who=ann, json={"up_to": sent[1]["id"]})
+    if how == "an answer to who was declined":
+        await decide(api, ann, bob, "declined")
+    broadcasts.seen.clear()
+    if how == "a message about a car":
+        accepting = await write(api, bob, ann, "Is it there?", listing_id=await rows.listing(ann.id))
+    else:
+        accepting = await write(api, ann, bob, "Hello")
+    told = {"by": str(ann.id), "with": str(bob.id), "up_to": sent[1]["id"]}
+    assert [seen for seen in broadcasts.seen if seen[1] != "send"] == [(f"private_chat:{bob.id}", "read", told)]
+    # It comes after the message that tells why.
+    assert [seen for seen in broadcasts.seen if seen[1] == "send"][-1][2] == accepting
+    assert broadcasts.seen[-1][1] == "read"
+    shown = (await api.call("GET", "/api/messages", 200, who=bob))["data"]
+    assert [one["read_at"] is not None for one in shown] == [True, True, False]
+    broadcasts.seen.clear()
+    await write(api, ann, bob, "Once more")
+    assert [seen[1] for seen in broadcasts.seen] == ["send", "send"]
+
+
+@pytest.mark.parametrize("how", ["accepted", "answered"])
+async def test_what_the_declined_read_meanwhile_is_shown_once_they_are_accepted_again(
+    api: Api, broadcasts: Broadcasts, how: str
+) -> None:
+    ann, bob = await api.register("Ann"), await api.register("Bob")
+    await write(api, bob, ann, "Hello")
+    sent = await write(api, ann, bob, "Hello")
+    await decide(api, ann, bob, "declined")
+    broadcasts.seen.clear()
+    await api.call("PUT", f"/api/conversations/{ann.id}/read", 204, who=bob, json={"up_to": sent["id"]})
+    assert [seen[0] for seen in broadcasts.seen] == [f"private_chat:{bob.id}"]
+    if how == "accepted":
+        await decide(api, ann, bob, "accepted")
+    else:
+        await write(api, ann, bob, "Hello again")
+    told = {"by": str(bob.id), "with": str(ann.id), "up_to": sent["id"]}
+    assert broadcasts.seen[-1] == (f"private_chat:{ann.id}", "read", told)
+    [one] = [one for one in (await api.call("GET", "/api/messages", 200, who=ann))["data"] if one["id"] == sent["id"]]
+    assert one["read_at"] is not None
+
+
+@pytest.mark.parametrize("accepts", ["by an answer", "by a press"])
+async def test_nothing_read_is_shown_while_one_of_two_who_declined_each_other_still_does(
+    api: Api, broadcasts: Broadcasts, accepts: str
+) -> None:
+    ann, bob = await api.register("Ann"), await api.register("Bob")
+    sent = await write(api, bob, ann, "Hello")
+    await write(api, ann, bob, "Hello")
+    for one, other in ((ann, bob), (bob, ann)):
+        await decide(api, one, other, "declined")
+    await api.call("PUT", f"/api/conversations/{bob.id}/read", 204, who=ann, json={"up_to": sent["id"]})
+    broadcasts.seen.clear()
+    if accepts == "by an answer":
+        await write(api, ann, bob, "Hello again")
+    else:
+        await decide(api, ann, bob, "accepted")
+    assert "read" not in [seen[1] for seen in broadcasts.seen]
+    first = (await api.call("GET", "/api/messages", 200, who=bob))["data"][0]
+    assert (first["id"], first["read_at"]) == (sent["id"], None)
+    await decide(api, bob, ann, "accepted")
+    told = {"by": str(ann.id), "with": str(bob.id), "up_to": sent["id"]}
+    assert broadcasts.seen[-1] == (f"private_chat:{bob.id}", "read", told)
+
+
 @pytest.mark.parametrize("body", [{}, {"state": "open"}, {"state": None}, {"state": 1}, {"state": "accepted", "x": 1}])
 async def test_a_wrong_decision_is_refused(api: Api, body: dict[str, Any]) -> None:
     ann, bob = await api.register("Ann"), await api.register("Bob")

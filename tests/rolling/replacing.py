@@ -10,6 +10,7 @@ import aiohttp
 
 from tests.deployment.conftest import Deployment
 from tests.end_to_end.faults.load import Load, Reckoning
+from tests.end_to_end.faults.user import Absence
 from tests.support.patience import Patience
 
 LONGEST_AWAY_SECONDS = 6.0
@@ -27,6 +28,8 @@ class Noticed:
     longest_away: float
     """The most seconds that one person was without a joined socket."""
     allowed_away: float
+    absences: list[Absence]
+    """The longest first."""
 
 
 async def replace_all(deployment: Deployment, *, users: int, rate: float, sends: int) -> Noticed:
@@ -61,4 +64,4 @@ async def replace_all(deployment: Deployment, *, users: int, rate: float, sends:
             finally:
                 enough.set()
         reckoning = await load.reckon()
-        return Noticed(reckoning, load.errors, statuses, load.longest_away, allowed)
+        return Noticed(reckoning, load.errors, statuses, load.longest_away, allowed, load.absences)

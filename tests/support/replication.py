@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import psycopg2
 from development import child
 from development.postgres import DATABASE, ROLE, SUPERUSER, EmbeddedPostgres
 from shared.postgres.address import parsed
+from tests.support.freezing import freeze, thaw
 from tests.support.scratch import scratch_directory
 from tests.support.servers import copy_postgres
 
@@ -28,6 +31,8 @@ class Replication:
         self.primary = EmbeddedPostgres(directory / "primary", options={"wal_keep_size": "256MB", **following})
         self.directory = directory
         self.standby: EmbeddedPostgres
+        self._sender: int | None = None
+        """The process that sends to the standby, if it is held back."""
 
     async def start(self) -> None:
         await self.primary.start()
@@ -39,6 +44,8 @@ class Replication:
         assert await child.happens(lambda: ask(self.primary, state) == [(1,)], PATIENCE_SECONDS)
 
     async def stop(self) -> None:
+        if self._sender is not None:
+            thaw(self._sender)
         for server in (self.standby, self.primary):
             await server.stop()
 
@@ -46,6 +53,25 @@ class Replication:
         """The URL that names both servers."""
         hosts = ",".join(parsed(server.url())["host"] for server in (self.primary, self.standby))
         return f"postgresql://{ROLE}@/{DATABASE}?host={hosts}&port=5432,5432&target_session_attrs=read-write"
+
+    async def hold_back(self) -> None:
+        """Let the primary send no more: what it commits from now on is not on the standby, which is asynchronous.
+
+        Returns when the standby shows all that it has.
+        """
+        [(self._sender,)] = ask(self.primary, "SELECT pid FROM pg_stat_replication")
+        freeze(self._sender)
+        has_all = "SELECT pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn()"
+        assert await child.happens(lambda: ask(self.standby, has_all) == [(True,)], PATIENCE_SECONDS)
+
+    def kill_primary(self) -> None:
+        """Kill the primary with all that it has not sent."""
+        self.primary.kill()
+        if self._sender is not None:
+            # It is stopped, so it does not notice that the server has ended.
+            with suppress(ProcessLookupError):
+                os.kill(self._sender, signal.SIGKILL)
+            self._sender = None
 
     async def promote(self) -> None:
         """Make the standby a primary. Returns when it takes writes."""
@@ -67,10 +93,10 @@ async def replication(folder: Path, *, is_synchronous: bool = True) -> AsyncIter
     with scratch_directory() as directory:
         for name in ("primary", "standby"):
             copy_postgres(folder, directory / name)
-        signal = directory / "standby" / "data" / "standby.signal"
-        shutil.copy2(signal.with_name("PG_VERSION"), signal)
-        owner = signal.with_name("PG_VERSION").stat()
-        shutil.chown(signal, owner.st_uid, owner.st_gid)
+        follows = directory / "standby" / "data" / "standby.signal"
+        shutil.copy2(follows.with_name("PG_VERSION"), follows)
+        owner = follows.with_name("PG_VERSION").stat()
+        shutil.chown(follows, owner.st_uid, owner.st_gid)
         pair = Replication(directory, is_synchronous=is_synchronous)
         try:
             await pair.start()

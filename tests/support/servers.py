@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import subprocess
-from collections.abc import Coroutine, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg2
+import psycopg2.extensions
 from redis import Redis
 
 from development.postgres import OWNER, SUPERUSER, EmbeddedPostgres
@@ -26,19 +27,30 @@ TEMPLATE = "template_with_schema"
 class Servers:
     """One Postgres and one Redis. Whatever a test makes in them is removed after the test."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, options: Mapping[str, str]) -> None:
+        """`options` are settings of postgresql.conf."""
         # Without fsync a crash loses data. Tests of crashes start their own Postgres.
-        self.postgres = EmbeddedPostgres(directory / "postgres", fsync=False, options={"autovacuum": "off"})
+        self.postgres = EmbeddedPostgres(directory / "postgres", fsync=False, options={"autovacuum": "off", **options})
         self.redis = EmbeddedRedis(directory / "redis")
         self._numbers = itertools.count(1)
+        # Both stay connected, because a new connection takes more CPU time than what is asked of it.
+        self._console: psycopg2.extensions.connection | None = None
+        self._redis_client: Redis | None = None
 
     async def start(self) -> None:
         await self.postgres.start()
         await self.redis.start()
+        self._redis_client = Redis.from_url(self.redis.url)
+        self._console = psycopg2.connect(self.postgres.url("postgres", SUPERUSER))
+        self._console.autocommit = True
         self._administer(f"CREATE DATABASE {TEMPLATE} OWNER {OWNER}")
         await apply_schema(Settings(database_url=self.postgres.url(TEMPLATE, OWNER)))
 
     async def stop(self) -> None:
+        if self._console is not None:
+            self._console.close()
+        if self._redis_client is not None:
+            self._redis_client.close()
         await self.redis.stop()
         await self.postgres.stop()
 
@@ -74,22 +86,21 @@ class Servers:
     def empty_redis(self) -> Iterator[str]:
         """The URL of the Redis, which is emptied at the end."""
         yield self.redis.url
-        with closing(Redis.from_url(self.redis.url)) as client:
-            client.flushall()
+        assert self._redis_client is not None
+        self._redis_client.flushall()
 
     def _administer(self, *statements: str) -> None:
-        with closing(psycopg2.connect(self.postgres.url("postgres", SUPERUSER))) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                for statement in statements:
-                    cursor.execute(statement)
+        assert self._console is not None
+        with self._console.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
 
 
 @contextmanager
-def running_servers() -> Iterator[Servers]:
-    """Servers in a temporary folder, which is removed at the end."""
+def running_servers(options: Mapping[str, str] | None = None) -> Iterator[Servers]:
+    """Servers in a temporary folder, which is removed at the end. `options` are settings of postgresql.conf."""
     with scratch_directory() as directory:
-        servers = Servers(directory)
+        servers = Servers(directory, options or {})
         try:
             run(servers.start())
             yield servers

@@ -72,6 +72,7 @@ class Connection {
   open() {
     this.#become("connecting");
     const socket = new Socket(ENDPOINT, {
+      sessionStorage: memoryOfTab(),
       // phoenix.js calls this at each connect, and sends the token in a header: addresses end up in logs.
       authToken: () => session.token ?? "",
       longPollFallbackMs: LONGPOLL_FALLBACK_MS,
@@ -189,6 +190,16 @@ class Connection {
 
   #tell() {
     for (const listener of this.#listeners) listener();
+  }
+}
+
+/** Returns sessionStorage; where the browser refuses even to name it, what lasts as long as the page. */
+function memoryOfTab() {
+  try {
+    return sessionStorage;
+  } catch {
+    const kept = new Map();
+    return { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) };
   }
 }
 

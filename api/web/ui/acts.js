@@ -17,12 +17,12 @@ export class Acts {
     this.words = "";
   }
 
-  /** Does the work, then shows `words`, or the reason of the failure. */
+  /** Does the work, then shows `words` or what they return, or the reason of the failure. */
   async do(work, words) {
     this.view.hushOthers?.(this);
     try {
       await work();
-      this.words = words;
+      this.words = typeof words === "function" ? words() : words;
       this.isFault = false;
     } catch (error) {
       this.words = Problem.of(error).message;

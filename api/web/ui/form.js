@@ -132,8 +132,8 @@ export function formOf(form, { label, action, kind = "", extra = nothing }, fiel
 /** An input with its label. `value` is the initial value. */
 export function input(form, { name, label, type = "text", value = "", hint = "", ...overrides }) {
   const attributes = described(form, name, hint);
-  // Inputs for passwords have no maxlength: it would silently cut a pasted password. The server reports the limit.
-  const more = { ...(type === "password" ? {} : form.limits[name]), ...overrides };
+  // Fields for text have no maxlength: it would silently cut what is pasted. The server reports the limit.
+  const more = { ...form.limits[name], maxlength: null, ...overrides };
   return field(
     form,
     { name, label, hint },
@@ -197,7 +197,6 @@ export function textarea(form, { name, label, value = "", hint = "", rows = 4, r
       rows=${rows}
       .defaultValue=${value ?? ""}
       ?required=${required}
-      maxlength=${form.limits[name]?.maxlength ?? nothing}
       aria-describedby=${attributes.describedBy}
       aria-invalid=${attributes.isInvalid}
     ></textarea>`,

@@ -55,7 +55,7 @@ function report({ reason, text, quote, message_id: messageId, reply_id: replyId,
 
 /** The first text of messages that wait for a decision, and to how many people they are. */
 function heldMessages({ quote, people }) {
-  return html`<p><span class="flag">Held</span> Nearly the same message to ${count(people, "more person", "more people")}, who have not got it:</p>
+  return html`<p><span class="flag">Held</span> Nearly the same message to ${count(people, "more person, who has", "more people, who have")} not got it:</p>
     <blockquote class="user-text" dir="auto">${quote}</blockquote>`;
 }
 

@@ -233,7 +233,6 @@ export class EditListing extends View {
         label: "VIN",
         value: listing.vin,
         // Blanks in a pasted number are taken out before it is sent.
-        maxlength: null,
         minlength: null,
         hint: "Only people who are logged in see it.",
       })}

@@ -57,6 +57,8 @@ export class Reports extends View {
   shortcuts = new Shortcuts(this, ".report-group", [
     ["r", "Resolve all of this group", (row) => this.#withGroup(row, (group) => this.#resolve(group))],
     ["h", "Hide the listing, or show it again", (row) => this.#withGroup(row, (group) => this.#hideOrShow(group))],
+    ["d", "Deliver the held messages", (row) => this.#withGroup(row, (group) => this.#decideAll(group, "let_go"))],
+    ["b", "Keep the held messages back", (row) => this.#withGroup(row, (group) => this.#decideAll(group, "kept"))],
     ["m", "Look at the messages around the reported ones", (row) => this.#withGroup(row, (group) => this.#lookAtAll(group))],
     ["p", "Warn or suspend the person", (row) => this.#withGroup(row, ({ person }) => navigate(`/moderation/people/${person.id}`))],
     ["t", "Take the group over", (row) => this.#withGroup(row, (group) => this.queue.claim(group, { take: true }), true)],
@@ -172,7 +174,7 @@ export class Reports extends View {
     return html`<li class="report-group" data-group=${`${kind === "person" ? "user" : kind} ${id}`} data-key=${keyOf(group)} tabindex="-1" aria-label=${`${isolated(kind === "person" ? nameOf(group.person) : listing.title)}: ${count(size, "report", "reports")}`}>
       ${kind === "person" ? this.#person(group) : this.#car(listing)} ${this.#before(group)}
       <ul class="reports">
-        ${entries.map((entry) => queueEntry(entry, entry.kind === "held_messages" ? this.#decisions(entry) : this.#around(entry)))}
+        ${entries.map((entry) => queueEntry(entry, isHeld(entry) ? this.#decisions(group, entry) : this.#around(entry)))}
       </ul>
       ${size > entries.length ? html`<p class="quiet">And ${count(size - entries.length, "older one", "older ones")}.</p>` : nothing}
       ${holder ? this.#held(group, holder) : this.#buttons(group)}
@@ -187,13 +189,15 @@ export class Reports extends View {
   }
 
   #buttons(group) {
-    const { kind, listing, person, size } = group;
+    const { kind, listing, person, size, entries } = group;
     return html`<div class="row-buttons">
       ${kind === "person" || listing.trashed ? nothing : this.#hideButton(listing)}
       <a class="button small" href=${`/moderation/people/${person.id}`}>Warn or suspend</a>
-      <button class="button small primary" @click=${() => this.#resolve(group)}>
-        ${size > 1 ? `Resolve all ${size}` : "Resolved"}
-      </button>
+      ${entries.every(isHeld)
+        ? nothing
+        : html`<button class="button small primary" @click=${() => this.#resolve(group)}>
+            ${size > 1 ? `Resolve all ${size}` : "Resolved"}
+          </button>`}
     </div>`;
   }
 
@@ -236,11 +240,12 @@ export class Reports extends View {
     return html`<button class="button small" @click=${press}>${listing.hidden ? "Show again" : "Hide"}</button>`;
   }
 
-  /** What a moderator decides about held messages. */
-  #decisions({ id }) {
+  /** What a moderator decides about held messages, unless another one looks at them. */
+  #decisions(group, { id }) {
+    if (this.queue.holder(group)) return nothing;
     return html`<div class="row-buttons">
-      <button class="button small" @click=${() => this.#decide(id, "let_go")}>Deliver</button>
-      <button class="button small" @click=${() => this.#decide(id, "kept")}>Keep back</button>
+      <button class="button small" @click=${() => this.#decide(group, id, "let_go")}>Deliver</button>
+      <button class="button small" @click=${() => this.#decide(group, id, "kept")}>Keep back</button>
     </div>`;
   }
 
@@ -266,11 +271,25 @@ export class Reports extends View {
     this.update();
   }
 
-  async #decide(id, decision) {
-    await this.acts.do(async () => {
-      await api.put(`/api/holds/${id}/decision`, { decision });
-      await this.#readAll();
-    }, decision === "let_go" ? "The messages are delivered." : "The messages are kept back.");
+  /** Decides about the held messages of a group. If another moderator has decided before, that stays. */
+  async #decide(group, id, decision) {
+    const next = rowAfter(group);
+    let decided = null;
+    await this.acts.do(
+      async () => {
+        ({ decision: decided } = await api.put(`/api/holds/${id}/decision`, { decision }));
+        await this.#changed(group);
+      },
+      () => {
+        const done = decided === "let_go" ? "delivered" : "kept back";
+        return decided === decision ? `The messages are ${done}.` : `Another moderator was faster: the messages are ${done}.`;
+      },
+    );
+    if (!this.groups.items.some((one) => keyOf(one) === keyOf(group))) next?.focus();
+  }
+
+  #decideAll(group, decision) {
+    for (const { id } of group.entries.filter(isHeld)) this.#decide(group, id, decision);
   }
 
   #lookAtAll({ entries }) {
@@ -290,15 +309,16 @@ export class Reports extends View {
     }, "The listing is shown again.");
   }
 
+  /** Resolves all of a group. What is held is then kept back; where nothing else waits, that has to be decided by its own button. */
   async #resolve(group) {
+    if (group.entries.every(isHeld)) return;
     this.#resolved = [];
-    const row = document.querySelector(`[data-key="${keyOf(group)}"]`);
-    const next = row?.contains(document.activeElement) ? (row.nextElementSibling ?? row.previousElementSibling) : null;
+    const next = rowAfter(group);
     await this.acts.do(async () => {
       const { report_ids: reports, finding_ids: findings } = await api.put(`${pathOf(group)}/resolved`, { up_to: group.newest_at });
       this.#resolved = [...reports.map((id) => `/api/reports/${id}`), ...findings.map((id) => `/api/findings/${id}`)];
       this.groups.remove(group);
-    }, count(group.size, "report is resolved.", "reports are resolved."));
+    }, `${count(group.size, "report is resolved.", "reports are resolved.")}${group.entries.some(isHeld) ? " What was held is kept back." : ""}`);
     next?.focus();
     openReports.ask();
   }
@@ -313,6 +333,14 @@ export class Reports extends View {
     }, count(paths.length, "report is open again.", "reports are open again."));
     openReports.ask();
   }
+}
+
+const isHeld = ({ kind }) => kind === "held_messages";
+
+/** The row to which the focus goes if it is in the group, and the group vanishes; null if it is elsewhere. */
+function rowAfter(group) {
+  const row = document.querySelector(`[data-key="${keyOf(group)}"]`);
+  return row?.contains(document.activeElement) ? (row.nextElementSibling ?? row.previousElementSibling) : null;
 }
 
 /** True if the first group belongs above the second. */

@@ -146,6 +146,14 @@ async def test_every_address_of_the_page_and_of_its_feeds_is_found_with_slashes_
     assert not failed
 
 
+@pytest.mark.parametrize("behind", [".", ",", ")", "%22", "...", "%E2%80%9D", "%20", "%C2%A0", "%E2%80%8B", "/.", ")."])
+async def test_what_stood_behind_an_address_in_a_text_is_no_part_of_it(api: Api, behind: str) -> None:
+    for right in ("/listings/7", "/login", "/listings/new"):
+        url = URL(f"{str(api.client.make_url('/')).rstrip('/')}{right}{behind}?a=b.", encoded=True)
+        async with api.client.session.get(url, headers=BROWSER, allow_redirects=False) as response:
+            assert (response.status, response.headers.get("Location")) == (301, f"{right}?a=b.")
+
+
 @pytest.mark.parametrize("wrong", ["//evil.example/", "//evil.example/listings/1", "/\\evil.example", "/Nowhere/"])
 async def test_no_address_leads_to_another_site(api: Api, wrong: str) -> None:
     url = URL(str(api.client.make_url("/")).rstrip("/") + wrong, encoded=True)

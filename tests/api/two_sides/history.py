@@ -431,10 +431,7 @@ class History:
                 assert message["read_at"] is None
                 continue
             is_read, is_told = message["read_at"] is not None, message_id <= screen.read_by_others.get(message["to"], 0)
-            # A message that accepts a request is what tells that the request was read.
-            pair = {message["from"], message["to"]}
-            is_accepted = any({one["from"], one["to"]} == pair and one["id"] > message_id for one in told.values())
-            assert is_told is is_read or (is_read and is_accepted), message
+            assert is_told is is_read, message
 
 
 def same(shown: dict[int, Payload], told: dict[int, Payload]) -> None:

@@ -36,3 +36,7 @@ async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:
         f"{noticed.longest_away:.1f} s (goal: at most {LONGEST_AWAY_SECONDS:.0f}, "
         f"{'met' if noticed.longest_away <= LONGEST_AWAY_SECONDS else 'MISSED'})",
     )
+    absences = noticed.absences
+    yield Row(what="  absences, and what the longest waited for", value=f"{len(absences):,}", compared=str(absences[0]))
+    middle = absences[len(absences) // 2]
+    yield Row(what="  the one in the middle", value=f"{middle.total:.1f} s", compared=str(middle))

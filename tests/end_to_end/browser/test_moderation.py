@@ -195,8 +195,16 @@ async def test_what_the_program_finds_is_shown_with_both_listings_and_can_be_ope
             one = entry.locator("figure").filter(has_text=f"Car of {seller.name}")
             await expect(one.locator(f"a[href='/listings/{listing}'] img")).to_have_js_property("naturalWidth", 480)
             await expect(one.locator(f"a[href='/moderation/people/{seller.id}']")).to_have_text(seller.name)
+    # The number in the navigation is that of the groups, whether people or the program made them.
+    queue = await site.rest.call("GET", "/api/moderation/queue", 200, who=mod, limit=100)
+    objections = await site.rest.call("GET", "/api/objections", 200, who=mod)
+    assert queue["groups"] == len(queue["data"])
+    waiting = str(queue["groups"] + objections["open"])
+    badge = mods.locator("[data-waiting]")
+    await expect(badge).to_have_attribute("data-waiting", waiting)
     await group.get_by_role("button", name="Resolve all 2").click()
     await expect(group).to_have_count(0)
+    await expect(mods.locator(f"[data-waiting='{waiting}']")).to_have_count(0)
     await mods.get_by_role("button", name="Undo").click()
     await expect(group.locator("[data-entry]")).to_have_count(2)
 

@@ -153,3 +153,20 @@ async def once(page: Page, condition: str) -> Any:
                 return {condition};
             }}"""
         )
+
+
+async def test_the_numbers_of_the_weeks_break_no_word_and_scroll_by_themselves(site: Site, open_page: Open) -> None:
+    page = await open_page("/moderation", await site.person("Mona", Role.MODERATOR), viewport=PHONE)
+    await page.get_by_text("Numbers of the last weeks").click()
+    await expect(page.get_by_role("table")).to_be_visible()
+    broken = await page.locator("th").evaluate_all(
+        """cells => cells.map((cell) => {
+            const range = document.createRange();
+            range.selectNodeContents(cell);
+            const lines = new Set([...range.getClientRects()].map(({ top }) => top)).size;
+            const words = cell.scope === "row" ? 1 : cell.textContent.split(" ").length;
+            return { text: cell.textContent, lines, words };
+        }).filter(({ lines, words }) => lines > words)"""
+    )
+    assert broken == []
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -14,7 +14,7 @@ import aiohttp
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
 from shared.settings import Settings
-from tests.end_to_end.faults.user import User
+from tests.end_to_end.faults.user import Absence, User
 from tests.support.database import add_users, stored_messages
 
 PATIENCE_SECONDS = 30.0
@@ -127,6 +127,11 @@ class Load:
     def longest_away(self) -> float:
         """The most seconds that one user was without a joined socket."""
         return max(user.longest_away for user in self.users)
+
+    @property
+    def absences(self) -> list[Absence]:
+        """All absences of all users that have ended, the longest first."""
+        return sorted((each for user in self.users for each in user.absences), key=lambda each: -each.total)
 
     async def more_acknowledged(self, count: int) -> None:
         """Wait until `count` more messages are acknowledged."""

@@ -1,4 +1,7 @@
-"""A standby is promoted while a hundred people chat: nothing that was acknowledged is lost if it is synchronous."""
+"""A standby is promoted while a hundred people chat: nothing that was acknowledged is lost if it is synchronous.
+
+If it is asynchronous, what the primary had not sent is lost, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,13 @@ TIMEOUT = 1.5
 
 
 @pytest.fixture
-async def pair(fresh_postgres: Path) -> AsyncIterator[Replication]:
-    async with replication(fresh_postgres) as servers:
+def is_synchronous() -> bool:
+    return True
+
+
+@pytest.fixture
+async def pair(fresh_postgres: Path, is_synchronous: bool) -> AsyncIterator[Replication]:
+    async with replication(fresh_postgres, is_synchronous=is_synchronous) as servers:
         yield servers
 
 
@@ -94,3 +102,50 @@ async def test_nothing_acknowledged_is_lost_when_a_standby_is_promoted(
     stored = [row[0] for row in stored_messages(pair.standby.url(), [user.id for user in load.users])]
     print(f"{stored[-1] - stored[0] + 1 - len(stored)} ids were left out")
     assert stored == sorted(id_ for user in load.users for id_ in user.acknowledged.values())
+
+
+@pytest.mark.parametrize("is_synchronous", [False], ids=["asynchronous"])
+async def test_an_asynchronous_standby_lacks_only_what_was_not_sent_and_clients_miss_nothing_that_comes_after(
+    pair: Replication, processes: Processes
+) -> None:
+    nodes = await asyncio.gather(processes.gateway(), processes.gateway())
+    async with Load(processes.settings, [node.socket_url for node in nodes], users=PEOPLE, rate=100) as load:
+        people = [user.id for user in load.users]
+        await load.more_acknowledged(200)
+        await pair.hold_back()
+        kept = {id_ for id_, *_ in stored_messages(pair.standby.url(), people)}
+        await load.more_acknowledged(300)
+        pair.kill_primary()
+        await load.until_failing(20)
+        acknowledged = {id_ for user in load.users for id_ in user.acknowledged.values()}
+        # Perhaps with messages that were committed and not acknowledged.
+        read = {id_ for user in load.users for id_ in user.received}
+        await pair.promote()
+        await load.more_acknowledged(200)
+
+        # A client whose last message is lost catches up from there.
+        load.addresses.pop()
+        nodes[1].kill()
+        await load.more_acknowledged(100)
+        await load.stop_sending()
+        await load.until(lambda: not any(user.unanswered for user in load.users))
+        stored = {row[0]: row for row in stored_messages(pair.standby.url(), people)}
+        sent_after = {id_ for user in load.users for id_ in user.acknowledged.values()} - acknowledged
+        lost = acknowledged - stored.keys()
+        print(
+            f"sent {load.sent}, acknowledged {len(acknowledged)} before and {len(sent_after)} after, lost {len(lost)}"
+        )
+
+        # The standby keeps what it had got: nothing before it is lost, and everything after it.
+        assert kept <= stored.keys()
+        assert lost == {id_ for id_ in acknowledged if id_ > max(kept)}
+        assert len(lost) > 250
+        # No client has seen a number that is given again, and each gets everything that is stored.
+        assert stored.keys() - kept == sent_after
+        assert min(sent_after) > max(acknowledged | read)
+        for user in load.users:
+            theirs = {id_ for id_, *both, _ in stored.values() if user.id in both}
+            await load.until(lambda user=user, theirs=theirs: theirs <= user.received.keys())  # type: ignore[misc]
+            assert user.received.keys() - theirs <= read - stored.keys(), load.state()
+            for id_ in theirs:
+                assert user.received[id_]["message"] == stored[id_][3]

@@ -11,6 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -18,6 +19,24 @@ import aiohttp
 RETRY_SECONDS = 0.1
 PASSING = ("try again", "too many requests")
 """A send that is refused for one of these reasons is repeated."""
+
+
+@dataclass(frozen=True)
+class Absence:
+    """The seconds in which a user was without a joined socket, by what the user waited for."""
+
+    before: float
+    """Until the handshake that succeeded: the client's own waits, and handshakes that were refused."""
+    handshake: float
+    join: float
+    """Until the join was answered, with all that was missed."""
+
+    @property
+    def total(self) -> float:
+        return self.before + self.handshake + self.join
+
+    def __str__(self) -> str:
+        return f"{self.before:.1f} before the handshake, {self.handshake:.1f} in it, {self.join:.1f} for the join"
 
 
 class User:
@@ -49,6 +68,8 @@ class User:
         self.refusals: Counter[int] = Counter()
         """The number of refused handshakes by HTTP status."""
         self.close_codes: list[int | None] = []
+        self.absences: list[Absence] = []
+        """Those that have ended."""
         self.joined = False
         self.token = token
         self._pick = pick
@@ -61,8 +82,8 @@ class User:
         self._pushed: dict[str, tuple[str, float]] = {}
         self._live_top = 0
         self._last_frame = 0.0
-        self._longest_away = 0.0
         self._away_since: float | None = None
+        self._asked_at = self._opened_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._runner = asyncio.create_task(self._run())
 
@@ -74,9 +95,10 @@ class User:
     @property
     def longest_away(self) -> float:
         """The most seconds from the loss of a socket to the answer to the join on the next one."""
+        longest = max((absence.total for absence in self.absences), default=0.0)
         if self._away_since is None:
-            return self._longest_away
-        return max(self._longest_away, asyncio.get_running_loop().time() - self._away_since)
+            return longest
+        return max(longest, asyncio.get_running_loop().time() - self._away_since)
 
     async def send(self, to: int, ref: str, padding: str = "") -> None:
         """Send a message whose text begins with its client_ref, and repeat it until it is answered."""
@@ -98,13 +120,15 @@ class User:
                 await self._socket.send_str(json.dumps(frame))
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
+            self._asked_at = loop.time()
             try:
                 query = {"token": self.token, "vsn": "2.0.0"}
                 async with self._client.ws_connect(
                     self._pick(), params=query, max_msg_size=0, timeout=_CLOSE
                 ) as socket:
-                    self._socket = socket
+                    self._socket, self._opened_at = socket, loop.time()
                     self.connects += 1
                     heart = asyncio.create_task(self._heartbeat(socket))
                     try:
@@ -113,7 +137,7 @@ class User:
                     finally:
                         heart.cancel()
                         if self.joined:
-                            self._away_since = asyncio.get_running_loop().time()
+                            self._away_since = loop.time()
                         self.joined = False
                         self._socket = None
                         self._pushed.clear()
@@ -181,9 +205,15 @@ class User:
             return
         self.position = max(self.position, self._live_top)
         self.joined = True
-        self._longest_away, self._away_since = self.longest_away, None
+        self._is_back()
         for ref in list(self.unanswered):
             await self._push(ref)
+
+    def _is_back(self) -> None:
+        if self._away_since is not None:
+            now, asked, opened = asyncio.get_running_loop().time(), self._asked_at, self._opened_at
+            self.absences.append(Absence(asked - self._away_since, opened - asked, now - opened))
+            self._away_since = None
 
     def _answered(self, ref: str, pushed_at: float, payload: dict[str, Any]) -> None:
         self.longest_answer = max(self.longest_answer, asyncio.get_running_loop().time() - pushed_at)

@@ -4,15 +4,21 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from shared.domain.likeness import MAX_SKETCH, are_alike, is_short_question, packed, sketch, unpacked
+from shared.domain.likeness import MAX_SKETCH, Sketch, are_alike, looks_of, packed, unpacked
 from shared.domain.messages import MAX_TEXT_LENGTH
 
 OFFER = (
     "Hello Anna, I have a unique offer for you. I sell gold watches far below their price, only this week. "
     "Each costs 250 dollars. Write to me and I tell you more about it."
 )
+
+
+def sketch(text: str) -> Sketch:
+    return looks_of(text).sketch
 
 
 @pytest.mark.parametrize(
@@ -101,4 +107,17 @@ def test_long_texts_have_short_sketches_that_tell_them_apart() -> None:
     ],
 )
 def test_a_short_question_leads_nobody_away(text: str, is_short: bool) -> None:
-    assert is_short_question(text) is is_short
+    assert looks_of(text).is_short_question is is_short
+
+
+@pytest.mark.parametrize("sign", ["ﷺ", "㌖", "각", "ΐ", "🏴\u200d", "\u0344", "a "])
+def test_no_text_costs_much_more_than_others_of_its_length(sign: str) -> None:
+    """A gateway does nothing else meanwhile, and one character can stand for eighteen."""
+
+    def seconds(text: str) -> float:
+        began = time.process_time()
+        looks_of(text)
+        return time.process_time() - began
+
+    plain, strange = (text[:MAX_TEXT_LENGTH] for text in ("Fünf Äpfel und mehr. " * 400, sign * MAX_TEXT_LENGTH))
+    assert min(seconds(strange) for _ in range(5)) < 8 * min(seconds(plain) for _ in range(5))

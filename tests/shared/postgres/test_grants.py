@@ -68,6 +68,7 @@ FORBIDDEN = [
     "DELETE FROM messages WHERE false",
     "INSERT INTO schema_applied VALUES ('mine')",
     "DELETE FROM schema_applied",
+    "DELETE FROM number_timelines",
     "SELECT setval('users_id_seq', 1)",
     "SELECT nextval('audit_id_seq')",
     "SELECT rolpassword FROM pg_authid",
@@ -136,7 +137,7 @@ def test_the_processes_role_has_exactly_these_rights_on_tables(session: psycopg2
     expected = {name: {"SELECT", "INSERT", "UPDATE", "DELETE"} for name in found}
     for name in NEVER_DELETED:
         expected[name].remove("DELETE")
-    expected |= {"audit": {"SELECT", "INSERT"}, "schema_applied": {"SELECT"}}
+    expected |= {"audit": {"SELECT", "INSERT"}, "schema_applied": {"SELECT"}, "number_timelines": {"SELECT", "UPDATE"}}
     assert found == expected
 
 
@@ -151,9 +152,20 @@ def test_neither_role_has_a_power_over_the_server(session: psycopg2.extensions.c
     assert session.fetchall() == [(False,) * 6]
 
 
-def test_no_function_gives_its_caller_the_rights_of_its_owner(session: psycopg2.extensions.cursor) -> None:
-    session.execute("SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace")
-    assert session.fetchall() == []
+def test_only_a_trigger_that_takes_nothing_from_its_caller_has_the_rights_of_its_owner(
+    session: psycopg2.extensions.cursor,
+) -> None:
+    session.execute(
+        """SELECT proname, prorettype::regtype::text, proconfig::text LIKE '%search_path=%'
+           FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"""
+    )
+    assert session.fetchall() == [("leave_numbers_out", "trigger", True)]
+    # Who may set it off can change nothing but what it notes itself.
+    session.execute("SELECT * FROM number_timelines ORDER BY table_name")
+    rows = session.fetchall()
+    session.execute("UPDATE number_timelines SET timeline = 'x', table_name = 'audit' || table_name, left_out = 5")
+    session.execute("SELECT * FROM number_timelines ORDER BY table_name")
+    assert session.fetchall() == rows
 
 
 def test_the_processes_role_may_use_a_table_to_come(database_url: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.likeness import packed, sketch
+from shared.domain.likeness import looks_of, packed
 from shared.domain.messages import NewMessage
 from shared.postgres import Database, Statement
 from shared.repositories.messages import MessageRepository
@@ -71,7 +71,7 @@ async def test_a_first_message_reads_few_rows_of_large_tables(
     )
     nothing = [None] * count
     new = (people, [one + 100 for one in people], ["Hi"] * count, nothing, nothing)
-    texts = ([packed(sketch("Hi")).hex()] * count, [True] * count, [0] * count, [False] * count, nothing)
+    texts = ([packed(looks_of("Hi").sketch).hex()] * count, [True] * count, [0] * count, [False] * count, nothing)
     given = (*new, True, *texts, 5, 20, 3600.0)
     execute = f"EXPLAIN (ANALYZE, TIMING off, FORMAT json) EXECUTE messages_insert ({', '.join(['%s'] * len(given))})"
     [(plans,)] = await one_connection.fetch(Statement("", execute), *given)
