@@ -273,6 +273,11 @@ LEFT_OUT: Mapping[Column, str] = MappingProxyType(
         ("beginnings", "user_id"): "To whom somebody wrote first is among their messages.",
         ("holds", "user_id"): "Which messages are held is among their messages.",
         ("holds", "decided_by"): "What a moderator has decided is among their acts.",
+        **{
+            (table, column): "How grave it is what others told moderators, or what the site noticed, is for moderators."
+            for table in ("queue_groups", "queue_changes")
+            for column in ("user_id", "person_id")
+        },
         ("recent_texts", "from_id"): "Hashes of parts of what somebody wrote, for an hour.",
         ("recent_texts", "to_id"): "To whom they are is among the messages of both.",
         ("held_messages", "from_id"): "Which messages are held is among the sender's messages.",

@@ -29,7 +29,9 @@ WITHOUT_KEY = {
     ("contacts", "other_id"),
     ("audit", "target_id"),
     ("sanctions", "user_id"),
+    ("holds", "user_id"),
     *((table, column) for table in ("recent_texts", "held_messages") for column in ("from_id", "to_id")),
+    *((table, column) for table in ("queue_groups", "queue_changes") for column in ("user_id", "person_id")),
 }
 """Columns with a user's id that are no foreign keys."""
 

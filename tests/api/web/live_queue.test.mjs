@@ -40,16 +40,18 @@ function present(...metas) {
 
 test("a group that was reported, resolved or opened again is read again", () => {
   socket.joined();
+  told.length = 0;
   for (const event of ["reported", "resolved", "reopened"]) socket.hears(event, CAR);
   socket.hears("look_again", {});
   assert.deepEqual(told, ["listing 5", "listing 5", "listing 5", "read again"]);
 });
 
-test("the queue is read again when the connection is back, and not at the first join", () => {
-  socket.joined();
+test("the queue is read again at the first join, and when the connection is back", () => {
   assert.deepEqual(told, []);
   socket.joined();
   assert.deepEqual(told, ["read again"]);
+  socket.joined();
+  assert.deepEqual(told, ["read again", "read again"]);
 });
 
 test("the first of those who claimed a group holds it, by the time and then by the ref", () => {
