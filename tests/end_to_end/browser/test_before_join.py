@@ -92,9 +92,9 @@ async def test_an_answer_that_is_older_than_a_report_does_not_take_it_from_the_q
         await route.fulfill(response=answer)
         is_answered.set()
 
-    await page.route(re.compile(r"/api/moderation/queue(\?|$)"), answer_late)
+    await page.route(re.compile(r"/api/moderation/queue(\?(?!limit=1$)|$)"), answer_late)
     await page.goto("/moderation")
-    # One answer for the first look, and one for the join.
+    # One answer for the first look, and one for the join; the one for the number in the navigation is not held back.
     await until(lambda: len(late) == 2)
     body = {"reason": "fraud", "text": "There is no such van."}
     await site.rest.call("POST", f"/api/listings/{listing}/reports", 201, who=bob, body=body)
