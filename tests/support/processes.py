@@ -21,7 +21,8 @@ from tests.support.ports import free_port
 
 CHECKOUT = Path(__file__).parents[2]
 READY_SECONDS = 30.0
-STOP_SECONDS = 20.0
+STOP_SECONDS = 45.0
+"""A gateway drains for ten seconds by itself, and several workers of tests share two cores."""
 
 
 def base_environment() -> dict[str, str]:
