@@ -144,9 +144,11 @@ class Telling(Collector):
 
         Whatever was ended, and not told for want of Postgres, is told by the next step of an API that succeeds.
         """
-        bans, hidings = await end_some(self._database, most)
-        self._ended_bans += bans
-        self._ended_hidings += hidings
+        ends = await end_some(self._database, most)
+        self._ended_bans += ends.bans
+        self._ended_hidings += ends.hidings
+        if not ends.is_to_tell:
+            return ends.bans
         async with self._database.transaction() as transaction:
             ended = await take_untold(transaction, most)
             listings = ListingRepository(transaction, has_mail=self._settings.has_mail)
@@ -157,7 +159,7 @@ class Telling(Collector):
                 self._realtime.look_again(listing_id)
             for listing_id, json in shown:
                 self._realtime.listing_updated(listing_id, json)
-        return max(bans, hidings, len(ended.user_ids), len(ended.listing_ids))
+        return max(ends.bans, ends.hidings, len(ended.user_ids), len(ended.listing_ids))
 
     async def renew_words(self) -> int:
         """Make the words of some searches anew, if the vocabulary has changed. Returns their number."""

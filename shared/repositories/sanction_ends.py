@@ -41,7 +41,7 @@ _END_HIDINGS = Statement(
            UPDATE sanctions s SET end_to_tell = true FROM ended
            WHERE s.listing_id = ended.id AND s.kind = 'hiding' AND s.ended_at IS NULL
        )
-       SELECT count(*) FROM ended""",
+       SELECT count(*), EXISTS (SELECT FROM sanctions WHERE end_to_tell) FROM ended""",
     ("integer",),
 )
 _UNTOLD = Statement(
@@ -60,14 +60,20 @@ class Ended(NamedTuple):
     listing_ids: list[int]
 
 
-async def end_some(database: Database, most: int) -> tuple[int, int]:
-    """End at most `most` bans and `most` hidings whose time has passed. Returns how many of each.
+class Ends(NamedTuple):
+    """How many bans and hidings were ended, and whether something that has ended is not told yet."""
 
-    Raises DatabaseUnavailable.
-    """
-    [[bans]] = await database.fetch(_END_BANS, most)
-    [[hidings]] = await database.fetch(_END_HIDINGS, most)
-    return bans, hidings
+    bans: int
+    hidings: int
+    is_to_tell: bool
+
+
+async def end_some(database: Database, most: int) -> Ends:
+    """End at most `most` bans and `most` hidings whose time has passed. Raises DatabaseUnavailable."""
+    [(bans,)] = await database.fetch(_END_BANS, most)
+    # It sees what the statement before has noted, and what others have, but not what it notes itself.
+    [(hidings, was_to_tell)] = await database.fetch(_END_HIDINGS, most)
+    return Ends(bans, hidings, was_to_tell or hidings > 0)
 
 
 async def take_untold(transaction: Transaction, most: int) -> Ended:
