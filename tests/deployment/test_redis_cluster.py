@@ -6,7 +6,7 @@ import asyncio
 import re
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,7 @@ from tests.deployment.composefile import merged, read
 from tests.deployment.conftest import production
 from tests.deployment.redis_containers import RedisContainers
 from tests.deployment.test_compose import CHECKOUT, COMPOSE, PROCESSES, SECRETS, SERVICES
-from tests.support.client import Rest, Socket
-from tests.support.processes import Processes
+from tests.deployment.two_people import two_people
 
 FURTHER = read(CHECKOUT / "compose.cluster.yaml")
 TOGETHER: dict[str, Any] = merged(COMPOSE, FURTHER)["services"]
@@ -226,28 +225,8 @@ async def test_people_chat_on_when_a_master_ends_and_comes_back_as_a_replica(
     containers: Containers, database_url: str, tmp_path: Path
 ) -> None:
     await containers.make()
-    async with AsyncExitStack() as stack:
-        url = containers.here(TOGETHER["api-1"]["environment"]["REDIS_URL"])
-        processes = Processes(production(database_url, url, tmp_path / "data"), tmp_path)
-        stack.push_async_callback(processes.stop)
-        secret = {"REDIS_PASSWORD_FILE": str(tmp_path / "redis_password")}
-        api, *gateways = await asyncio.gather(
-            processes.api(**secret), processes.gateway(**secret), processes.gateway(**secret)
-        )
-        rest = await stack.enter_async_context(Rest(api.url))
-        ann, bob = await rest.register("Ann"), await rest.register("Bob")
-        sockets = []
-        for gateway, person in zip(gateways, (ann, bob), strict=True):
-            socket = await stack.enter_async_context(await Socket.connect(gateway.socket_url, person.token))
-            assert (await socket.join(person.topic))["status"] == "ok"
-            sockets.append(socket)
-
-        async def chat(text: str) -> None:
-            reply = await sockets[0].push(ann.topic, "send", {"to": str(bob.id), "message": text})
-            assert reply["status"] == "ok"
-            # After a gap, a message may come again, with the same id.
-            await sockets[1].take(lambda frame: frame[3] == "send" and frame[4]["message"] == text)
-
+    url = containers.here(TOGETHER["api-1"]["environment"]["REDIS_URL"])
+    async with two_people(production(database_url, url, tmp_path / "data"), tmp_path) as chat:
         await chat("Sold?")
         roles = await containers.roles()
         [successor] = [name for name, role in roles.items() if role == ("replica", "redis")]
@@ -259,5 +238,3 @@ async def test_people_chat_on_when_a_master_ends_and_comes_back_as_a_replica(
         await containers.until("redis", "myself,slave ", "CLUSTER", "NODES")
         await containers.until_complete()
         await chat("Goodbye")
-        for process in (api, *gateways):
-            assert "NOPERM" not in process.output()
