@@ -12,9 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import msgspec
@@ -73,7 +75,7 @@ def page(answers: Iterable[Answer], counts: Iterable[tuple[int, list[Family]]], 
     have ended, each with the number of its place.
     """
     metrics: dict[str, Metric] = {}
-    totals: dict[tuple[str, str, Labels], float] = {}
+    parts: dict[tuple[str, str, Labels], list[float]] = {}
     seen = [0.0] * places
 
     def metric_of(family: Family) -> Metric:
@@ -98,9 +100,10 @@ def page(answers: Iterable[Answer], counts: Iterable[tuple[int, list[Family]]], 
             metric_of(family)
             for name, labels, value in family.samples:
                 key = (family.name, name, (("worker", str(number)), *labels))
-                totals[key] = totals.get(key, 0.0) + value
-    for (family_name, name, labels), value in totals.items():
-        metrics[family_name].add_sample(name, dict(labels), value)
+                parts.setdefault(key, []).append(value)
+    for (family_name, name, labels), values in parts.items():
+        # In whichever order the values come, their sum is the same.
+        metrics[family_name].add_sample(name, dict(labels), math.fsum(values))
     up = Metric("daveslist_worker_up", "Whether the worker in this place has answered", "gauge")
     for number, value in enumerate(seen, start=1):
         up.add_sample("daveslist_worker_up", {"worker": str(number)}, value)
@@ -247,9 +250,16 @@ def _sum(ones: list[Family], others: list[Family]) -> list[Family]:
         own = sums[family.name]
         values = {(name, labels): value for name, labels, value in own.samples}
         for name, labels, value in family.samples:
-            values[(name, labels)] = values.get((name, labels), 0.0) + value
+            values[(name, labels)] = _sum_or_more(values.get((name, labels), 0.0), value)
         own.samples = [(name, labels, value) for (name, labels), value in values.items()]
     return list(sums.values())
+
+
+def _sum_or_more(one: float, other: float) -> float:
+    """Returns the sum, or the next float above it if it has no float: a later sum is never below an earlier one."""
+    total = one + other
+    is_less = Fraction(total) < Fraction(one) + Fraction(other)
+    return math.nextafter(total, math.inf) if is_less else total
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -7,14 +7,16 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import permutations
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 
 import pytest
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from shared.workers.pages import KEPT_SECONDS, Pages
+from shared.workers.pages import KEPT_SECONDS, Family, Pages, page
 from shared.workers.worker import Worker
 
 
@@ -126,6 +128,33 @@ async def test_the_files_of_workers_that_ended_long_ago_become_one(folder: Path)
             found = await bob.page()
             assert (found["sends_total", "1"], found["seconds_count", "1"]) == (number + 1, number + 1)
     assert sorted(path.name for path in folder.iterdir()) == ["bob.counts", "departed", "lock"]
+
+
+def test_the_sum_of_several_workers_of_one_place_does_not_depend_on_their_order() -> None:
+    sums = {
+        sample.value
+        for values in permutations((0.1, 0.2, 0.3, 0.7, 1e9))
+        for metric in page([], [(1, [Family("s", "", "counter", [("s_total", (), one)])]) for one in values], 1)
+        for sample in metric.samples
+        if sample.name == "s_total"
+    }
+    assert sums == {1000000001.3}
+
+
+async def test_a_sum_does_not_go_backwards_when_files_become_one(folder: Path) -> None:
+    random = Random(1)
+    shown = 0.0
+    async with part(folder, 1, "bob") as bob:
+        for number in range(30):
+            async with part(folder, 1, f"ann{number}") as ann:
+                ann.seconds.observe(random.random())
+            before, shown = shown, (await bob.page())["seconds_sum", "1"]
+            assert shown > before
+            for path in random.sample([*folder.glob("ann*.counts")], 1):
+                long_ago = time.time() - 2 * KEPT_SECONDS
+                os.utime(path, (long_ago, long_ago))
+            before, shown = shown, (await bob.page())["seconds_sum", "1"]
+            assert shown >= before
 
 
 async def test_a_worker_whose_folder_is_gone_shows_itself(folder: Path) -> None:

@@ -18,7 +18,8 @@ async def gateway(deployment: Settings, tmp_path_factory: pytest.TempPathFactory
     settings = replace(
         deployment,
         rate_limits=True,
-        sends_per_second=50.0,
+        # The pair of bystanders writes 25 messages in a second.
+        sends_per_second=30.0,
         reads_per_second=1.0,
         typings_per_second=1.0,
         max_outbox_bytes=256 * 1024,
