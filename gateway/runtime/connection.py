@@ -180,6 +180,10 @@ class Connection:
         while not self.gone and self.is_busy:
             await self._callback_ended()
 
+    async def finish(self) -> None:
+        """Handle no more messages from the client, and return when those that were handled have been answered."""
+        await self.at_rest()
+
     async def _callback_ended(self) -> None:
         if self._resumed is None:
             self._resumed = asyncio.get_running_loop().create_future()

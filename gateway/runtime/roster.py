@@ -52,7 +52,7 @@ class Client(Protocol):
     def close(self, close: Close) -> None: ...
     def notice(self, notice: Notice) -> None: ...
     def hold(self) -> list[Callable[[], None]]: ...
-    async def at_rest(self) -> None: ...
+    async def finish(self) -> None: ...
 
 
 class Leaving(Protocol):
@@ -155,17 +155,20 @@ class Roster:
     async def drain(self) -> None:
         """Close all connections with 1012, in batches over `drain_seconds`: clients must not reconnect all at once.
 
-        Running callbacks are finished and answered before their connection is closed. A connection that opens from now
-        on is closed at once.
+        From then on, nothing more is read from a connection of the batch: it is closed when what was read has been
+        answered, but after `FINISH_SECONDS` in any case. No batch waits for the one before it. A connection that opens
+        during the drain is closed at once.
         """
         self.is_draining = True
         clients = list(self)
         random.shuffle(clients)
         size = -(-len(clients) // DRAIN_STEPS)
-        for start in range(0, len(clients), size or 1):
-            await asyncio.gather(*map(_release, clients[start : start + size]))
-            if start + size < len(clients):
-                await asyncio.sleep(self._settings.drain_seconds / DRAIN_STEPS)
+        async with asyncio.TaskGroup() as releasing:
+            for start in range(0, len(clients), size or 1):
+                for client in clients[start : start + size]:
+                    releasing.create_task(_release(client))
+                if start + size < len(clients):
+                    await asyncio.sleep(self._settings.drain_seconds / DRAIN_STEPS)
         # Clients that read slowly are cut off within `close_seconds`.
         while self._leaving:
             await asyncio.wait([leaving.ended for leaving in self._leaving])
@@ -302,7 +305,7 @@ class Roster:
 async def _release(client: Client) -> None:
     try:
         async with asyncio.timeout(FINISH_SECONDS):
-            await client.at_rest()
+            await client.finish()
     except TimeoutError:
         pass
     client.close(RESTARTING)

@@ -86,6 +86,7 @@ class WebSocketConnection(Connection, asyncio.Protocol):
     __slots__ = (
         "_counts",
         "_has_ended",
+        "_is_finishing",
         "_is_mute",
         "_is_paused",
         "_limit",
@@ -121,6 +122,8 @@ class WebSocketConnection(Connection, asyncio.Protocol):
         """True after a close: nothing more is sent, so no frames are collected."""
         self._is_paused = False
         """True while the client must wait, and nothing is read."""
+        self._is_finishing = False
+        """True if nothing more is read, ever."""
         self._has_ended = False
         """True if the client sends no more (it has sent FIN)."""
         self._counts = endpoint.counts
@@ -202,12 +205,18 @@ class WebSocketConnection(Connection, asyncio.Protocol):
         self._transport.pause_reading()
 
     def _go_on(self, waited: asyncio.Task[Any] | None = None) -> None:
-        if self._is_mute or (waited is not None and waited.cancelled()):
+        if self._is_mute or self._is_finishing or (waited is not None and waited.cancelled()):
             return
         self._is_paused = False
         self._read()
         if not self._is_paused and not self._has_ended:
             self._transport.resume_reading()
+
+    async def finish(self) -> None:
+        self._is_finishing = True
+        if not self._is_paused and not self._is_mute:
+            self._pause()
+        await super().finish()
 
     def eof_received(self) -> bool:
         """The client sends no more: answer what it has sent, then end. Returns True, so that the transport stays."""

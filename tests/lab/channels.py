@@ -45,6 +45,9 @@ class LabChannel(Channel):
                 return Error(payload)
             case "echo_custom":
                 return Reply("pending", payload)
+            case "slow_echo":
+                await asyncio.sleep(0.2)
+                return Ok(payload)
             case "status_only":
                 return Ok()
             case "noreply":

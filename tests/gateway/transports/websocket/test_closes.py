@@ -8,6 +8,7 @@ import json
 import pytest
 
 from gateway.protocol.close_codes import BAD_FRAME, DISCONNECTED, INVALID_TEXT
+from gateway.runtime.roster import FINISH_SECONDS
 from shared.pubsub.memory import MemoryHub
 from tests.gateway.counted import counted
 from tests.gateway.transports.conftest import LabServer, StartLab
@@ -83,6 +84,36 @@ async def test_a_drain_waits_for_pending_replies(start_lab: StartLab) -> None:
     assert await raw.close_code() == 1012
     await raw.close()
     await draining
+
+
+async def test_a_drain_does_not_wait_for_clients_that_push_on_and_on(start_lab: StartLab) -> None:
+    """Each push comes while the one before it is handled, so the channel always has something to do."""
+    lab = await start_lab(drain_seconds=0.05)
+    raws = [await lab.connect_raw(number) for number in range(1, 6)]
+
+    async def push_on(raw: RawSocket) -> tuple[int, int]:
+        """Returns how many pushes were sent and how many answered when the connection was closed."""
+        await joined(raw, "lab:ok")
+        sent, answered = 2, 0
+        raw.send(*(frame(message("j1", f"{number}", "lab:ok", "slow_echo")) for number in range(sent)))
+        while True:
+            opcode, payload = await raw.receive()
+            if opcode == CLOSE:
+                assert payload[:2] == (1012).to_bytes(2)
+                await raw.close()
+                return sent, answered
+            assert json.loads(payload)[1] == f"{answered}"
+            answered += 1
+            raw.send(frame(message("j1", f"{sent}", "lab:ok", "slow_echo")))
+            sent += 1
+
+    clients = [asyncio.create_task(push_on(raw)) for raw in raws]
+    await lab.until(lambda: lab.endpoint.counts.frames_in >= 20)
+    begin = asyncio.get_running_loop().time()
+    await lab.endpoint.drain()
+    assert asyncio.get_running_loop().time() - begin < FINISH_SECONDS - 1
+    for sent, answered in await asyncio.gather(*clients):
+        assert answered < sent
 
 
 @pytest.mark.parametrize("payload", [b"", (1000).to_bytes(2, "big"), (4999).to_bytes(2, "big") + b"bye"])
