@@ -1,7 +1,7 @@
 """What handlers return, and the responses made of it.
 
 The return annotation of a handler says what it answers, also for the OpenAPI document: a class of
-api/schemas/answers.py, a `Page` of these, `Json` of either, None for 204, or `web.Response` for more than JSON.
+api/schemas/answers/, a `Page` of these, `Json` of either, None for 204, or `web.Response` for more than JSON.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from api.passkey_ceremonies import NoHostName
 from api.pictures import errors as picture_errors
-from api.schemas import answers
+from api.schemas.answers import common as answers
 from shared.access import admission, vault
 from shared.domain import (
     alerts,

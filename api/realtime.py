@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from api.schemas.answers import Reply
+from api.schemas.answers.sellers import Reply
 from shared import tracing
 from shared.access.seal import Seal
 from shared.domain.messages import Decision, ReadShown

@@ -8,7 +8,7 @@ import msgspec
 
 from api.answers import Page
 from api.pagination import MAX_LIMIT
-from api.schemas import answers
+from api.schemas.answers import listings as answers
 from shared.domain.listings import Category
 from shared.repositories.categories import CategoryRepository
 

@@ -19,7 +19,7 @@ from api.documentation.operations import JSON, OPERATIONS, Operation
 from api.endpoint import ANONYMOUS, Route
 from api.problems import Problem
 from api.repeats import KEY
-from api.schemas import answers
+from api.schemas.answers import common as answers
 from api.schemas.derived import answer_schema, input_schema, page_schema
 from api.schemas.fields import Flag, Id, IdOrZero
 from shared.access.policy import Action, needs_login

@@ -13,7 +13,7 @@ from typing import Any
 
 from api import problems
 from api.problems import Problem
-from api.schemas import answers
+from api.schemas.answers import pictures as answers
 from shared.health import HealthState
 
 JSON = "application/json"

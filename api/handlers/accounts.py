@@ -20,8 +20,8 @@ from api.problems import (
     WrongCredentials,
     WrongPassword,
 )
-from api.schemas import answers
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
+from api.schemas.answers import accounts as answers
 from api.schemas.pages import PageQuery
 from api.second_step import check_code
 from api.services import Services

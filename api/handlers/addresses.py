@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.call import Call
 from api.mail_links import new_link
 from api.problems import Conflict, InvalidLink, NoMail
-from api.schemas import answers
+from api.schemas.answers import notices as answers
 from api.schemas.recovery import ConfirmBody
 from shared.domain.mails import Purpose
 

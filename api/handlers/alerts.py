@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.answers import Json
 from api.call import Call
 from api.pagination import decode_cursor, encode_cursor
-from api.schemas import answers
+from api.schemas.answers import notices as answers
 from api.schemas.pages import PageQuery
 from api.schemas.saved_searches import SeenBody
 from shared.domain.ids import MAX_ID

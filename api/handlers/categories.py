@@ -6,7 +6,7 @@ from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
 from api.repeats import once
-from api.schemas import answers
+from api.schemas.answers import listings as answers
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.pages import PageQuery
 from api.services import Services

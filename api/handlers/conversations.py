@@ -7,7 +7,7 @@ from api.call import Call
 from api.pagination import decode_cursor, page
 from api.private_chat import happen
 from api.problems import Invalid
-from api.schemas import answers
+from api.schemas.answers import messages as answers
 from api.schemas.messages import ConversationSort, ConversationsQuery, ReadBody, RequestBody
 from api.schemas.pages import PageQuery
 from shared.domain.ids import MAX_ID

@@ -7,7 +7,7 @@ from datetime import datetime
 from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
-from api.schemas import answers
+from api.schemas.answers import accounts as answers
 from api.schemas.pages import PageQuery
 
 

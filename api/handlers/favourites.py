@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.answers import Json, Page
 from api.call import Call
 from api.pagination import decode_cursor, encode_cursor
-from api.schemas import answers
+from api.schemas.answers import listings as answers
 from api.schemas.pages import PageQuery
 from shared.domain.ids import MAX_ID
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
-from api.schemas import answers
+from api.schemas.answers import messages as answers
 from api.schemas.moderation import HoldDecisionBody
 from api.schemas.pages import PageQuery
 from shared.domain.ids import MAX_ID

@@ -15,7 +15,7 @@ from api.listing_changes import announce, announce_and_read
 from api.pagination import decode_cursor
 from api.problems import Forbidden, Invalid, NotFound, Unauthorized
 from api.repeats import once
-from api.schemas import answers
+from api.schemas.answers import listings as answers
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
 from api.services import Services
 from api.versions import as_seen

@@ -10,7 +10,7 @@ from api.call import Call
 from api.mail_links import MAX_TOKEN_LENGTH
 from api.pages.rendering import rendered
 from api.problems import NotFound
-from api.schemas import answers
+from api.schemas.answers import notices as answers
 from api.schemas.mail import MailChoiceBody
 from shared.domain.mails import SWITCHES, Choice, MailKind
 

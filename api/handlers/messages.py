@@ -10,7 +10,7 @@ from api.call import Call
 from api.pagination import decode_cursor, encode_cursor
 from api.private_chat import post
 from api.repeats import keep
-from api.schemas import answers
+from api.schemas.answers import messages as answers
 from api.schemas.messages import MessagesQuery
 from shared import private_chat
 from shared.access.policy import Action

@@ -8,7 +8,7 @@ from datetime import datetime
 from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
-from api.schemas import answers
+from api.schemas.answers import moderation as answers
 from api.schemas.moderation import SeenGroupBody
 from api.schemas.pages import PageQuery
 from shared.domain.moderation import FINDINGS, EntryKind, GroupPosition, GroupSubject, SubjectKind

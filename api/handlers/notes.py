@@ -6,7 +6,7 @@ from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
 from api.repeats import once
-from api.schemas import answers
+from api.schemas.answers import sanctions as answers
 from api.schemas.pages import PageQuery
 from api.schemas.sanctions import NoteBody
 from shared.access.policy import Action

@@ -29,7 +29,7 @@ from api.pages.site import origin_of_site
 from api.pages.units import Units
 from api.pagination import MAX_LIMIT, decode_cursor, page
 from api.problems import Invalid, NotFound
-from api.schemas import answers
+from api.schemas.answers import sellers as answers
 from shared.domain.ids import parse_id
 from shared.domain.users import UserNotFound
 

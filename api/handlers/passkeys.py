@@ -8,7 +8,7 @@ from api.challenges import SECONDS
 from api.handlers.accounts import begin_session, check_password
 from api.pages.site import origin_of_site
 from api.problems import Invalid
-from api.schemas import answers
+from api.schemas.answers import accounts as answers
 from api.schemas.passkeys import PasskeyBody, PasskeyLoginBody
 from api.schemas.second_factor import PasswordBody
 from shared.domain.passkeys import PasskeyRefused

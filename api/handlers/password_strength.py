@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from api.call import Call
 from api.password_rules import Strength, account_fault, common_fault, strength
-from api.schemas import answers
 from api.schemas.accounts import StrengthBody
+from api.schemas.answers import accounts as answers
 from shared.domain.passwords import unfit
 
 

@@ -11,7 +11,8 @@ from api.listing_changes import announce, announce_and_read
 from api.picture_files import check_form, picture_file, stored_picture, uploaded
 from api.pictures.workers import Place
 from api.repeats import begin, once
-from api.schemas import answers
+from api.schemas.answers import listings as listing_answers
+from api.schemas.answers import pictures as picture_answers
 from api.schemas.pictures import PictureOrderBody
 from api.services import Services
 from api.versions import as_seen
@@ -30,7 +31,7 @@ _NOT_ADDED = (
 """After these there is no row of the new picture."""
 
 
-async def add(call: Call) -> answers.Picture:
+async def add(call: Call) -> picture_answers.Picture:
     """Add a picture to a listing.
 
     The content may be JPEG, PNG, WebP, GIF (its first frame), HEIC or AVIF, whatever its name says. It is turned as
@@ -48,7 +49,7 @@ async def add(call: Call) -> answers.Picture:
     return answer
 
 
-async def _add(call: Call, place: Place) -> answers.Picture:
+async def _add(call: Call, place: Place) -> picture_answers.Picture:
     services = call.services
     data = await uploaded(call)
     # A browser sends the same form with another boundary each time, so the file alone tells repeats.
@@ -62,7 +63,7 @@ async def _add(call: Call, place: Place) -> answers.Picture:
 
 async def store_and_add(
     call: Call, listing_id: int, owner_id: int, data: bytes, place: Place, upload: Upload | None = None
-) -> answers.Picture:
+) -> picture_answers.Picture:
     """Make a picture of a whole file, and finish the upload in whose parts it arrived, if there is one.
 
     Raises what `stored_picture`, `once`, `PictureRepository.add` and `UploadRepository.hold` raise.
@@ -72,13 +73,13 @@ async def store_and_add(
         if upload is None:
             async with once(call) as within:
                 added = await within.services.pictures.add(listing_id, stored, by=by, owner_id=owner_id)
-                return await within.keep(answers.picture(added))
+                return await within.keep(picture_answers.picture(added))
         async with services.database.transaction() as transaction:
             inside = services.within(transaction)
             await inside.uploads.hold(upload, owner_id=owner_id)
             added = await inside.pictures.add(listing_id, stored, by=by, owner_id=owner_id)
             await inside.uploads.finish(upload.id, added.id)
-            return answers.picture(added)
+            return picture_answers.picture(added)
 
 
 async def delete(call: Call) -> None:
@@ -95,7 +96,7 @@ async def delete(call: Call) -> None:
     await announce(services, listing.id)
 
 
-async def arrange(call: Call) -> Json[answers.Listing]:
+async def arrange(call: Call) -> Json[listing_answers.Listing]:
     """Put a listing's pictures in order.
 
     The pictures that are named come first, in this order; the others follow, in the order that they had. The first of
@@ -105,7 +106,7 @@ async def arrange(call: Call) -> Json[answers.Listing]:
     call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
     body = await call.body(PictureOrderBody)
 
-    async def as_shown(within: Services) -> Json[answers.Listing]:
+    async def as_shown(within: Services) -> Json[listing_answers.Listing]:
         return Json(await within.listings.read(listing.id, call.actor))
 
     async with as_seen(call, "listings", listing.id, as_shown) as within:

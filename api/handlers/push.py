@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.call import Call
 from api.problems import Invalid, PushOff
 from api.push.endpoints import endpoint_fault
-from api.schemas import answers
+from api.schemas.answers import notices as answers
 from api.schemas.push import PushBody
 from shared.domain.push import Subscription
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.call import Call
 from api.handlers.accounts import refuse_password_of
 from api.problems import InvalidLink, NoMail
-from api.schemas import answers
+from api.schemas.answers import notices as answers
 from api.schemas.recovery import ForgottenBody, ResetBody
 from shared.domain.mails import Purpose
 from shared.security_events import SecurityEvent

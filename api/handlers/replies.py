@@ -10,7 +10,7 @@ from api.call import Call
 from api.pagination import decode_cursor, page
 from api.problems import ListingTooOld
 from api.repeats import once
-from api.schemas import answers
+from api.schemas.answers import sellers as answers
 from api.schemas.pages import PageQuery
 from api.schemas.replies import ReplyBody
 from api.services import Services

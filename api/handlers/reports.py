@@ -11,7 +11,7 @@ from api.call import Call
 from api.pagination import decode_cursor, page
 from api.problems import Invalid, NotFound
 from api.repeats import once
-from api.schemas import answers
+from api.schemas.answers import reports as answers
 from api.schemas.pages import PageQuery
 from api.schemas.reports import ReportBody
 from shared.domain.moderation import GroupSubject, SubjectKind

@@ -10,7 +10,7 @@ from api.call import Call
 from api.pagination import decode_cursor, page
 from api.problems import InvalidLink
 from api.repeats import once
-from api.schemas import answers
+from api.schemas.answers import sanctions as answers
 from api.schemas.pages import PageQuery
 from api.schemas.sanctions import DecisionBody, ObjectionBody, SuspensionBody, WarningBody
 from shared.access.policy import Action

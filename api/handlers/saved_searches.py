@@ -10,7 +10,7 @@ from api.call import Call
 from api.handlers.listings import place_for_search, require_for_hidden
 from api.pagination import decode_cursor, page
 from api.repeats import once
-from api.schemas import answers
+from api.schemas.answers import notices as answers
 from api.schemas.pages import PageQuery
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, filter_of
 from shared.domain.ids import MAX_ID

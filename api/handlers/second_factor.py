@@ -6,7 +6,7 @@ import segno
 
 from api.call import Call
 from api.handlers.accounts import check_password, own_token
-from api.schemas import answers
+from api.schemas.answers import accounts as answers
 from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.second_step import check_code, first_step
 from shared.domain.second_factor import SecondFactorOff, address_of, hash_of, new_recovery_codes, new_seed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.call import Call
-from api.schemas import answers
+from api.schemas.answers import sellers as answers
 from api.services import Services
 from shared.domain.users import UserNotFound
 

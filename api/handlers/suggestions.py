@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api.answers import Page
 from api.call import Call
-from api.schemas import answers
+from api.schemas.answers import listings as answers
 from api.schemas.suggestions import SuggestionsQuery
 
 

@@ -13,7 +13,7 @@ from api.handlers.listings import UNKNOWN_CATEGORY
 from api.listing_changes import announce_and_read
 from api.pagination import decode_cursor, page
 from api.problems import Invalid
-from api.schemas import answers
+from api.schemas.answers import listings as answers
 from api.schemas.trash import RestoreBody, TrashQuery
 from shared.access.policy import Action, may
 from shared.domain.ids import MAX_ID

@@ -23,7 +23,7 @@ from api.pictures.storage import PART, new_key
 from api.pictures.uploads import while_it_goes_on
 from api.problems import BadRequest, TooSlow, WrongMediaType, problem_of
 from api.repeats import begin, once
-from api.schemas import answers
+from api.schemas.answers import pictures as answers
 from api.services import Services
 from shared.access.policy import Action
 from shared.domain.pictures import ListingIsFull, Picture, PictureNotFound

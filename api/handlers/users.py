@@ -9,7 +9,7 @@ from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
 from api.problems import Conflict, Invalid
-from api.schemas import answers
+from api.schemas.answers import accounts as answers
 from api.schemas.users import BanBody, RoleBody, UsersQuery
 from shared.security_events import SecurityEvent
 

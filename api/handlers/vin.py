@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.call import Call
-from api.schemas import answers
+from api.schemas.answers import listings as answers
 from api.schemas.vin import VinQuery
 from shared.domain.vin import decoded
 

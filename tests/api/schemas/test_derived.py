@@ -13,8 +13,10 @@ from marshmallow import ValidationError
 
 from api.documentation.document import answered
 from api.routes import ROUTES
-from api.schemas import answers
 from api.schemas.accounts import ProfileBody
+from api.schemas.answers import accounts as account_answers
+from api.schemas.answers import listings as listing_answers
+from api.schemas.answers import moderation as moderation_answers
 from api.schemas.categories import CategoryChangeBody
 from api.schemas.derived import answer_schema, input_schema, limits_of, load
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
@@ -107,12 +109,12 @@ def test_limits_are_named_like_the_attributes_of_html_inputs() -> None:
 
 def test_the_schema_of_every_answer_has_the_fields_of_its_dataclass() -> None:
     kinds = {kind for kind, _ in map(answered, ROUTES) if kind not in (None, NoneType)}
-    assert {answers.Listing, answers.TrashedListing, answers.Profile, HealthState} <= kinds
+    assert {listing_answers.Listing, listing_answers.TrashedListing, account_answers.Profile, HealthState} <= kinds
     for kind in kinds:
         hints = typing.get_type_hints(kind)
         assert set(answer_schema(kind)().fields) == set(hints)
     assert not answer_schema(HealthState)().fields["reasons"].required
-    assert answer_schema(answers.Act)().fields["reason"].allow_none
+    assert answer_schema(moderation_answers.Act)().fields["reason"].allow_none
 
 
 @pytest.mark.parametrize(
