@@ -13,7 +13,8 @@ from typing import Any, Self
 
 import aiohttp
 
-PATIENCE_SECONDS = 15.0
+from tests.support.waiting import PATIENCE_SECONDS
+
 PING_SECONDS = 20.0
 """A gateway closes a connection on which its client has sent nothing for a minute; a test may take longer than that."""
 PASSWORD = "correct horse battery"
