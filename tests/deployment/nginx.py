@@ -19,9 +19,9 @@ from tests.support.address import Listening
 from tests.support.certificate import Certificate, make_certificate
 from tests.support.ports import free_port
 from tests.support.scratch import scratch_directory
+from tests.support.waiting import PATIENCE_SECONDS
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx"
-START_SECONDS = 10.0
 LOG_SECONDS = 10.0
 
 
@@ -90,12 +90,12 @@ async def running_nginx(program: str, ports: Mapping[str, int], *, with_tls: boo
             process = child.spawn(command, death_signal=signal.SIGTERM, output=output)
         nginx = Nginx(directory, port, process.pid, plain_port)
         try:
-            is_up = await child.happens(lambda: process.poll() is not None or _accepts(port), START_SECONDS)
+            is_up = await child.happens(lambda: process.poll() is not None or _accepts(port), PATIENCE_SECONDS)
             assert is_up, "nginx did not start"
             assert process.poll() is None, nginx.output()
             yield nginx
         finally:
-            await child.stop(process, (signal.SIGTERM, START_SECONDS))
+            await child.stop(process, (signal.SIGTERM, PATIENCE_SECONDS))
 
 
 def _listen_with_tls(settings: Path, certificate: Certificate, port: int, plain_port: int) -> str:

@@ -15,6 +15,7 @@ from tests.support.client import Rest
 from tests.support.processes import Node, Processes
 from tests.support.secret import JWT_SECRET
 from tests.support.servers import Servers
+from tests.support.unhurried import unhurried
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Daveslist:
 def settings_on(servers: Servers, data: Path) -> Iterator[Settings]:
     """Settings with a database and a Redis that no other test uses, and without rate limits."""
     with servers.database() as database_url, servers.empty_redis() as redis_url:
-        yield Settings(
+        given = Settings(
             database_url=database_url,
             redis_url=redis_url,
             jwt_secrets=(JWT_SECRET,),
@@ -43,6 +44,7 @@ def settings_on(servers: Servers, data: Path) -> Iterator[Settings]:
             new_account_listings=100_000,
             new_account_people=100_000,
         )
+        yield unhurried(given)
 
 
 @pytest.fixture(scope="module")

@@ -21,9 +21,10 @@ from tests.api.conftest import Broadcasts
 from tests.end_to_end.bad_clients.gateway import text
 from tests.end_to_end.conftest import Daveslist
 from tests.gateway.transports.raw_socket import CLOSE, RawSocket
-from tests.support.client import PATIENCE_SECONDS, Person, Socket
+from tests.support.client import Person, Socket
 from tests.support.database import add_users, query
 from tests.support.secret import JWT_SECRET
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

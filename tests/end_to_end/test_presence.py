@@ -14,10 +14,10 @@ from shared.domain.users import Role
 from tests.lab.__main__ import DEFAULT_SECRET
 from tests.support.node import find_node
 from tests.support.processes import Node, Processes
+from tests.support.waiting import PATIENCE_SECONDS
 
 SCRIPT = Path(__file__).parent / "js" / "presence.js"
 TOPIC = "lab:presence:e2e"
-PATIENCE_SECONDS = 20.0
 
 
 class Clients:

@@ -19,11 +19,11 @@ from tests.support.client import Person
 from tests.support.database import query, sent_messages
 from tests.support.node import find_node
 from tests.support.proxy import Proxy
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
 SCRIPT = Path(__file__).parent / "js" / "private_chat.js"
-PATIENCE_SECONDS = 20.0
 
 _refs = itertools.count(1)
 

@@ -19,9 +19,10 @@ from development.child import happens
 from shared.settings import Settings
 from tests.end_to_end.conftest import Daveslist, settings_on
 from tests.gateway.transports.longpoll.client import LongPollClient
-from tests.support.client import PASSWORD, PATIENCE_SECONDS, Person, Rest, Socket
+from tests.support.client import PASSWORD, Person, Rest, Socket
 from tests.support.processes import Node, Processes
 from tests.support.servers import Servers
+from tests.support.waiting import PATIENCE_SECONDS
 
 OLD, NEW = "the-old-secret-of-this-deployment-2025", "a-new-secret-for-that-deployment-from-26"
 

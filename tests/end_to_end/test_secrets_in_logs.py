@@ -20,6 +20,7 @@ from shared.access.tokens import Tokens
 from shared.domain.users import Role
 from tests.gateway.transports.raw_socket import CLOSE, RawSocket, frame
 from tests.support.processes import Node, Processes
+from tests.support.waiting import PATIENCE_SECONDS
 
 PASSWORD = "correct horse 7-battery-Staple"
 PART = 12
@@ -165,7 +166,7 @@ async def test_no_logger_of_any_library_lets_a_token_through(processes: Processe
     environment = {**LOUD, "LOUD_TOKEN": token}
     node = await processes.start("tests.support.loud", kind, port=port, environment=environment, ready="/health/ready")
     node.signal(signal.SIGUSR1)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while "\nloud " not in node.output():  # noqa: ASYNC110 (another process's)
             await asyncio.sleep(0.05)
     await node.stop()

@@ -22,6 +22,7 @@ from shared.settings import Settings
 from tests.gateway.transports.raw_socket import PING, frame
 from tests.support.processes import CHECKOUT, Node, Processes, base_environment, environment_of
 from tests.support.roles import as_owner
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -91,7 +92,7 @@ class Vanishing:
 
     async def read_until(self, end: bytes = b"\r\n\r\n") -> None:
         heard = b""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while end not in heard:
                 piece = await asyncio.get_running_loop().sock_recv(self._socket, 65536)
                 assert piece, heard

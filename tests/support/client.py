@@ -6,13 +6,17 @@ import asyncio
 import itertools
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
 
-PATIENCE_SECONDS = 15.0
+from tests.support.waiting import PATIENCE_SECONDS
+
+PING_SECONDS = 20.0
+"""A gateway closes a connection on which its client has sent nothing for a minute; a test may take longer than that."""
 PASSWORD = "correct horse battery"
 
 _numbers = itertools.count(1)
@@ -77,23 +81,31 @@ class Rest:
 
 
 class Socket:
-    """A WebSocket whose frames are JSON. Frames that arrive are kept until a test takes them."""
+    """A WebSocket whose frames are JSON. Frames that arrive are kept until a test takes them.
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, session: aiohttp.ClientSession) -> None:
+    It sends pings, so that a gateway does not take it for dead while the test does something else.
+    """
+
+    def __init__(
+        self, socket: aiohttp.ClientWebSocketResponse, session: aiohttp.ClientSession, ping_seconds: float
+    ) -> None:
         self._socket = socket
         self._session = session
         self.frames: list[Any] = []
         self.close_code: int | None = None
         self._changed = asyncio.Event()
         self._reader = asyncio.create_task(self._read())
+        self._pinging = asyncio.create_task(self._ping(ping_seconds))
 
     @classmethod
-    async def connect(cls, url: str, token: str | None, vsn: str | None = "2.0.0") -> Socket:
+    async def connect(
+        cls, url: str, token: str | None, vsn: str | None = "2.0.0", *, ping_seconds: float = PING_SECONDS
+    ) -> Socket:
         """Open a socket. Raises aiohttp.WSServerHandshakeError if the connection is refused."""
         session = aiohttp.ClientSession()
         query = {name: value for name, value in (("token", token), ("vsn", vsn)) if value is not None}
         try:
-            return cls(await session.ws_connect(url, params=query, max_msg_size=0), session)
+            return cls(await session.ws_connect(url, params=query, max_msg_size=0), session, ping_seconds)
         except BaseException:
             await session.close()
             raise
@@ -115,6 +127,12 @@ class Socket:
             self._changed.set()
         self.close_code = self._socket.close_code
         self._changed.set()
+
+    async def _ping(self, seconds: float) -> None:
+        with suppress(OSError, aiohttp.ClientError):
+            while self.close_code is None:
+                await asyncio.sleep(seconds)
+                await self._socket.ping()
 
     async def send(self, frame: Any) -> None:
         """Send a frame: text and bytes as they are, anything else as JSON."""
@@ -164,5 +182,6 @@ class Socket:
     async def close(self) -> None:
         await self._socket.close()
         await self._session.close()
-        self._reader.cancel()
-        await asyncio.gather(self._reader, return_exceptions=True)
+        for task in (self._reader, self._pinging):
+            task.cancel()
+        await asyncio.gather(self._reader, self._pinging, return_exceptions=True)

@@ -12,10 +12,13 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 OLDEST = 18
+SECONDS = 120.0
+"""A program that does not say its version within this time does not work. On a busy machine, npm needs many seconds."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Node:
     npm: tuple[str, ...]
 
 
+@cache
 def find_node() -> Node | None:
     """The Node to use; None if there is none."""
     return _of_the_machine() or _of_the_wheel()
@@ -36,12 +40,12 @@ def _of_the_machine() -> Node | None:
     if node is None or npm is None:
         return None
     try:
-        answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False, timeout=30)
-        npm_works = subprocess.run([npm, "--version"], capture_output=True, check=False, timeout=60).returncode == 0
+        answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False, timeout=SECONDS)
+        of_npm = subprocess.run([npm, "--version"], capture_output=True, check=False, timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return None
     version = re.match(r"v(\d+)\.", answer.stdout)
-    if version is None or int(version[1]) < OLDEST or not npm_works:
+    if version is None or int(version[1]) < OLDEST or of_npm.returncode != 0:
         return None
     return Node(Path(node), (npm,))
 

@@ -20,7 +20,9 @@ from tests.support.forked import Forked, Nursery
 from tests.support.ports import free_port
 
 CHECKOUT = Path(__file__).parents[2]
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0
+"""It ends a test whose process never becomes ready. A parent of workers imports everything once for itself and once for
+the first worker, before that one listens; on a machine with ten processes for each core, that takes more than 30 s."""
 STOP_SECONDS = 45.0
 """A gateway drains for ten seconds by itself, and several workers of tests share two cores."""
 

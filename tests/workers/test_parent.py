@@ -17,10 +17,11 @@ import pytest_asyncio
 
 from development.child import happens
 from shared.settings import Settings
+from tests.support.freezing import freeze
 from tests.support.processes import Node, Processes
 from tests.support.secret import JWT_SECRET
 from tests.support.servers import Servers
-from tests.workers.crew import SOON, all_up, begun, end, logged, more_served, one_waits, visitors
+from tests.workers.crew import SOON, all_ended, all_up, begun, end, logged, more_served, one_waits, visitors
 
 pytestmark = pytest.mark.servers
 
@@ -116,3 +117,15 @@ async def test_a_reload_starts_a_worker_that_waits_to_begin_only_once(gateway: N
     assert len(begun(gateway)[1]) == number + 1
     assert len(begun(gateway)[2]) == 2
     assert await gateway.stop() == 0
+
+
+async def test_nobody_waits_for_the_end_of_a_process_that_has_no_work(gateway: Node) -> None:
+    """A busy machine keeps it from importing; here it is frozen."""
+    given_up = await one_waits(gateway)
+    freeze(given_up)
+    gateway.signal(signal.SIGHUP)
+    assert await happens(lambda: bool(logged(gateway, "the workers are replaced")), SOON)
+    assert await all_ended({given_up})
+    freeze(await one_waits(gateway))
+    assert await gateway.stop() == 0
+    assert logged(gateway, "workers did not end in time") == []

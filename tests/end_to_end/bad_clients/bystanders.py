@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 from tests.end_to_end.bad_clients.gateway import Gateway
 from tests.support.processes import CHECKOUT
+from tests.support.waiting import PATIENCE_SECONDS
 
 MEBIBYTE = 1024 * 1024
 P99_SECONDS = 0.5
@@ -28,11 +29,11 @@ class Pair:
         """The seconds of each of the next messages: at least `least`, and more until the event is set."""
         assert self._process.stdout is not None
         seconds: list[float] = []
-        async with asyncio.timeout(40):
-            while len(seconds) < least or (until is not None and not until.is_set()):
+        while len(seconds) < least or (until is not None and not until.is_set()):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 line = await self._process.stdout.readline()
-                assert line, "the process of the pair has ended"
-                seconds.append(float(line))
+            assert line, "the process of the pair has ended"
+            seconds.append(float(line))
         return seconds
 
 

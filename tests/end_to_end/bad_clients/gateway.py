@@ -16,6 +16,7 @@ from shared.settings import Settings
 from tests.gateway.transports.raw_socket import RawSocket, frame
 from tests.support.database import add_users
 from tests.support.processes import Node
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Gateway:
         return int(float(samples[f"gateway_{name}"]))
 
     async def until_metric(self, name: str, least: int) -> None:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while await self.metric(name) < least:  # noqa: ASYNC110 (another process's)
                 await asyncio.sleep(0.05)
 

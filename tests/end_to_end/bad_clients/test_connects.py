@@ -11,6 +11,7 @@ import pytest
 from tests.end_to_end.bad_clients.bystanders import nobody_else_is_harmed
 from tests.end_to_end.bad_clients.gateway import Gateway
 from tests.gateway.transports.raw_socket import RawSocket
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -53,7 +54,7 @@ async def test_more_connections_than_the_limit_are_refused_with_the_reason(gatew
 
 
 async def served_again(gateway: Gateway, token: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             socket = await RawSocket.connect(gateway.node.port, f"/socket/websocket?vsn=2.0.0&token={token}")
             await socket.close()
@@ -61,8 +62,9 @@ async def served_again(gateway: Gateway, token: str) -> None:
                 return
 
 
-async def test_a_handshake_that_never_ends_is_closed(gateway: Gateway) -> None:
-    """The node waits one second, by these tests' settings, for a head that comes byte by byte or not at all."""
+async def test_a_handshake_that_never_ends_is_closed(impatient_gateway: Gateway) -> None:
+    """The node waits one second for a head that comes byte by byte or not at all."""
+    gateway = impatient_gateway
     parts = [b"", b"GET /socket/websocket HTTP/1.1\r\n", b"GET /socket/websocket HTTP/1.1\r\nHost: x\r\nX-Slow: "]
 
     async def send_slowly(part: bytes) -> None:
@@ -70,7 +72,7 @@ async def test_a_handshake_that_never_ends_is_closed(gateway: Gateway) -> None:
         writer.write(part)
         drip = asyncio.create_task(send_bytes(writer))
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await reader.read()
         except ConnectionError:
             pass
@@ -88,7 +90,10 @@ async def test_a_handshake_that_never_ends_is_closed(gateway: Gateway) -> None:
         await asyncio.gather(*(send_slowly(part) for part in parts * 60))
 
 
-async def test_slow_long_polls_are_closed_and_a_users_newest_sessions_replace_old_ones(gateway: Gateway) -> None:
+async def test_slow_long_polls_are_closed_and_a_users_newest_sessions_replace_old_ones(
+    impatient_gateway: Gateway,
+) -> None:
+    gateway = impatient_gateway
     [(_, token)] = gateway.people(1)
     url = gateway.node.url + "/socket/longpoll"
 
@@ -113,7 +118,7 @@ async def test_slow_long_polls_are_closed_and_a_users_newest_sessions_replace_ol
     connections = await gateway.metric("connections")
     async with nobody_else_is_harmed(gateway):
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 statuses = await asyncio.gather(*(slow_body(client) for _ in range(50)))
         assert set(statuses) <= {408, 410}
         # One user keeps at most ten sessions; the other two connections are Ann's and Bob's.

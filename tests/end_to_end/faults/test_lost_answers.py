@@ -14,7 +14,7 @@ from tests.end_to_end.faults.conftest import World
 from tests.support.client import Person, Rest
 from tests.support.database import query
 from tests.support.proxy import Proxy
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
 
@@ -101,7 +101,7 @@ async def test_an_api_that_is_killed_before_the_commit_has_made_nothing_and_the_
         return (await post(again.url, ann, "/api/listings", body))[0]
 
     # Postgres notices that the first one's client is gone when it answers it.
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await repeated() != 201:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     assert made(world, "listings") == 1

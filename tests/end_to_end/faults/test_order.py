@@ -12,10 +12,11 @@ from development.postgres import ROLE, SUPERUSER
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
 from tests.end_to_end.faults.conftest import World
-from tests.support.client import PATIENCE_SECONDS, Socket
+from tests.support.client import Socket
 from tests.support.database import add_users, query
 from tests.support.freezing import freeze, thaw
 from tests.support.processes import Node
+from tests.support.waiting import PATIENCE_SECONDS
 
 INSERT = "INSERT INTO messages (from_id, to_id, text) VALUES (%s, %s, %s) RETURNING id"
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%messages%%'"

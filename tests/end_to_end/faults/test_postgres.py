@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import AsyncExitStack
 
 import pytest
@@ -12,18 +13,21 @@ from tests.end_to_end.faults.load import Load
 from tests.end_to_end.faults.sockets import idle_socket
 from tests.support.database import add_users
 from tests.support.freezing import freeze, thaw
+from tests.support.patience import Patience
+from tests.support.processes import Node
 
 TRY_AGAIN = {"try again"}
 
 
-def longest_allowed(world: World) -> float:
-    """The seconds that an answer may take: a timeout for the connection and for each of two queries, and one more."""
-    return 3 * world.settings.database_timeout_seconds + 1.0
+def patience_with(world: World, nodes: list[Node]) -> Patience:
+    """How long an answer may take: a timeout for the connection and for each of two queries, and one second more."""
+    return Patience(3 * world.settings.database_timeout_seconds + 1.0, {os.getpid(), *(node.pid for node in nodes)})
 
 
 @pytest.mark.parametrize("how", ["restarted", "killed"])
 async def test_postgres_goes_and_comes_back(world: World, how: str) -> None:
     nodes = await world.gateways(2)
+    patience = patience_with(world, nodes)
     async with Load(world.settings, [node.socket_url for node in nodes]) as load:
         await load.more_acknowledged(200)
         if how == "killed":
@@ -35,12 +39,13 @@ async def test_postgres_goes_and_comes_back(world: World, how: str) -> None:
         await load.more_acknowledged(200)
         reckoning = await load.reckon()
         assert reckoning.received == 2 * reckoning.stored
-        assert load.longest_answer < longest_allowed(world)
+        assert load.longest_answer < patience.allowed
         assert all(user.connects == 1 and set(user.errors) <= TRY_AGAIN for user in load.users), load.state()
 
 
 async def test_postgres_is_frozen(world: World) -> None:
     nodes = await world.gateways(2)
+    patience = patience_with(world, nodes)
     async with Load(world.settings, [node.socket_url for node in nodes], rate=100) as load:
         await load.more_acknowledged(100)
         freeze(world.postgres.pid)
@@ -51,7 +56,7 @@ async def test_postgres_is_frozen(world: World) -> None:
         await load.more_acknowledged(200)
         reckoning = await load.reckon()
         assert reckoning.received == 2 * reckoning.stored
-        assert load.longest_answer < longest_allowed(world)
+        assert load.longest_answer < patience.allowed
         assert all(user.connects == 1 and set(user.errors) <= TRY_AGAIN for user in load.users), load.state()
 
 
@@ -63,6 +68,7 @@ async def test_a_node_with_1500_sockets_outlives_two_restarts_of_postgres(world:
         for watcher in add_users(world.settings.database_url, 15):
             opening = [stack.enter_async_context(idle_socket(node, world.settings, watcher)) for _ in range(100)]
             await asyncio.gather(*opening)
+        patience = patience_with(world, [node])
         async with Load(world.settings, [node.socket_url]) as load:
             await load.more_acknowledged(100)
             # After the first restart, the node's connections have high descriptors; the second one breaks these.
@@ -78,5 +84,5 @@ async def test_a_node_with_1500_sockets_outlives_two_restarts_of_postgres(world:
                 thaw(world.postgres.pid)
             reckoning = await load.reckon()
             assert reckoning.received == 2 * reckoning.stored
-            assert load.longest_answer < longest_allowed(world)
+            assert load.longest_answer < patience.allowed
             assert all(user.connects == 1 and set(user.errors) <= TRY_AGAIN for user in load.users), load.state()

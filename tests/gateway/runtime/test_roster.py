@@ -10,6 +10,7 @@ from gateway.runtime.roster import SLICES
 from shared.domain.users import Role
 from shared.settings import Settings
 from tests.gateway.nodes import NEVER, Client, actor, start_node
+from tests.support.virtual_time import in_virtual_time
 from tests.support.waiting import until
 
 
@@ -42,6 +43,7 @@ async def test_the_roster_contains_the_open_connections() -> None:
     await node.stop()
 
 
+@in_virtual_time
 async def test_each_round_checks_all_connections_and_each_turn_of_the_loop_only_a_slice() -> None:
     node = await start_node({}, settings=Settings(idle_seconds=0.4))
     turns: Counter[float] = Counter()
@@ -52,6 +54,7 @@ async def test_each_round_checks_all_connections_and_each_turn_of_the_loop_only_
     await node.stop()
 
 
+@in_virtual_time
 async def test_a_connection_whose_token_expired_is_closed_in_the_next_round() -> None:
     node = await start_node({}, settings=Settings(idle_seconds=0.4))
     clients = [Client(node, actor(number, expires_at=number % 2 * NEVER)) for number in range(2 * SLICES)]

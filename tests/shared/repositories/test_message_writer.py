@@ -108,6 +108,7 @@ async def test_a_send_right_after_a_failed_batch_fails_at_once() -> None:
     assert (await writer.send(new("7"))).id == 7
 
 
+@in_virtual_time
 async def test_a_batch_that_takes_too_long_fails() -> None:
     slow = SlowInserter()
     writer = MessageWriter(slow, max_batch=10, max_waiting=100, max_seconds=0.01, pause_seconds=0)
