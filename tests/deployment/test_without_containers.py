@@ -149,7 +149,7 @@ async def test_people_chat_over_two_machines_while_one_is_reloaded_and_stopped(
                 await load.more_acknowledged(50)
                 second.signal(signal.SIGTERM)
                 assert await second.ended(float(UNITS[1].one["TimeoutStopSec"])) == 0
-                await load.until(lambda: all(user.joined for user in load.users))
+                await load.until_all_joined()
                 await load.more_acknowledged(50)
                 reckoning = await load.reckon()
         assert reckoning.stored >= reckoning.acknowledged
