@@ -23,6 +23,9 @@ WORKDIR /data
 
 FROM python:3.13.16-slim AS base
 WORKDIR /daveslist
+# The base image has its standard library as source only, and the user below may not write: each process, each health check too,
+# would compile it anew.
+RUN python -m compileall -q -x "[/](site-packages|tests?|idlelib|ensurepip)[/]" "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 COPY --from=build /daveslist /daveslist
 # A new volume that is mounted here takes its owner from this folder.
 COPY --from=build --chown=10001:10001 /data /daveslist/data

@@ -16,6 +16,7 @@ from shared.settings import InvalidSettings, Settings
 from shared.workers.command import add_options, workers_of
 
 SERVE = "serve"
+SCHEMA = "schema"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     role.add_argument("role", choices=[role.value for role in Role])
     off = add("second-factor-off", "turn a user's second factor off, who has lost it")
     off.add_argument("email")
-    add("schema", "apply schema.sql, as the role that owns the database", is_owner=True)
+    add(SCHEMA, "apply schema.sql, as the role that owns the database")
     top.set_defaults(command=SERVE, is_owner=False)
     return top
 
@@ -86,7 +87,7 @@ def _run(options: argparse.Namespace) -> int:
     from shared.logs import configure_logs
     from shared.postgres import DatabaseUnavailable
     from shared.postgres.schema import SchemaRefused
-    from shared.start import settings_to_start_with
+    from shared.start import settings_for_the_schema, settings_to_start_with
     from shared.workers.worker import assigned
 
     worker = None
@@ -97,7 +98,10 @@ def _run(options: argparse.Namespace) -> int:
         if (worker := assigned(options.worker)) is None:
             return 0
     try:
-        settings = settings_to_start_with(is_owner=options.is_owner)
+        if options.command == SCHEMA:
+            settings = settings_for_the_schema()
+        else:
+            settings = settings_to_start_with(is_owner=options.is_owner)
     except InvalidSettings as error:
         return _fail(str(error), 2)
     configure_logs(settings, "api" if worker is None else f"api {worker.number}")

@@ -36,16 +36,18 @@ def find_running(data_directory: Path) -> Running | None:
     return running if running is not None and _is_claimed(data_directory) else None
 
 
-def with_servers(settings: Settings, *, is_owner: bool = False) -> Settings:
+def with_servers(settings: Settings, *, is_owner: bool = False, needs_redis: bool = True) -> Settings:
     """Returns settings with both servers: missing ones are those of a running `make run`. Raises InvalidSettings.
 
-    Its database is given for the processes' role, or for the role that may change the schema if `is_owner`.
+    Its database is given for the processes' role, or for the role that may change the schema if `is_owner`. Without
+    `needs_redis`, `REDIS_URL` may stay empty.
     """
-    if settings.database_url and settings.redis_url:
+    needed = ("DATABASE_URL", "REDIS_URL") if needs_redis else ("DATABASE_URL",)
+    missing = " and ".join(name for name in needed if not getattr(settings, name.lower()))
+    if not missing:
         return settings
     found = find_running(settings.data_directory)
     if found is None:
-        missing = " and ".join(name for name in ("DATABASE_URL", "REDIS_URL") if not getattr(settings, name.lower()))
         raise InvalidSettings(f"{missing}: not set, and no `make run` is running on {settings.data_directory}")
     database_url = found.owner_url if is_owner else found.database_url
     return replace(

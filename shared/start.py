@@ -33,6 +33,16 @@ def settings_to_start_with(*, is_owner: bool = False) -> Settings:
     )
 
 
+def settings_for_the_schema() -> Settings:
+    """Returns the environment's settings for the command that applies the schema, as the owner of the database.
+
+    It needs the database alone: neither Redis nor a secret, and it writes no file. Raises InvalidSettings.
+    """
+    settings = with_servers(Settings.from_environment(), is_owner=True, needs_redis=False)
+    check_addresses(settings)
+    return replace(settings, database_url=with_password(settings.database_url, settings.database_password))
+
+
 def check_addresses(settings: Settings) -> None:
     """Check that the servers' addresses, if given, can be read. Raises InvalidSettings; its text has no password."""
     if settings.database_url:

@@ -56,7 +56,7 @@ async def test_while_gateways_are_replaced_in_turn_nobody_stays_away_for_long(
         for number in (0, 1, 0):
             await load.more_acknowledged(200)
             await own_deployment.replace_gateway(number)
-            await load.until(lambda: all(user.joined for user in load.users))
+            await load.until_all_joined()
         await load.more_acknowledged(200)
         assert load.longest_away <= LONGEST_AWAY_SECONDS
         assert not sum((user.refusals for user in load.users), Counter())
@@ -73,7 +73,7 @@ async def test_while_gateways_are_killed_in_turn_nobody_stays_away_for_long(
             await load.more_acknowledged(200)
             own_deployment.gateways[number].kill()
             await own_deployment.start_gateway(number)
-            await load.until(lambda: all(user.joined for user in load.users))
+            await load.until_all_joined()
         await load.more_acknowledged(200)
         assert load.longest_away <= LONGEST_AWAY_SECONDS
         reckoning = await load.reckon()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shlex
 import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +20,13 @@ from development.postgres import ROLE
 from shared.settings import Settings
 from tests.deployment.composefile import read
 from tests.deployment.nginx import CONFIGURATION, find_nginx, running_nginx
-from tests.deployment.units import Unit, unit
+from tests.deployment.units import FOLDER, Unit, unit
 from tests.end_to_end.faults.load import Load
 from tests.support.ports import free_port
 from tests.support.processes import CHECKOUT, Node, Processes
+from tests.support.roles import as_owner
 from tests.support.secret import JWT_SECRET
+from tests.support.servers import Servers
 from tests.workers.crew import all_up, begun
 
 GUIDE = (CHECKOUT / "docs" / "without-containers.md").read_text(encoding="utf-8")
@@ -30,6 +34,8 @@ UNITS = [unit("daveslist-api"), unit("daveslist-gateway")]
 MACHINES = ("10.0.0.1", "10.0.0.2")
 PORTS = {"api": 4001, "gateway": 4000}
 SOON = 60.0
+EXPOSED = 45
+"""Tenths of the points that systemd gives for what a service may do; 100 is no confinement at all."""
 
 
 def block(heading: str, language: str, words: str) -> str:
@@ -88,11 +94,65 @@ def test_the_settings_of_the_guide_are_valid_on_each_machine(tmp_path: Path) -> 
 
 @pytest.mark.servers
 def test_the_commands_for_nginx_write_the_addresses_of_both_machines(tmp_path: Path) -> None:
-    shutil.copytree(CONFIGURATION, tmp_path / "nginx")
-    [_, command] = block("nginx", "sh", "upstreams.conf").splitlines()
-    subprocess.run(["sh", "-e", "-c", command], cwd=tmp_path / "nginx", check=True)
-    servers = re.findall(r"^ +server (\S+)", (tmp_path / "nginx" / "upstreams.conf").read_text(), re.MULTILINE)
+    nginx = tmp_path / "nginx"
+    commands = block("nginx", "sh", "upstreams.conf").replace("/etc/daveslist-nginx", str(nginx))
+    here = commands.replace("/srv/daveslist/deploy/nginx", str(CONFIGURATION))
+    subprocess.run(["sh", "-e", "-c", here], check=True)
+    servers = re.findall(r"^ +server (\S+)", (nginx / "upstreams.conf").read_text(), re.MULTILINE)
     assert set(servers) == {f"{machine}:{port}" for machine in MACHINES for port in PORTS.values()}
+    [log] = re.findall(r"^ +access_log (.*);$", (nginx / "nginx.conf").read_text(), re.MULTILINE)
+    # A service's standard output is a socket, which nginx cannot open by a name.
+    assert log == "syslog:server=unix:/dev/log,tag=nginx,nohostname daveslist if=$is_logged"
+    program = shlex.split(unit("daveslist-nginx").one["ExecStart"])
+    assert program[1:5] == ["-p", "/var/lib/daveslist-nginx/", "-c", "/etc/daveslist-nginx/nginx.conf"]
+    assert unit("daveslist-nginx").one["StateDirectory"] == "daveslist-nginx"
+
+
+@pytest.mark.servers
+def test_the_commands_for_redis_write_the_users_that_its_container_has(tmp_path: Path) -> None:
+    (tmp_path / "redis_password").write_text("a password\n", encoding="utf-8")
+    commands = block("Redis", "sh", "users.acl").replace("/srv/daveslist", str(CHECKOUT))
+    here = commands.replace("/etc/daveslist", str(tmp_path)).replace("/etc/valkey", str(tmp_path))
+    subprocess.run(["sh", "-e", "-c", here], check=True)
+    server = tmp_path / "valkey-server"
+    server.write_text("#!/bin/sh\n", encoding="utf-8")
+    server.chmod(0o755)
+    container = tmp_path / "container"
+    container.mkdir()
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "REDIS_PASSWORD_FILE": str(tmp_path / "redis_password")}
+    script = CHECKOUT / "deploy" / "redis" / "start.sh"
+    subprocess.run(["sh", str(script)], cwd=container, env=variables, check=True)
+    assert (tmp_path / "users.acl").read_text() == (container / "users.acl").read_text()
+    settings = re.findall(r"^protected-mode no\n(?:.*\n)+?maxmemory-policy noeviction$", GUIDE, re.MULTILINE)
+    assert len(settings) == 1
+
+
+@pytest.mark.servers
+def test_the_schema_needs_the_address_of_the_database_alone(servers: Servers) -> None:
+    with servers.empty_database() as url:
+        # There is no folder in which a secret could be kept.
+        variables = {"DATABASE_URL": as_owner(url), "DATA_DIRECTORY": "/dev/null/none"}
+        command = [sys.executable, "-m", "api", "schema"]
+        done = subprocess.run(command, cwd=CHECKOUT, env=variables, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, "schema applied\n"), done.stderr
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("name", ["daveslist-api", "daveslist-gateway", "daveslist-nginx"])
+def test_systemd_knows_every_line_of_a_unit_and_finds_it_confined(name: str, tmp_path: Path) -> None:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("no systemd on this machine")
+    text = (FOLDER / f"{name}.service").read_text(encoding="utf-8")
+    # systemd looks whether the program is there.
+    here = re.sub(r"^ExecStart=\S+", f"ExecStart={sys.executable}", text, flags=re.MULTILINE)
+    copy = tmp_path / f"{name}.service"
+    copy.write_text(here, encoding="utf-8")
+    verified = subprocess.run([program, "verify", "--man=no", str(copy)], capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    security = [program, "security", "--offline=true", f"--threshold={EXPOSED}", "--no-pager", str(copy)]
+    found = subprocess.run(security, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
 
 
 @pytest.mark.servers
@@ -149,7 +209,7 @@ async def test_people_chat_over_two_machines_while_one_is_reloaded_and_stopped(
                 await load.more_acknowledged(50)
                 second.signal(signal.SIGTERM)
                 assert await second.ended(float(UNITS[1].one["TimeoutStopSec"])) == 0
-                await load.until(lambda: all(user.joined for user in load.users))
+                await load.until_all_joined()
                 await load.more_acknowledged(50)
                 reckoning = await load.reckon()
         assert reckoning.stored >= reckoning.acknowledged

@@ -16,7 +16,7 @@ _KEYS = {
         *("NoNewPrivileges", "CapabilityBoundingSet", "ProtectKernelTunables", "ProtectKernelModules"),
         *("ProtectKernelLogs", "ProtectControlGroups", "ProtectClock", "ProtectHostname", "ProtectProc"),
         *("RestrictAddressFamilies", "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID"),
-        *("LockPersonality", "SystemCallArchitectures", "UMask"),
+        *("LockPersonality", "SystemCallArchitectures", "UMask", "KillSignal", "LogRateLimitIntervalSec"),
     },
     "Install": {"WantedBy"},
 }

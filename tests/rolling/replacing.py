@@ -56,7 +56,7 @@ async def replace_all(deployment: Deployment, *, users: int, rate: float, sends:
                     await load.more_acknowledged(sends)
                     patience = Patience(LONGEST_AWAY_SECONDS, deployment.process_ids)
                     await deployment.replace_gateway(number)
-                    await load.until(lambda: all(user.joined for user in load.users))
+                    await load.until_all_joined()
                     allowed = max(allowed, patience.allowed)
                     assert await deployment.apis[number].stop() == 0
                     deployment.apis[number] = await deployment.processes.again(deployment.apis[number])

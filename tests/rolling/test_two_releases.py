@@ -98,7 +98,7 @@ async def test_this_release_replaces_the_release_before_and_nobody_misses_anythi
             load.addresses[:] = [new_gateway.socket_url]
             assert await old_gateway.stop() == 0
             assert await old_api.stop() == 0
-            await load.until(lambda: all(user.joined for user in load.users))
+            await load.until_all_joined()
             await load.more_acknowledged(50)
             assert not load.errors
             reckoning = await load.reckon()

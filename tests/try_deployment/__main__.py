@@ -49,6 +49,7 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("addresses", visiting.visitors_are_told_apart),
     ("database role", ending.database_role_has_few_rights),
     ("no way out", ending.processes_have_no_way_out),
+    ("compiled", ending.nothing_is_compiled_at_a_start),
     ("secrets in files", ending.secrets_are_only_in_files),
     *((f"{service} restarted", faults.restarted(service)) for service in SERVICES),
     *((f"{service} killed", faults.killed(service)) for service in SERVICES),

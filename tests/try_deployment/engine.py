@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PATIENCE_SECONDS = 300.0
-"""The longest time for a command; building the image takes less."""
+PATIENCE_SECONDS = 900.0
+"""The longest time for a command. On a busy machine, the replacement of all processes takes several minutes."""
 
 
 class NoEngine(Exception):

@@ -25,7 +25,7 @@ _READ = frozenset({*_OF_PROCESSES, *_OF_MAIL, "PICTURES_URL", "TLS_PORT"})
 """The variables that the Compose files read, and that do not begin with AWS_."""
 SECRETS = ("jwt_secrets", "postgres_password", "redis_password")
 """The names of the files in the folder `secrets`."""
-HEALTHY_SECONDS = 90.0
+HEALTHY_SECONDS = 300.0
 LOOK_SECONDS = 0.2
 """How often the engine is asked for states that it does not report by itself."""
 PROJECT_LABEL = "com.docker.compose.project"

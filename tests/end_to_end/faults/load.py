@@ -74,7 +74,7 @@ class Load:
                 return self.addresses[next(turns) % len(self.addresses)]
 
             self.users.append(User(user_id, token, pick, self._client, self._happened.set, self._heartbeat_seconds))
-        await self.until(lambda: all(user.joined for user in self.users))
+        await self.until_all_joined()
         self._sending = asyncio.create_task(self._send())
         return self
 
@@ -110,6 +110,17 @@ class Load:
         except TimeoutError:
             raise AssertionError(f"not within {seconds} s; {self.state()}") from None
 
+    async def until_none(self, left: Callable[[], int]) -> None:
+        """Wait until nothing is left, for as long as it becomes less: a slow machine only takes longer."""
+        fewest = left()
+
+        def is_less() -> bool:
+            return left() < fewest
+
+        while fewest:
+            await self.until(is_less)
+            fewest = left()
+
     @property
     def acknowledged(self) -> int:
         return sum(len(user.acknowledged) for user in self.users)
@@ -136,7 +147,11 @@ class Load:
     async def more_acknowledged(self, count: int) -> None:
         """Wait until `count` more messages are acknowledged."""
         goal = self.acknowledged + count
-        await self.until(lambda: self.acknowledged >= goal)
+        await self.until_none(lambda: max(0, goal - self.acknowledged))
+
+    async def until_all_joined(self) -> None:
+        """Wait until every user has a joined socket."""
+        await self.until_none(lambda: sum(not user.joined for user in self.users))
 
     async def until_failing(self, count: int = 1) -> None:
         """Wait until `count` more sends have been answered with an error."""
@@ -162,7 +177,7 @@ class Load:
         under the id in its acknowledgement. Each user has received all messages to and from them, as they are stored.
         """
         await self.stop_sending()
-        await self.until(lambda: not any(user.unanswered for user in self.users))
+        await self.until_none(lambda: sum(len(user.unanswered) for user in self.users))
         ids = [user.id for user in self.users]
         stored = await asyncio.to_thread(stored_messages, database_url or self._settings.database_url, ids)
         acknowledged = {
@@ -175,7 +190,7 @@ class Load:
             user.id: {(id_, str(from_), str(to), text) for id_, from_, to, text in stored if user.id in (from_, to)}
             for user in self.users
         }
-        await self.until(lambda: all(len(user.received) >= len(expected[user.id]) for user in self.users))
+        await self.until_none(lambda: sum(max(0, len(expected[user.id]) - len(user.received)) for user in self.users))
         for user in self.users:
             received = {(m["id"], m["from"], m["to"], m["message"]) for m in user.received.values()}
             assert received == expected[user.id], self.state()

@@ -52,7 +52,7 @@ async def test_a_network_that_comes_back_delivers_nothing_twice(world: World) ->
         proxy.cut()
         await load.until(lambda: sum(user.connects > 1 and user.joined for user in load.users) >= 4)
         proxy.mend()
-        await load.until(lambda: all(user.joined for user in load.users))
+        await load.until_all_joined()
         await load.more_acknowledged(200)
         reckoning = await load.reckon()
         assert reckoning.received == 2 * reckoning.stored

@@ -13,7 +13,7 @@ from tests.try_deployment.steps.outside import give
 from tests.try_deployment.walk import Walk, in_time
 
 SERVERS = ("redis", "redis-2", "redis-3", "redis-4", "redis-5", "redis-6")
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 
 def takes_the_place_of_redis(walk: Walk) -> str:

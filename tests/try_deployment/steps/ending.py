@@ -54,6 +54,14 @@ for name, (family, address) in families.items():
         else:
             print(name, "connected")
 """
+UNCOMPILED = """
+import importlib, os, sys
+importlib.import_module(f"{sys.argv[1]}.server")
+for name, module in sorted(sys.modules.items()):
+    compiled = getattr(module, "__cached__", None)
+    if compiled and not os.path.exists(compiled):
+        print(name)
+"""
 NO_WAY = ("Network is unreachable", "Cannot assign requested address", "Address family not supported by protocol")
 
 
@@ -63,6 +71,14 @@ def database_role_has_few_rights(walk: Walk) -> str:
     allowed = [each for each in zip(FORBIDDEN, outcomes, strict=True) if each[1] != "InsufficientPrivilege"]
     assert not allowed, f"{name}: {allowed}"
     return f"{name} is refused each of {len(FORBIDDEN)} statements that change more than rows"
+
+
+def nothing_is_compiled_at_a_start(walk: Walk) -> str:
+    """Checks that the image has every module compiled: a process may not write, and would do it at each start."""
+    for service, package in (("api-1", "api"), ("gateway-1", "gateway")):
+        left = _in_process(walk, service, UNCOMPILED, package)
+        assert not left, f"{service} compiles {len(left)} modules at each start: {' '.join(left)}"
+    return "every module that the processes import is compiled"
 
 
 def processes_have_no_way_out(walk: Walk) -> str:

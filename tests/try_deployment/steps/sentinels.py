@@ -10,7 +10,7 @@ from tests.try_deployment.steps.faults import MESSAGES_PER_SECOND, OUT_SECONDS, 
 from tests.try_deployment.steps.outside import give
 from tests.try_deployment.walk import Walk, in_time
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 
 def are_added(walk: Walk) -> str:

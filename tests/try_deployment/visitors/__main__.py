@@ -18,7 +18,8 @@ from shared.start import settings_to_start_with
 from tests.try_deployment.visitors import books, chats, outside, refusals, visits
 from tests.try_deployment.visitors.crowd import Crowd
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 600.0
+"""The longest time for one order. What waits within it gives up much earlier when nothing happens."""
 
 DEEDS: dict[str, Callable[..., Awaitable[Any]]] = {
     deed.__name__: deed

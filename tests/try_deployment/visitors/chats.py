@@ -25,7 +25,7 @@ async def end_chat(crowd: Crowd) -> dict[str, Any]:
     load = crowd.load
     assert load is not None
     try:
-        await load.until(lambda: all(user.joined for user in load.users))
+        await load.until_all_joined()
         await load.more_acknowledged(2 * len(load.users))
         reckoning = await load.reckon()
         # The sender and the recipient each receive a message.

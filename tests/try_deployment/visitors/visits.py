@@ -19,7 +19,7 @@ from tests.try_deployment.visitors.books import digests
 from tests.try_deployment.visitors.crowd import APIS, GATEWAYS, NGINX, SOCKET, Crowd, browser, metric
 
 REFERENCE = re.compile(r"""(?:src=|href=|from\s|import\s|import\(|url\()\s*["']?((?:/web/|\.{1,2}/)[^"'\s)]+)""")
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 60.0
 
 
 async def page(crowd: Crowd) -> dict[str, Any]:
