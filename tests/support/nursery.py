@@ -2,10 +2,11 @@
 
     python -m tests.support.nursery FILE_DESCRIPTOR
 
-Importing everything takes most of a CPU second, and a run of the tests starts hundreds of processes. A forked process
-starts at once. It runs its module from the top as `python -m` does, with its own environment, output and session.
-`tests/support/forked.py` is at the other end of the socket: a request is one line of JSON, and so is its answer. When
-the socket is closed, the nursery ends, and the kernel ends all processes that it forked.
+Importing everything takes most of a CPU second, and a run of the tests starts hundreds of processes. What an API makes
+once for its life takes another one: the OpenAPI document, the page's files and the table of places. A forked process
+has all that already, and starts at once. It runs its module from the top as `python -m` does, with its own environment,
+output and session. `tests/support/forked.py` is at the other end of the socket: a request is one line of JSON, and so
+is its answer. When the socket is closed, the nursery ends, and the kernel ends all processes that it forked.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ import socket
 import sys
 from dataclasses import dataclass
 from typing import Any
+
+from api.app import document_of
+from api.assets.files import assets
+from shared import places
+from shared.settings import Settings
 
 IMPORTED = ("api.commands", "api.server", "gateway.server", "shared.start", "tests.lab.node", "uvloop")
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
@@ -85,6 +91,9 @@ def become(program: Program) -> None:
 def main() -> None:
     for module in IMPORTED:
         importlib.import_module(module)
+    document_of(Settings())
+    assets(Settings())
+    places.load()
     # The collector need not look at these objects again. The children share their memory until somebody writes to it.
     gc.collect()
     gc.freeze()
