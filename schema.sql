@@ -430,9 +430,21 @@ CREATE OR REPLACE FUNCTION listing_facts(fuel text, transmission text, body text
             ARRAY[800, 1000, 1200, 1400, 1600, 1800, 2000, 2500, 3000, 4000, 5000, 6500])::text
     ], NULL))
 $$;
-ALTER TABLE listings ADD COLUMN IF NOT EXISTS facts tsvector
-    GENERATED ALWAYS AS (listing_facts(fuel, transmission, body, drive, colour, condition, title_status, doors, owners,
-        power_kw, engine_cc)) STORED;
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS facts tsvector;
+CREATE OR REPLACE FUNCTION fill_facts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.facts := listing_facts(NEW.fuel, NEW.transmission, NEW.body, NEW.drive, NEW.colour, NEW.condition,
+        NEW.title_status, NEW.doors, NEW.owners, NEW.power_kw, NEW.engine_cc);
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER listings_fill_facts
+    BEFORE INSERT OR UPDATE OF fuel, transmission, body, drive, colour, condition, title_status, doors, owners, power_kw, engine_cc
+    ON listings FOR EACH ROW EXECUTE FUNCTION fill_facts();
+-- In earlier versions Postgres generated the column, for which it would write a whole table anew.
+ALTER TABLE listings ALTER COLUMN facts DROP EXPRESSION IF EXISTS;
+UPDATE listings SET facts = listing_facts(fuel, transmission, body, drive, colour, condition,
+        title_status, doors, owners, power_kw, engine_cc)
+    WHERE id IN (SELECT id FROM listings WHERE facts IS NULL LIMIT 1000 FOR UPDATE);
 
 -- One index for words and facts: a search for a rare combination of frequent ones reads only what they have in common.
 -- Entries of some tens of listings are collected and then merged at once, which makes a new listing a fifth cheaper. The list
@@ -524,7 +536,14 @@ CREATE INDEX IF NOT EXISTS pictures_of_listing ON pictures (listing_id, id);
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS position integer;
 -- The medium size, and the widths in pixels; all null for pictures that were stored before there was a medium size, until an
 -- API has made it.
-ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_key text UNIQUE;
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_key text;
+CREATE UNIQUE INDEX IF NOT EXISTS pictures_medium_key_key ON pictures (medium_key);
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'pictures_medium_key_key') THEN
+        ALTER TABLE pictures ADD CONSTRAINT pictures_medium_key_key UNIQUE USING INDEX pictures_medium_key_key;
+    END IF;
+END $$;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_content_type text;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_size bigint;
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_width integer;
@@ -535,9 +554,10 @@ CREATE INDEX IF NOT EXISTS pictures_without_medium ON pictures (id) WHERE medium
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS likeness text;
 CREATE INDEX IF NOT EXISTS pictures_without_likeness ON pictures (id) WHERE likeness IS NULL;
 -- The picture as JSON for clients. A list of listings reads many, so it is made once. The addresses are those of
--- shared/domain/pictures.py; a change of this expression has to drop the column first.
-ALTER TABLE pictures ADD COLUMN IF NOT EXISTS shown text GENERATED ALWAYS AS (
-    '{"id":' || id::text || ',"url":"/api/pictures/' || id::text
+-- shared/domain/pictures.py; a change of this function has to make the column of all rows anew.
+CREATE OR REPLACE FUNCTION shown_picture(id bigint, width integer, height integer, thumbnail_width integer, medium_width integer)
+    RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT '{"id":' || id::text || ',"url":"/api/pictures/' || id::text
         || '","thumbnail_url":"/api/pictures/' || id::text || '/thumbnail","width":' || width::text
         || ',"height":' || height::text || ',"sizes":['
         || coalesce(
@@ -545,7 +565,18 @@ ALTER TABLE pictures ADD COLUMN IF NOT EXISTS shown text GENERATED ALWAYS AS (
                 || '},{"url":"/api/pictures/' || id::text || '/medium","width":' || medium_width::text || '}',
             '')
         || ']}'
-) STORED;
+$$;
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS shown text;
+CREATE OR REPLACE FUNCTION fill_shown() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.shown := shown_picture(NEW.id, NEW.width, NEW.height, NEW.thumbnail_width, NEW.medium_width);
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER pictures_fill_shown BEFORE INSERT OR UPDATE OF id, width, height, thumbnail_width, medium_width ON pictures
+    FOR EACH ROW EXECUTE FUNCTION fill_shown();
+ALTER TABLE pictures ALTER COLUMN shown DROP EXPRESSION IF EXISTS;
+UPDATE pictures SET shown = shown_picture(id, width, height, thumbnail_width, medium_width)
+    WHERE id IN (SELECT id FROM pictures WHERE shown IS NULL LIMIT 1000 FOR UPDATE);
 
 -- Files that no row of `pictures` or `upload_parts` names, to be deleted from `since` on. The files of a new picture are entered before they
 -- are stored, with a time in the future; the transaction that inserts the picture's row takes them out again. When a

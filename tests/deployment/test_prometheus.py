@@ -179,6 +179,21 @@ def test_the_dashboard_names_no_server_and_no_place() -> None:
     assert len(ids) == len(set(ids))
 
 
+def test_the_panels_of_the_dashboard_have_places_of_their_own_and_units_of_grafana() -> None:
+    taken: dict[tuple[int, int], str] = {}
+    for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]:
+        assert panel["type"] in {"row", "stat", "table", "timeseries"}
+        place = panel["gridPos"]
+        assert 0 <= place["x"] < place["x"] + place["w"] <= 24, panel["title"]
+        for x in range(place["x"], place["x"] + place["w"]):
+            for y in range(place["y"], place["y"] + place["h"]):
+                assert taken.setdefault((x, y), panel["title"]) == panel["title"]
+        unit = panel.get("fieldConfig", {}).get("defaults", {}).get("unit", "none")
+        assert unit in {"none", "ops", "reqps", "s", "bytes", "percentunit"}
+        letters = [target["refId"] for target in panel.get("targets", ())]
+        assert len(letters) == len(set(letters))
+
+
 def test_the_dashboard_shows_every_metric_of_the_guide() -> None:
     assert named_metrics(" ".join(expressions())) == metrics()
 
