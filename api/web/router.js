@@ -177,6 +177,8 @@ class Router {
 
   #show(options) {
     const turn = (this.#turn += 1);
+    const path = rightPath(location.pathname);
+    if (path) history.replaceState(history.state, "", path + location.search + location.hash);
     this.isWaiting = false;
     const wanted = wantedView(options.notice, options.objectionToken);
     if (isHere(wanted.view)) this.#open(wanted, options);
@@ -253,6 +255,12 @@ function routeOf(path) {
     if (match) return { view, role, params: { ...match.groups } };
   }
   return { view: Missing, role: null, params: {} };
+}
+
+/** Returns the page's path that differs from this one only by capital letters or slashes, as the server does; or null. */
+function rightPath(path) {
+  const meant = `/${path.toLowerCase().split("/").filter(Boolean).join("/")}`;
+  return meant !== path && routeOf(meant).view !== Missing ? meant : null;
 }
 
 const classOf = (view) => (view.script ? scriptHere(view.script)[view.name] : view);

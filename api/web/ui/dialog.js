@@ -38,7 +38,7 @@ export class Dialog {
     if (!element) return;
     element.showModal();
     const form = element.querySelector("form");
-    this.#draft = form.querySelector("textarea") ? new FormDraft(this.#draftName) : null;
+    this.#draft = form.querySelector("textarea, input[type=text]") ? new FormDraft(this.#draftName) : null;
     this.#draft?.fill(form, this.view.signal);
   }
 

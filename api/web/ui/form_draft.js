@@ -31,10 +31,12 @@ export class FormDraft {
     }
   }
 
+  /** The form was sent. Returns the draft of the next text that is typed into it. */
   forget() {
     this.#waiting = {};
     this.isForgotten = true;
     keepDraft(this.name, "");
+    return new FormDraft(this.name);
   }
 
   #keep(form) {

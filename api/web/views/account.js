@@ -8,6 +8,7 @@ import { limits } from "../limits.js";
 import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { Form, formOf, input } from "../ui/form.js";
+import { FormDraft } from "../ui/form_draft.js";
 import { PagedList } from "../ui/list.js";
 import { PushSwitch } from "../ui/push_switch.js";
 import { RequestsSwitch } from "../ui/requests_switch.js";
@@ -29,6 +30,7 @@ export class Account extends View {
   title = "Your account";
   /** The profile that the form showed when it was last sent, and was refused; null if it shows the session's. */
   #seen = null;
+  #draft = new FormDraft("profile");
   blocks = new PagedList(this, "/api/me/blocks");
   acts = new Acts(this);
   sessions = new Sessions(this);
@@ -42,6 +44,7 @@ export class Account extends View {
     this.#seen ??= { ...session.user };
     await session.rename(await change("/api/me", this.#seen, values, { name: "Name", email: "E-mail address" }));
     this.#seen = null;
+    this.#draft = this.#draft.forget();
     element.elements.current_password.value = "";
     return "Saved.";
   });
@@ -67,6 +70,10 @@ export class Account extends View {
     this.push.load();
     this.passkeys.load();
     this.mails.load();
+  }
+
+  afterDraw() {
+    if (!this.isLeft) this.#draft.fill(document.getElementById(this.profile.id), this.signal);
   }
 
   template() {

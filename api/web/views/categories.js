@@ -9,6 +9,7 @@ import { limits } from "../limits.js";
 import { Acts } from "../ui/acts.js";
 import { Dialog } from "../ui/dialog.js";
 import { Form, formOf, input, select } from "../ui/form.js";
+import { FormDraft } from "../ui/form_draft.js";
 import { PagedList } from "../ui/list.js";
 import { moderationTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
@@ -22,9 +23,11 @@ export class Categories extends View {
   title = "Categories";
   categories = new PagedList(this, "/api/categories", { limit: limits.page_items });
   acts = new Acts(this);
+  #draft = new FormDraft("new category");
   form = new Form(this, "category", "CategoryBody", async (values, element) => {
     await api.make("/api/categories", values);
     element.reset();
+    this.#draft = this.#draft.forget();
     this.#changed();
     return "The category is there.";
   });
@@ -52,6 +55,10 @@ export class Categories extends View {
 
   start() {
     this.categories.load();
+  }
+
+  afterDraw() {
+    if (!this.isLeft) this.#draft.fill(document.getElementById(this.form.id), this.signal);
   }
 
   #changed() {

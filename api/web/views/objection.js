@@ -3,7 +3,9 @@
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { takeLinkToken } from "../link_token.js";
+import { hash } from "../presses.js";
 import { Form, formOf, textarea } from "../ui/form.js";
+import { FormDraft } from "../ui/form_draft.js";
 import { View } from "../view.js";
 
 export class Objection extends View {
@@ -13,21 +15,28 @@ export class Objection extends View {
   form = new Form(this, "objection", "ObjectionBody", async ({ text }) => {
     await api.post("/api/objections", { token: this.#token, text });
     this.#isDone = true;
+    this.#draft.forget();
   });
+  #draft = null;
 
-  /** Whoever comes by the link is not logged in, so no draft can be kept for them. */
+  /** The draft of a visitor ends with the tab. */
   #onUnload = (event) => {
     if (!this.#isDone && document.querySelector(`#${this.form.id} textarea`)?.value.trim()) event.preventDefault();
   };
 
   start() {
     this.#token = takeLinkToken();
+    this.#draft = new FormDraft(`objection ${hash(this.#token)}`);
     window.addEventListener("beforeunload", this.#onUnload);
   }
 
   stop() {
     super.stop();
     window.removeEventListener("beforeunload", this.#onUnload);
+  }
+
+  afterDraw() {
+    if (!this.isLeft) this.#draft.fill(document.getElementById(this.form.id), this.signal);
   }
 
   template() {

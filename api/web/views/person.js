@@ -41,8 +41,7 @@ export class Person extends View {
   noting = new Form(this, "note", "NoteBody", async (values, element) => {
     await api.make(`${this.#path}/notes`, values);
     element.reset();
-    this.#draft.forget();
-    this.#draft = new FormDraft(this.#draft.name);
+    this.#draft = this.#draft.forget();
     this.notes.load();
     return "Noted.";
   });
@@ -112,7 +111,9 @@ export class Person extends View {
   }
 
   template() {
-    if (this.problem) return html`${moderationTabs()}<p class="fault" role="alert">${this.problem.message}</p>`;
+    if (this.problem) return html`${moderationTabs()}
+        <h1>This did not work</h1>
+        <p class="fault" role="alert">${this.problem.message}</p>`;
     if (!this.person) return html`${moderationTabs()}<p class="quiet" role="status">Loading…</p>`;
     return html`${moderationTabs()}
       <h1><bdi translate="no">${nameOf(this.person)}</bdi></h1>

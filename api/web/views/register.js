@@ -5,6 +5,7 @@ import { api } from "../api.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { Form, formOf, input } from "../ui/form.js";
+import { FormDraft } from "../ui/form_draft.js";
 import { PasswordMeter } from "../ui/password_meter.js";
 import { View } from "../view.js";
 import { whereTo } from "../where_to.js";
@@ -12,8 +13,11 @@ import { whereTo } from "../where_to.js";
 export class Register extends View {
   title = "Register";
   form = new Form(this, "register", "RegisterBody", async (values) => {
-    session.begin(await api.post("/api/register", values));
+    const answer = await api.post("/api/register", values);
+    this.#draft.forget();
+    session.begin(answer);
   });
+  #draft = new FormDraft("register");
 
   meter = new PasswordMeter(this, this.form, ({ elements }) => ({
     name: elements.name.value,
@@ -25,7 +29,12 @@ export class Register extends View {
     if (session.user) navigate(whereTo(this.query), { replace: true });
   }
 
+  afterDraw() {
+    if (!this.isLeft) this.#draft.fill(document.getElementById(this.form.id), this.signal);
+  }
+
   template() {
+    const next = new URLSearchParams({ next: whereTo(this.query) });
     return html`<section class="narrow">
       <h1>Register</h1>
       ${formOf(this.form, { label: "Register", action: "Register" }, [
@@ -46,7 +55,7 @@ export class Register extends View {
         }),
         this.meter.field("Password"),
       ])}
-      <p>Registered already? <a href="/login">Log in</a></p>
+      <p>Registered already? <a href=${`/login?${next}`}>Log in</a></p>
     </section>`;
   }
 }

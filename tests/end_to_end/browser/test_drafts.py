@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+
 import pytest
 from playwright.async_api import FilePayload, expect
 
@@ -185,3 +188,102 @@ async def test_the_draft_of_a_change_does_not_undo_what_was_changed_meanwhile(si
     await page.goto(f"/listings/{listing}/edit")
     await expect(page.get_by_label("Title")).to_have_value("My van")
     assert (await site.rest.call("GET", f"/api/listings/{listing}", 200))["price"] == 8000
+
+
+async def test_what_was_written_is_there_after_the_tab_has_crashed(site: Site, open_page: Open) -> None:
+    ann, bob = await site.person("Ann"), await site.person("Bob")
+    await site.category("Coupes", await site.person("Mona", Role.MODERATOR))
+    for path, label, text in (
+        (f"/messages/{bob.id}", "Message to", "Not sent yet"),
+        ("/listings/new", "Description", "One owner."),
+    ):
+        page = await open_page(path, ann)
+        await page.get_by_label(label).fill(text)
+        if path == "/listings/new":
+            await page.get_by_label("Add pictures").set_input_files(jpeg("red"))
+            await expect(page.locator(".upload img")).to_have_js_property("naturalWidth", 640)
+        devtools = await page.context.new_cdp_session(page)
+        async with page.expect_event("crash"):
+            # The process ends, so there is no answer.
+            crashing = asyncio.ensure_future(devtools.send("Page.crash"))
+        again = await page.context.new_page()
+        await again.goto(path)
+        await expect(again.get_by_label(label)).to_have_value(text)
+        await expect(again.locator(".upload")).to_have_count(1 if path == "/listings/new" else 0)
+        await page.context.close()
+        await asyncio.gather(crashing, return_exceptions=True)
+
+
+async def test_what_is_typed_into_a_form_of_one_line_is_there_again_until_it_is_sent(
+    site: Site, open_page: Open
+) -> None:
+    mona = await site.person("Mona", Role.MODERATOR)
+    category = f"Coupes {mona.id}"
+    await site.rest.call("POST", "/api/categories", 201, who=mona, body={"name": category})
+    page = await open_page("/moderation/categories", mona)
+    change = page.get_by_role("button", name=f"Change {category}")
+    for path, field, send, is_dialog in (
+        ("/account", page.locator("#profile-name"), page.locator("#profile button"), False),
+        ("/moderation/categories", page.locator("#category-name"), page.locator("#category button"), False),
+        ("/moderation/categories", page.get_by_role("dialog").get_by_label("Name"), None, True),
+    ):
+        await page.goto(path)
+        text = f"New {mona.id} {path} {is_dialog}"
+        if is_dialog:
+            await change.click()
+        before = await field.input_value()
+        await field.fill(text)
+        for again in ("reload", "back"):
+            if again == "reload":
+                await page.reload()
+            else:
+                await page.keyboard.press("Escape")
+                await page.locator(".brand").click()
+                await expect(page.get_by_role("heading", level=1)).to_have_text("Used cars")
+                await page.go_back()
+            if is_dialog:
+                await change.click()
+            await expect(field).to_have_value(text)
+        await (send or page.get_by_role("dialog").get_by_role("button", name="Save")).click()
+        if not is_dialog:
+            await expect(page.locator("main form .done").first).to_have_text(re.compile("Saved|The category is there"))
+            await expect(field).to_have_value(text if before else "")
+            # It can be used again.
+            await field.fill(f"{text} again")
+            await page.reload()
+            await expect(field).to_have_value(f"{text} again")
+        else:
+            await expect(page.get_by_role("dialog")).to_have_count(0)
+            await expect(page.get_by_text(text)).to_be_visible()
+
+
+async def test_what_visitors_write_stays_in_their_tab(site: Site, open_page: Open) -> None:
+    mona, bob = await site.person("Mona", Role.MODERATOR), await site.person("Bob")
+    await site.rest.call("POST", f"/api/users/{bob.id}/warnings", 201, who=mona, body={"reason": "Spam"})
+    [sanction] = (await site.rest.call("GET", "/api/me/sanctions", 200, who=bob))["data"]
+    page = await open_page(f"/objection#{sanction['objection_token']}")
+    text = page.get_by_label("What is wrong with it?")
+    await text.fill("It was my brother.")
+    # A link of the page itself gives no warning.
+    await page.locator(".brand").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Used cars")
+    await page.go_back()
+    await expect(text).to_have_value("It was my brother.")
+    page.once("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
+    await page.reload()
+    await expect(text).to_have_value("It was my brother.")
+    assert "#" not in page.url
+    await page.locator("#objection button").click()
+    await expect(page.get_by_text("Thank you. A moderator decides about it")).to_be_visible()
+
+    await page.goto("/register")
+    await page.get_by_label("Name").fill("Cat")
+    await page.get_by_label("Password").fill("Nobody stores this")
+    await page.reload()
+    await expect(page.get_by_label("Name")).to_have_value("Cat")
+    await expect(page.get_by_label("Password")).to_have_value("")
+    stored = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
+    assert "Nobody stores this" not in stored
+    other = await page.context.new_page()
+    await other.goto("/register")
+    await expect(other.get_by_label("Name")).to_have_value("")

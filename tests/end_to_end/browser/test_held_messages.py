@@ -10,6 +10,7 @@ from playwright.async_api import Locator, Page, Route, expect
 
 from shared.domain.users import Role
 from tests.end_to_end.browser.conftest import Open, Site
+from tests.end_to_end.browser.test_accessibility import View, faults_of, long
 from tests.end_to_end.browser.test_moderation import AT_ONCE_MS
 from tests.support.client import Person, Rest
 from tests.support.processes import Node
@@ -142,3 +143,18 @@ async def test_who_decides_second_is_told_what_was_decided_first(site: Site, gua
     await page.route(f"**/api/holds/{hold['id']}/decision", decide_first)
     await deliver.click()
     await expect(page.locator(".acts")).to_contain_text("Another moderator was faster: the messages are kept back.")
+
+
+# axe reads every element of each view, which takes long on a busy machine.
+@pytest.mark.timeout(480)
+async def test_no_view_of_a_held_message_has_a_serious_fault(site: Site, guarded: Node, open_page: Open) -> None:
+    mona = await site.person("Mona", Role.MODERATOR)
+    ann, eve = await site.person(f"A{long(49)}"), await site.person(f"E{long(49)}")
+    await spam(site, guarded, eve, ann)
+    for person, view in (
+        (mona, View("/moderation", (f"[data-group='user {eve.id}'] blockquote",))),
+        (eve, View(f"/messages/{ann.id}", (".message .held",))),
+    ):
+        page = await open_page("/login", person, bypass_csp=True)
+        faults = await faults_of(page, view)
+        assert not faults, "\n".join(faults)

@@ -53,7 +53,10 @@ async def sell_with_a_picture(someone: Someone, category: int, picture: Path) ->
     await someone.fill("Price", "7300")
     await someone.fill("Description", "One owner, no rust.")
     await someone.choose_file("#pictures-input", picture)
-    await someone.sees(".uploads, .picture-list", "")
+    await someone.holds("() => document.querySelector('.upload img')?.naturalWidth > 0")
+    # All of it is kept in the browser.
+    await someone.tab.reload()
+    await someone.holds("() => document.querySelector('.upload img')?.naturalWidth > 0")
     await someone.press("Put it online")
     await someone.sees("h1", "A journey's Lancia")
     await someone.sees(".price-tag", "$7,300")
