@@ -14,9 +14,9 @@ from tests.support.waiting import PATIENCE_SECONDS
 
 MEBIBYTE = 1024 * 1024
 P99_SECONDS = 0.5
-"""99 of 100 messages arrive within this time on a machine that is not busy."""
+"""99 of 100 messages arrive within this time, without the time in which a process had no CPU."""
 SLOWER = 10
-"""On a busy machine, messages may take this many times as long as before the misbehaviour."""
+"""On a machine that is slow or busy, messages may take this many times as long as before the misbehaviour."""
 
 
 class Pair:
@@ -44,6 +44,7 @@ async def pair_of(gateway: Gateway) -> AsyncIterator[Pair]:
         sys.executable,
         "-m",
         "tests.end_to_end.pair",
+        str(gateway.node.pid),
         gateway.node.socket_url,
         *arguments,
         cwd=CHECKOUT,
