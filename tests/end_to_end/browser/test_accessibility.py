@@ -171,6 +171,7 @@ async def populated(site: Site) -> Populated:
         View("/moderation", (".done-before summary", 'button:text-is("Show the messages around it")')),
         View("/moderation", ('button:text-is("Keyboard shortcuts")',)),
         *(View(f"/moderation/people/{ann.id}", ('button:text-is("Suspend")',)), View("/moderation/objections")),
+        View("/moderation/people/999999999"),
         View("/moderation/objections", ('button:text-is("Decide")',)),
         *(View("/moderation/hidden"), View("/moderation/trash", ('button:text-is("Restore")',))),
         View("/moderation/categories", ('button:text-is("Change")',)),
@@ -180,6 +181,7 @@ async def populated(site: Site) -> Populated:
         *(View("/listings/new", ("main form .primary",)), View(f"/listings/{wide}/edit")),
         *(View(car, ('button:text-is("Delete")',)), View(f"/?seller_id={ann.id}"), View("/favourites")),
         *(View("/account", ("main details summary",)), View("/admin"), View("/account/sanctions")),
+        View("/listings/deleted"),
     ]
     dialog = [View("/"), View("/", (), "phone")]
     return Populated(
