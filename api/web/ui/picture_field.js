@@ -33,7 +33,7 @@ export class PictureField {
   #leftOut = null;
   #dragged = null;
   #listing = null;
-  /** The ids in the order that the server has. */
+  /** The ids in the order that the server has; null if that is not known. */
   #order = [];
   #sending = 0;
   #arranging = Promise.resolve();
@@ -289,7 +289,7 @@ export class PictureField {
   async #remove(item) {
     await api.delete(`/api/listings/${this.#listing.id}/pictures/${item.stored.id}`);
     this.#items = this.#items.filter((other) => other !== item);
-    this.#order = this.#order.filter((id) => id !== item.stored.id);
+    this.#order = this.#order?.filter((id) => id !== item.stored.id) ?? null;
     announce("The picture is removed.");
     this.view.update();
   }
@@ -329,7 +329,7 @@ export class PictureField {
   #arrange() {
     this.#arranging = this.#arranging.then(async () => {
       const wanted = this.#items.filter(({ stored }) => stored).map(({ stored }) => stored.id);
-      if (!this.#listing || wanted.join() === this.#order.join()) return;
+      if (!this.#listing || wanted.join() === this.#order?.join()) return;
       try {
         const { pictures } = await api.put(`/api/listings/${this.#listing.id}/pictures/order`, { pictures: wanted });
         this.#order = pictures.map(({ id }) => id);
@@ -354,7 +354,9 @@ export class PictureField {
     this.view.update();
     try {
       const stored = await this.#upload(item);
-      this.#order.push(stored.id);
+      // Of two that were on their way at once, the answers may come in another order than that of the server.
+      if (this.#sending > 1) this.#order = null;
+      this.#order?.push(stored.id);
       announce(`${isolated(item.file.name)} is uploaded.`);
       URL.revokeObjectURL(item.address);
       Object.assign(item, { stored, file: null, address: null, image: undefined });

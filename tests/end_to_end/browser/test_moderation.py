@@ -250,9 +250,9 @@ async def test_the_keyboard_is_enough_for_the_whole_of_moderation(site: Site, op
     refused = await site.rest.call(
         "POST", "/api/login", 403, body={"email": eve.email, "password": PASSWORD, "device_id": None}
     )
-    body = {"token": refused["objection_token"], "text": "It was my brother."}
+    body = {"token": refused["objection_token"], "text": "Her brother did it."}
     await site.rest.call("POST", "/api/objections", 201, body=body)
-    await monas.sees("[data-sanction]", "It was my brother.")
+    await monas.sees("[data-sanction]", "Her brother did it.")
     await monas.fill("For other moderators", "Has a brother.")
     await monas.press("Add the note")
     await monas.sees("[data-note]", "Has a brother.")
@@ -262,7 +262,7 @@ async def test_the_keyboard_is_enough_for_the_whole_of_moderation(site: Site, op
     tab = page.get_by_role("link", name=re.compile("^Objections"))
     await tab.focus()
     await page.keyboard.press("Enter")
-    row = page.locator("[data-sanction]").filter(has_text="It was my brother.")
+    row = page.locator("[data-sanction]").filter(has_text="Her brother did it.")
     await row.get_by_role("button", name="Decide").focus()
     await page.keyboard.press("Enter")
     await ottos.choose("Decision", "lifted")
@@ -364,13 +364,13 @@ async def test_a_warning_is_in_front_of_everything_until_it_is_read(site: Site, 
     await expect(dialog).to_have_count(0)
     await page.get_by_role("link", name="What moderators did").click()
     await page.get_by_role("button", name="Object").click()
-    await page.get_by_role("dialog").get_by_label("What is wrong").fill("It was my brother.")
+    await page.get_by_role("dialog").get_by_label("What is wrong").fill("My brother wrote that.")
     await page.get_by_role("dialog").get_by_role("button", name="Object").click()
     await expect(page.locator("[data-sanction]")).to_contain_text("Nobody has decided")
 
     # Another moderator decides.
     other = await open_page("/moderation/objections", await site.person("Max", Role.MODERATOR))
-    row = other.get_by_role("listitem").filter(has_text="It was my brother.")
+    row = other.get_by_role("listitem").filter(has_text="My brother wrote that.")
     await row.get_by_role("button", name="Decide").click()
     await other.get_by_label("Decision").select_option("lifted")
     await other.get_by_label("Answer").fill("You are right.")

@@ -115,6 +115,33 @@ async def test_two_pictures_are_on_their_way_at_once_and_a_token_that_ended_is_r
     assert (len(keys), len(set(keys))) == (4, 3)
 
 
+async def test_pictures_keep_their_order_although_the_answers_to_two_uploads_cross(site: Site, open_page: Open) -> None:
+    page = await sell(open_page, site, await site.person("Ann"))
+    stored, answered, begun = asyncio.Event(), asyncio.Event(), 0
+
+    async def crossing(route: Route) -> None:
+        nonlocal begun
+        begun += 1
+        if begun == 1:
+            # The first one chosen is stored last, and its answer comes first.
+            await stored.wait()
+            await route.fulfill(response=await route.fetch())
+            await expect(page.locator("#announcer")).to_contain_text("red.jpg is uploaded")
+            answered.set()
+        else:
+            response = await route.fetch()
+            stored.set()
+            await answered.wait()
+            await route.fulfill(response=response)
+
+    await page.route(re.compile(r"/api/listings/\d+/pictures$"), crossing)
+    await page.get_by_label("Add pictures").set_input_files([jpeg("red"), jpeg("green")])
+    await expect(page.locator(".upload")).to_have_count(2)
+    await page.get_by_role("button", name="Put it online").click()
+    await expect(page.get_by_text("Your listing is online.")).to_be_visible()
+    assert await colours(page, listing_of(page)) == ["red", "green"]
+
+
 async def test_what_cannot_be_taken_is_said_where_it_is_chosen(site: Site, open_page: Open) -> None:
     page = await sell(open_page, site, await site.person("Ann"))
     add, refused = page.get_by_label("Add pictures"), page.locator(".pictures [role=alert]")
