@@ -73,7 +73,8 @@ async def keep_a_draft_and_chat(someone: Someone, site: Site, person: Person, ot
     await someone.tab.reload()
     await someone.sees(".composer textarea", "It is,")
     await someone.fill(f"Message to {other.name}", f"It is.{ENTER}")
-    await someone.sees(".message.mine", "It is.")
+    # It has an id from when it is stored on.
+    await someone.sees(".message.mine[data-message]", "It is.")
     await call("POST", "/api/messages", 201, who=other, body={"to": person.id, "message": "I come at noon."})
     await someone.sees(".message", "I come at noon.")
     told = await call("GET", f"/api/conversations/{person.id}/messages", 200, who=other)
