@@ -18,7 +18,7 @@ from shared.settings import InvalidSettings, Settings
 def settings_to_start_with(*, is_owner: bool = False) -> Settings:
     """Returns the environment's settings, completed: with the servers of a running `make run`, passwords and secrets.
 
-    `is_owner` is for commands that change the schema: they use the database of a running `make run` as its owner.
+    `is_owner` is for commands that use the database of a running `make run` as its owner.
     Connects to nothing. Raises InvalidSettings.
     """
     settings = with_servers(Settings.from_environment(), is_owner=is_owner)

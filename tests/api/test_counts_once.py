@@ -69,7 +69,7 @@ async def link_of_address(api: Api, who: Person, rows: Rows) -> tuple[Request, s
 async def test_what_counts_once_counts_once_for_requests_at_the_same_moment(
     make_api: MakeApi, rows: Rows, make: Make
 ) -> None:
-    apis = [await make_api(rate_limits=False, confirm_addresses="on", mail_seconds=1_000_000.0) for _ in range(2)]
+    apis = [await make_api(rate_limits=False, confirm_addresses="on") for _ in range(2)]
     ann = await apis[0].register("Ann")
     (method, path, body), others = await make(apis[0], ann, rows)
 

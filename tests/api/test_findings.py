@@ -11,14 +11,13 @@ from PIL import Image, ImageOps
 from api.services import SERVICES
 from shared.domain.users import Role
 from shared.events.topics import MODERATION
-from tests.api.conftest import Api, Broadcasts, MakeApi, Person
+from tests.api.conftest import NEVER, Api, Broadcasts, MakeApi, Person
 from tests.api.pictures.samples import encoded
 from tests.api.pictures.test_likeness import cropped, photo
 from tests.api.rows import Rows
 from tests.api.test_pictures import upload
 
 VIN = "1HGBH41JXMN109186"
-NEVER = 1e6
 
 
 @pytest.fixture

@@ -13,14 +13,13 @@ from shared.access.tokens import Tokens
 from shared.domain.users import Role
 from shared.events.topics import MODERATION, private_chat
 from shared.repositories.holds import HoldRepository
-from tests.api.conftest import Api, Broadcasts, MakeApi, Person
+from tests.api.conftest import NEVER, Api, Broadcasts, MakeApi, Person
 from tests.api.locks import Held
 from tests.api.rows import Rows
 from tests.api.test_message_pictures import send, statuses, upload
 from tests.api.test_messages import write
 from tests.api.test_requests import conversations
 
-NEVER = 1e6
 NAMES = ("Ann", "Bob", "Cat", "Dan")
 PEOPLE = 2
 OFFER = "Hello {}, I sell gold watches far below their price. Write to me, and I tell you more about this offer."

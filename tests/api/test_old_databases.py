@@ -22,7 +22,6 @@ from tests.support.roles import as_owner
 from tests.support.servers import Servers, run
 
 ANN, BOB, MAX, ZOE, EVE, NOBODY = range(1, 7)
-NEVER = 1_000_000.0
 
 SHAPE = {
     "columns": """SELECT table_name, column_name, data_type, is_nullable, column_default, is_identity,
@@ -56,7 +55,7 @@ def database_url(servers: Servers, request: pytest.FixtureRequest) -> Iterator[s
 @pytest.fixture
 async def api(make_api: MakeApi) -> Api:
     """An API at which people have to confirm their addresses."""
-    return await make_api(rate_limits=False, confirm_addresses="on", mail_seconds=NEVER, analysis_seconds=0.05)
+    return await make_api(rate_limits=False, confirm_addresses="on", analysis_seconds=0.05)
 
 
 async def log_in(api: Api, email: str, password: str = PASSWORD, status: int = 200) -> Any:

@@ -84,7 +84,7 @@ REFUSED = (
 async def test_a_new_password_with_characters_that_nobody_can_type_again_is_refused_wherever_it_is_set(
     make_api: MakeApi, rows: Rows
 ) -> None:
-    api = await make_api(rate_limits=False, mail_seconds=1_000_000.0)
+    api = await make_api(rate_limits=False)
     ann = person(await api.call("POST", "/api/register", 201, json=registration(PASSWORD)))
     for reason, password in REFUSED:
         problem = await api.call("POST", "/api/register", 422, json=registration(password))

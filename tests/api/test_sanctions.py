@@ -21,14 +21,12 @@ from shared.postgres import Database, DatabaseUnavailable, Statement
 from shared.postgres.schema import apply_schema
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.settings import Settings
-from tests.api.conftest import PASSWORD, Api, Broadcasts, MakeApi, Person
+from tests.api.conftest import NEVER, PASSWORD, Api, Broadcasts, MakeApi, Person
 from tests.api.locks import Hold
 from tests.api.rows import Rows
 from tests.support.roles import as_owner
 
 WHY = "Writes the same to everybody."
-NEVER = 1_000_000.0
-"""Seconds until the API would look by itself for sanctions that have ended."""
 
 
 async def people(api: Api) -> tuple[Person, Person, Person]:
@@ -394,7 +392,7 @@ async def test_of_many_objections_at_once_one_counts_and_of_many_decisions_one(a
 
 
 async def test_mails_say_why_and_how_to_object_and_what_was_decided(make_api: MakeApi, rows: Rows) -> None:
-    api = await make_api(mail_seconds=NEVER)
+    api = await make_api()
     ann, mo, ada = await people(api)
     await rows.execute("DELETE FROM outbox")
     warning, suspension = await warn(api, ann, mo), await suspend(api, ann, mo)

@@ -83,7 +83,8 @@ class Rest:
 class Socket:
     """A WebSocket whose frames are JSON. Frames that arrive are kept until a test takes them.
 
-    It sends pings, so that a gateway does not take it for dead while the test does something else.
+    It sends pings, so that a gateway does not take it for dead while the test does something else. aiohttp's heartbeat
+    would do that too, but closes the socket of a gateway that a test has frozen.
     """
 
     def __init__(

@@ -12,6 +12,11 @@ export class FormDraft {
     this.name = name;
   }
 
+  /** Call this after each drawing of a view with this form (ui/form.js). */
+  drawn(view, { id }) {
+    if (!view.isLeft) this.fill(document.getElementById(id), view.signal);
+  }
+
   /** Call this after each drawing of the form. `signal` aborts when its view is left. */
   fill(form, signal) {
     if (!form) return;

@@ -73,7 +73,7 @@ export class Account extends View {
   }
 
   afterDraw() {
-    if (!this.isLeft) this.#draft.fill(document.getElementById(this.profile.id), this.signal);
+    this.#draft.drawn(this, this.profile);
   }
 
   template() {

@@ -58,7 +58,7 @@ export class Categories extends View {
   }
 
   afterDraw() {
-    if (!this.isLeft) this.#draft.fill(document.getElementById(this.form.id), this.signal);
+    this.#draft.drawn(this, this.form);
   }
 
   #changed() {

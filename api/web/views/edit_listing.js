@@ -78,7 +78,7 @@ export class EditListing extends View {
   }
 
   afterDraw() {
-    if (!this.isLeft) this.#draft.fill(document.getElementById(this.form.id), this.signal);
+    this.#draft.drawn(this, this.form);
   }
 
   async #read() {

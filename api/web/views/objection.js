@@ -36,7 +36,7 @@ export class Objection extends View {
   }
 
   afterDraw() {
-    if (!this.isLeft) this.#draft.fill(document.getElementById(this.form.id), this.signal);
+    this.#draft.drawn(this, this.form);
   }
 
   template() {

@@ -107,7 +107,7 @@ export class Person extends View {
   }
 
   afterDraw() {
-    if (!this.isLeft) this.#draft.fill(document.getElementById(this.noting.id), this.signal);
+    this.#draft.drawn(this, this.noting);
   }
 
   template() {

@@ -30,7 +30,7 @@ export class Register extends View {
   }
 
   afterDraw() {
-    if (!this.isLeft) this.#draft.fill(document.getElementById(this.form.id), this.signal);
+    this.#draft.drawn(this, this.form);
   }
 
   template() {

@@ -9,10 +9,7 @@ from api.services import SERVICES, Services
 from shared.events.topics import alerts
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.settings import Settings
-from tests.api.conftest import Api, Broadcasts, MakeApi, Person
-
-NEVER = 1_000_000.0
-"""Seconds until the API would look for changes by itself."""
+from tests.api.conftest import NEVER, Api, Broadcasts, MakeApi, Person
 
 
 @dataclass

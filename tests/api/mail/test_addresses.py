@@ -11,14 +11,13 @@ from shared.domain.mails import Purpose
 from tests.api.conftest import PASSWORD, Api, MakeApi, Person, person
 from tests.api.rows import Rows
 
-NEVER = 1_000_000.0
 NEW = "another good battery"
 
 
 @pytest.fixture
 async def api(make_api: MakeApi) -> Api:
     """An API that wants addresses to be confirmed, and sends no mail by itself."""
-    return await make_api(confirm_addresses="on", mail_seconds=NEVER, rate_limits=False)
+    return await make_api(confirm_addresses="on", rate_limits=False)
 
 
 def services_of(api: Api) -> Services:
@@ -155,7 +154,7 @@ async def test_the_mail_is_sent_again_a_few_times(api: Api, rows: Rows) -> None:
 
 
 async def test_where_nobody_has_to_confirm_everything_goes_on_at_once(make_api: MakeApi, rows: Rows) -> None:
-    api = await make_api(mail_seconds=NEVER)
+    api = await make_api()
     ann, bob = await api.register("Ann"), await api.register("Bob")
     assert await profile(api, ann) == (ann.email, False, False, None)
     await api.call("POST", "/api/messages", 201, who=ann, json={"to": bob.id, "message": "Hi"})
@@ -178,7 +177,7 @@ async def test_who_had_to_confirm_is_let_go_when_that_is_switched_off(api: Api, 
     ann = await api.register("Ann")
     await services_of(api).chores.do()
     assert (await profile(api, ann))[2] is True
-    other = await make_api(mail_seconds=NEVER)
+    other = await make_api()
     await services_of(other).chores.do()
     assert (await profile(api, ann))[2] is False
 

@@ -15,12 +15,10 @@ from tests.api.alerts.telling import Told, told_by
 from tests.api.conftest import MakeApi, Person
 from tests.api.rows import Rows
 
-NEVER = 1_000_000.0
-
 
 @pytest.fixture
 async def told(make_api: MakeApi, hub: MemoryHub, settings: Settings) -> Told:
-    return await told_by(make_api, hub, settings, mail_seconds=NEVER)
+    return await told_by(make_api, hub, settings)
 
 
 async def mails(rows: Rows, who: Person) -> list[tuple[str, dict[str, Any]]]:

@@ -16,13 +16,12 @@ from tests.api.rows import Rows
 from tests.api.trips import counted_trips
 
 NEW = "another good battery"
-NEVER = 1_000_000.0
 
 
 @pytest.fixture
 async def api(make_api: MakeApi) -> Api:
     """An API that answers requests for a new password, and sends mails, only when a test says so."""
-    return await make_api(mail_seconds=NEVER, rate_limits=False)
+    return await make_api(rate_limits=False)
 
 
 def services_of(api: Api) -> Services:
@@ -201,7 +200,7 @@ async def test_one_account_gets_few_mails_however_often_somebody_asks(api: Api, 
 
 
 async def test_requests_are_limited_by_account_known_or_not_and_by_address(make_api: MakeApi) -> None:
-    api = await make_api(mail_seconds=NEVER, recoveries_per_minute=12)
+    api = await make_api(recoveries_per_minute=12)
     ann = await api.register("Ann")
     for email in (ann.email, "nobody@example.com"):
         body = {"email": email}
@@ -233,7 +232,7 @@ async def test_without_mail_the_request_says_so_and_the_page_shows_no_link(make_
 
 
 async def test_two_apis_answer_a_request_once(make_api: MakeApi, rows: Rows) -> None:
-    apis = [await make_api(mail_seconds=NEVER, rate_limits=False) for _ in range(2)]
+    apis = [await make_api(rate_limits=False) for _ in range(2)]
     ann = await apis[0].register("Ann")
     await apis[0].call("POST", "/api/password/forgotten", 202, json={"email": ann.email})
     counts = [await services_of(api).mailing.answer_forgotten() for api in apis]

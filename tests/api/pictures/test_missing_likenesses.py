@@ -8,12 +8,12 @@ from PIL import Image
 from api.services import SERVICES
 from shared.domain.users import Role
 from shared.settings import Settings
-from tests.api.conftest import Api, MakeApi
+from tests.api.conftest import NEVER, Api, MakeApi
 from tests.api.pictures.samples import encoded
 from tests.api.pictures.test_likeness import cropped, photo
 from tests.api.pictures.test_missing_sizes import FORGET
 from tests.api.rows import Rows
-from tests.api.test_findings import NEVER, findings, jpeg, look
+from tests.api.test_findings import findings, jpeg, look
 from tests.api.test_pictures import upload
 
 STATES = "SELECT id, likeness FROM pictures ORDER BY id"

@@ -30,8 +30,7 @@ from shared.pubsub import broker_for
 from shared.pubsub.broker import Broker, Receiver
 from shared.repositories.recent_texts import HoldLimits
 from shared.settings import Settings
-from tests.api.alerts.telling import NEVER
-from tests.api.conftest import PASSWORD, Person
+from tests.api.conftest import NEVER, PASSWORD, Person
 from tests.api.rows import Rows
 from tests.api.two_sides.screen import Screen
 from tests.gateway.nodes import Client
