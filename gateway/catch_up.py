@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable
+from weakref import ref
 
 from gateway.missed import Missed, Stored
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.endpoint import Endpoint
+from gateway.runtime.registry import Subscriber
 from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 
@@ -45,6 +47,11 @@ class RecentSet:
             self._older, self._newer = self._newer, set()
         self._newer.add(thing)
 
+    @property
+    def is_empty(self) -> bool:
+        """True until something is added."""
+        return not self._newer and not self._older
+
     def __contains__(self, thing: Hashable) -> bool:
         return thing in self._newer or thing in self._older
 
@@ -57,6 +64,8 @@ class CatchUp:
         self._endpoint = endpoint
         self._kinds = kinds
         self._delivered = RecentSet(REMEMBERED)
+        self._caught_up = RecentSet(REMEMBERED)
+        """What was read from Postgres and delivered, each with the last of the members that got it."""
         self._missed_since: float | None = None
         self._covered = (0.0, 0.0)
         """The period whose messages have been read: its beginning and end, in loop time."""
@@ -65,13 +74,24 @@ class CatchUp:
         """The number of gaps that were read."""
         for kind in kinds:
             for event in kind.events:
-                endpoint.on_delivery(event, self._remember)
+                endpoint.on_delivery(event, self._is_new)
         endpoint.on_gap(self.gap)
 
-    def _remember(self, broadcast: Broadcast) -> None:
+    def _is_new(self, broadcast: Broadcast) -> bool:
+        """Remember a broadcast that is about to be delivered. Returns False if its members have got it from `_deliver`.
+
+        If somebody has joined since, all get it again: who joined may lack it, and the others drop it by its id.
+        """
         stored_id = _stored_id(broadcast.payload)
-        if stored_id is not None:
-            self._delivered.add((broadcast.topic, broadcast.event, stored_id))
+        if stored_id is None:
+            return True
+        key = (broadcast.topic, broadcast.event, stored_id)
+        self._delivered.add(key)
+        return self._caught_up.is_empty or (*key, self._last_member(broadcast.topic)) not in self._caught_up
+
+    def _last_member(self, topic: str) -> ref[Subscriber]:
+        """Returns who was the last to join. The topic has members."""
+        return ref(self._endpoint.topics.members(topic)[-1])
 
     def gap(self, seconds: float) -> None:
         """Broadcasts of the last `seconds` may have been missed: read them from Postgres."""
@@ -129,8 +149,11 @@ class CatchUp:
     def _deliver(self, stored: Stored) -> int:
         count = 0
         for topic in stored.topics:
-            if topic in self._endpoint.topics and (topic, stored.event, stored.id) not in self._delivered:
+            key = (topic, stored.event, stored.id)
+            if topic in self._endpoint.topics and key not in self._delivered:
+                last_member = self._last_member(topic)
                 self._endpoint.deliver(Broadcast.of(topic, stored.event, stored.payload))
+                self._caught_up.add((*key, last_member))
                 count += 1
         return count
 

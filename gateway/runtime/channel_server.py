@@ -91,6 +91,7 @@ class ChannelServer(CallbackQueue[Host]):
     """
 
     __slots__ = (
+        "__weakref__",
         "_also_subscribed",
         "_looks",
         "_message",

@@ -97,7 +97,7 @@ class Endpoint:
         self._own_beginning = beginning_of(self.node_id)
         self._handlers: dict[str, Callable[[Envelope], None]] = {control.CONTROL: self._control}
         self._gap_listeners: list[Callable[[float], None]] = []
-        self._delivery_listeners: dict[str, Callable[[Broadcast], None]] = {}
+        self._delivery_listeners: dict[str, Callable[[Broadcast], bool]] = {}
         self._on_drain: list[Callable[[], None]] = []
 
     async def start(self) -> None:
@@ -146,8 +146,8 @@ class Endpoint:
         """Call `listener(seconds)` whenever broadcasts of other nodes in the last `seconds` may have been missed."""
         self._gap_listeners.append(listener)
 
-    def on_delivery(self, event: str, listener: Callable[[Broadcast], None]) -> None:
-        """Call the listener with each broadcast of this event that has members here."""
+    def on_delivery(self, event: str, listener: Callable[[Broadcast], bool]) -> None:
+        """Ask the listener whether to deliver a broadcast of this event, each time that it has members here."""
         self._delivery_listeners[event] = listener
 
     def on_drain(self, listener: Callable[[], None]) -> None:
@@ -237,8 +237,8 @@ class Endpoint:
         if not members:
             return
         listener = self._delivery_listeners.get(broadcast.event)
-        if listener is not None:
-            listener(broadcast)
+        if listener is not None and not listener(broadcast):
+            return
         for subscriber in members:
             if subscriber is not sender:
                 subscriber.deliver_broadcast(broadcast)

@@ -112,6 +112,23 @@ async def test_waiting_gaps_are_read_together_when_the_database_is_back(node: En
     await catch_up.stop()
 
 
+async def test_a_broadcast_that_comes_after_its_message_was_read_is_sent_only_where_somebody_has_joined_since(
+    node: Endpoint,
+) -> None:
+    """A process that is slow, or that was cut off, publishes what others have long read from Postgres."""
+    catch_up = CatchUp(node, MissedMessages(Stored(message(1, 7, 8), message(2, 7, 8))))
+    seven, eight = await joined(node, 7), await joined(node, 8)
+    catch_up.gap(1)
+    await wait_for_runs(catch_up, 1)
+    assert [one.payload["id"] for one in seven.take()] == [one.payload["id"] for one in eight.take()] == [1, 2]
+    later = await joined(node, 8)
+    for number in (1, 2, 3):
+        node.broadcast_to_all(["private_chat:7", "private_chat:8"], SEND, message_payload(message(number, 7, 8)))
+    assert [one.payload["id"] for one in seven.take()] == [3]
+    assert [one.payload["id"] for one in later.take()] == [1, 2, 3]
+    await catch_up.stop()
+
+
 class StoredDeletions:
     """Stands for Postgres: messages were deleted in another order than they were sent."""
 

@@ -58,7 +58,7 @@ async def test_a_listing_that_is_sold_before_its_page_has_joined_is_shown_as_sol
     await site.rest.call("POST", f"/api/listings/{listing}/replies", 201, who=sally, body={"text": "It is sold."})
     joins.release()
     await expect(page.locator(".price-tag")).to_contain_text("Sold")
-    await expect(page.get_by_text("It is sold.")).to_be_visible()
+    await expect(page.get_by_role("main").get_by_text("It is sold.")).to_be_visible()
 
 
 async def test_what_is_reported_before_the_queue_has_joined_is_in_the_queue(site: Site, open_page: Open) -> None:
