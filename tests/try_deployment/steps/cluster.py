@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from tests.try_deployment import guide
 from tests.try_deployment.stack import LOOK_SECONDS
+from tests.try_deployment.steps.census import same_as
 from tests.try_deployment.steps.faults import MESSAGES_PER_SECOND, OUT_SECONDS, PEOPLE, reckoning
 from tests.try_deployment.steps.outside import give
 from tests.try_deployment.walk import Walk, in_time
@@ -87,11 +88,11 @@ def gives_its_place_back(walk: Walk) -> str:
     stack.engine.run("volume", "rm", *volumes)
     walk.visitors_come()
     walk.visitors.do("remember", people=kept)
-    assert walk.visitors.do("census", pictures=walk.pictures)["tables"] == before["tables"]
+    same = same_as(walk, before)
     found = walk.visitors.do("chat")
     running = sorted(name for name in stack.running() if name.startswith("redis"))
     assert running == ["redis"], running
-    return f"only {running[0]} runs, {len(volumes)} volumes removed; {found['messages']} messages"
+    return f"only {running[0]} runs, {len(volumes)} volumes removed; {same}; {found['messages']} messages"
 
 
 def _during_chat(walk: Walk, do_it: Callable[[], None]) -> tuple[float, dict[str, float]]:

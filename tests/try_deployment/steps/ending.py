@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.try_deployment import guide
 from tests.try_deployment.stack import SECRETS
+from tests.try_deployment.steps.census import same_as
 from tests.try_deployment.walk import Walk
 
 GOOD_CHECK = re.compile(r'"path": ?"/health/[a-z]+".*"status": ?"?200')
@@ -125,7 +126,7 @@ def backup_is_put_in_the_place_of_what_is_there(walk: Walk) -> str:
     _, at, rest = guide.block(guide.RESTORE).partition(guide.line(guide.RESTORE))
     stack.engine.shell(guide.block(guide.EMPTY) + at + rest)
     restored = time.monotonic() - started
-    return f"saved in {saved:.1f} s, restored in {restored:.1f} s; {_assert_same(walk, before)}"
+    return f"saved in {saved:.1f} s, restored in {restored:.1f} s; {same_as(walk, before)}"
 
 
 def backup_is_restored_from_nothing(walk: Walk) -> str:
@@ -144,23 +145,7 @@ def backup_is_restored_from_nothing(walk: Walk) -> str:
     stack.follow()
     walk.visitors_come()
     walk.visitors.do("remember", people=kept)
-    return f"restored in {restored:.1f} s; {_assert_same(walk, before)}"
-
-
-def _assert_same(walk: Walk, before: dict[str, Any]) -> str:
-    """Check that a new census equals the one before; return it in a few words."""
-    after = walk.visitors.do("census", pictures=walk.pictures)
-    tables = before["tables"]
-    differing = {name: (tables[name], after["tables"].get(name)) for name in tables}
-    differing = {name: both for name, both in differing.items() if both[0] != both[1]}
-    assert not differing, f"rows and digests before and after: {differing}"
-    assert after["listings"] == before["listings"], (before["listings"], after["listings"])
-    assert after["pictures"] == before["pictures"], (before["pictures"], after["pictures"])
-    rows = sum(count for count, _ in after["tables"].values())
-    return (
-        f"the same {rows} rows in {len(tables)} tables, {len(after['listings']['data'])} listings, "
-        f"{len(after['pictures'])} picture files"
-    )
+    return f"restored in {restored:.1f} s; {same_as(walk, before)}"
 
 
 def stops_and_starts_in_order(walk: Walk) -> str:
