@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from shared.postgres import Database, Statement, Transaction
+from tests.support.waiting import PATIENCE_SECONDS
 
 _WAITING = Statement("", "SELECT count(*) FROM pg_locks WHERE NOT granted")
 
@@ -26,7 +27,7 @@ class Held:
 
     async def until_waiting(self, count: int, *unless: asyncio.Task[Any]) -> None:
         """Wait until `count` statements wait for a lock, or one of the tasks is done."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             # Each question is a trip to the server, during which the others go on.
             while (await self._transaction.fetch(_WAITING))[0][0] < count and not any(task.done() for task in unless):
                 pass

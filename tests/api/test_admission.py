@@ -12,6 +12,7 @@ from shared.access.tokens import Claims, Tokens
 from shared.postgres import Database, Statement
 from tests.api.conftest import PASSWORD, Api
 from tests.api.rows import Rows
+from tests.support.waiting import PATIENCE_SECONDS
 
 CROWD = 20
 
@@ -36,7 +37,7 @@ async def test_concurrent_requests_share_one_look_up(api: Api, monkeypatch: pyte
 
     monkeypatch.setattr(Tokens, "verify", counted)
     monkeypatch.setattr(Database, "fetch", held)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         answers = await asyncio.gather(*(api.call("GET", "/api/me", 200, who=one) for one in people))
     assert [answer["id"] for answer in answers] == [one.id for one in people]
     # The first request makes one look-up, and all requests that came meanwhile share a second one.

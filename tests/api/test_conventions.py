@@ -24,6 +24,7 @@ from shared.postgres import Database, Statement
 from shared.settings import Settings
 from shared.version import VERSION
 from tests.api.conftest import PASSWORD, Api, MakeApi, Person
+from tests.support.waiting import PATIENCE_SECONDS
 
 JSON = {"Content-Type": "application/json"}
 
@@ -144,7 +145,7 @@ async def test_a_client_that_disconnects_within_its_body_is_not_logged_as_an_err
     await writer.drain()
     writer.close()
     await writer.wait_closed()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         record = await logged.get()
     assert (record.levelname, record.msg, logged.empty()) == ("INFO", "request", True)
 

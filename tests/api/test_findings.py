@@ -16,6 +16,7 @@ from tests.api.pictures.samples import encoded
 from tests.api.pictures.test_likeness import cropped, photo
 from tests.api.rows import Rows
 from tests.api.test_pictures import upload
+from tests.support.waiting import PATIENCE_SECONDS
 
 VIN = "1HGBH41JXMN109186"
 
@@ -97,7 +98,7 @@ async def test_a_picture_is_found_without_anybody_asking(make_api: MakeApi, rows
     listings = [await rows.listing(one.id) for one in (ann, bob)]
     for at, one in zip(listings, (ann, bob), strict=True):
         await upload(api, at, one, data=jpeg(photo(1)))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not await findings(api, moderator):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     assert await findings(api, moderator) == [("same_picture", listings[1], listings[0])]

@@ -13,6 +13,7 @@ from shared.repositories.vocabulary import rebuild_vocabulary
 from tests.api.conftest import Api, MakeApi
 from tests.api.rows import Rows
 from tests.api.ways import BOUNDS, take
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 async def found(api: Api, query: str, **more: Any) -> list[int]:
@@ -180,7 +181,7 @@ async def test_a_search_whose_corrections_take_too_long_goes_on_without_them(
     api = await make_api(correction_seconds=0.05, database_timeout_seconds=30.0)
     seller = await api.register()
     listing_id = await rows.listing(seller.id, title="Gazelle")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await found(api, "q=gazelle") == [listing_id]
 
 

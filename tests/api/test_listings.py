@@ -15,6 +15,7 @@ from shared.postgres import Statement
 from tests.api.conftest import Api, Broadcasts, Person
 from tests.api.rows import Rows
 from tests.api.trips import counted_trips
+from tests.support.waiting import PATIENCE_SECONDS
 
 NEXT_YEAR = datetime.now(UTC).year + 1
 
@@ -333,7 +334,7 @@ async def test_the_later_of_two_concurrent_changes_has_the_later_time(api: Api, 
         second = asyncio.create_task(
             api.call("PATCH", f"/api/listings/{listing_id}", 200, who=seller, json={"title": "Second"})
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not await rows.fetch(WAITING):  # noqa: ASYNC110 (Postgres has no event for this)
                 await asyncio.sleep(0.01)
         [[first_at]] = await first.fetch(touch, listing_id)

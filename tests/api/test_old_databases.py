@@ -20,6 +20,7 @@ from tests.api.rows import Rows
 from tests.support.database import query
 from tests.support.roles import as_owner
 from tests.support.servers import Servers, run
+from tests.support.waiting import PATIENCE_SECONDS
 
 ANN, BOB, MAX, ZOE, EVE, NOBODY = range(1, 7)
 
@@ -112,7 +113,7 @@ async def test_old_messages_are_read_and_nobody_is_told_of_them_now(api: Api, ro
 
 async def test_old_listings_are_found_shown_hidden_and_thrown_away_as_before(api: Api) -> None:
     ann, bob = await someone(api, "ann@example.com"), await someone(api, "bob@example.com")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         # An API makes their words anew, and finds the town of their place.
         while not (found := await api.every_page("/api/listings?q=golf")):  # noqa: ASYNC110
             await asyncio.sleep(0.05)

@@ -16,6 +16,7 @@ from shared.settings import Settings
 from tests.api.conftest import Api, MakeApi, Person, checked
 from tests.api.pictures.samples import corners, encoded, opened, quarters
 from tests.api.rows import Rows
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 def a_jpeg() -> bytes:
@@ -39,7 +40,7 @@ def files(settings: Settings) -> list[Path]:
 
 async def wait_for_files(settings: Settings, count: int) -> None:
     """Wait until there are `count` files. A folder gives no event for that."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while len(files(settings)) != count:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -294,7 +295,7 @@ async def test_files_are_deleted_with_their_picture_and_with_its_listing(
     assert api.client.app is not None
     api.client.app[SERVICES].abandoned_files.wake()
     await wait_for_files(settings, 0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await rows.fetch("SELECT key FROM abandoned_files"):
             pass
 
@@ -463,7 +464,7 @@ async def test_an_upload_takes_its_place_before_its_body_is_read(make_api: MakeA
     assert api.client.app is not None
     workers = api.client.app[SERVICES].picture_workers
     under_way = [asyncio.create_task(api.client.post(path, data=slowly(), headers=headers)) for _ in range(3)]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         for _ in range(3):
             await begun.acquire()
         while workers.free:  # noqa: ASYNC110 (the pool has no event for this)
@@ -492,7 +493,7 @@ async def test_a_client_that_disconnects_during_its_upload_frees_its_place(make_
             f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {seller.access_token}\r\n"
             "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000\r\n\r\n--x\r\n".encode()
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while workers.free == 2:  # noqa: ASYNC110
                 await asyncio.sleep(0)
             writer.transport.abort()

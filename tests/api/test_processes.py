@@ -24,6 +24,7 @@ from tests.api.conftest import PASSWORD, Broadcasts
 from tests.support.processes import CHECKOUT, NURSERY, Processes, base_environment, environment_of
 from tests.support.roles import as_owner
 from tests.support.secret import JWT_SECRET
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.servers
 
@@ -60,7 +61,7 @@ async def test_the_api_publishes_through_redis_and_finishes_requests_before_it_s
         async with client.post("/api/messages", json={"to": 1, "message": "Hi"}, headers=headers) as response:
             assert response.status == 201
             message = await response.json()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await broadcasts.arrived.wait()
         assert broadcasts.seen == [("private_chat:1", "send", message)]
         # The API is told to stop while it waits for the body of a request, and it still finishes this request.
@@ -90,7 +91,7 @@ async def test_the_api_starts_as_soon_as_its_schema_is_applied(processes: Proces
     await rows(owned(settings), "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     starting = asyncio.gather(processes.api(), processes.api())
     logs = processes.directory
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while sum("waiting for Postgres" in log.read_text() for log in logs.glob("api-*.log")) < 2:
             assert not starting.done()
             await asyncio.sleep(0.02)

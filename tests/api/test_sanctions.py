@@ -25,6 +25,7 @@ from tests.api.conftest import NEVER, PASSWORD, Api, Broadcasts, MakeApi, Person
 from tests.api.locks import Hold
 from tests.api.rows import Rows
 from tests.support.roles import as_owner
+from tests.support.waiting import PATIENCE_SECONDS
 
 WHY = "Writes the same to everybody."
 
@@ -430,7 +431,7 @@ async def test_a_suspension_and_a_hiding_that_pass_are_announced_like_ones_that_
     await in_a_moment(rows, "users", "banned_until", ann.id)
     await in_a_moment(rows, "listings", "hidden_until", hidden)
     wanted = {(CONTROL, SELLER_CHANGED), (listing(hidden), LOOK_AGAIN), (listing(hidden), LISTING_UPDATED)}
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not wanted <= set(events(broadcasts, CONTROL, listing(hidden))):
             broadcasts.arrived.clear()
             await broadcasts.arrived.wait()

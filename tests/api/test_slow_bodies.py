@@ -17,6 +17,7 @@ from shared.domain.users import Role
 from tests.api.conftest import PASSWORD, Api, Person, checked
 from tests.api.rows import Rows
 from tests.api.test_conventions import PIXEL
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ async def send_slowly(
     headers = {**who.headers, "Content-Type": kind}
     sending = asyncio.create_task(api.client.post(path, data=pieces(), headers=headers))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await user_was_looked_up.wait()
         await meanwhile()
         go_on.set()

@@ -9,6 +9,7 @@ import pytest
 from tests.api.conftest import PASSWORD, MakeApi
 from tests.support.processes import Processes
 from tests.support.slow_heads import is_closed_unanswered
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize("said", [b"", b"GET /health/live HT", b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Slow: "])
@@ -24,7 +25,7 @@ async def test_a_body_that_does_not_arrive_is_refused_and_closes_the_connection(
     reader, writer = await asyncio.open_connection("127.0.0.1", api.client.port)
     head = "POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
     writer.write(head.encode())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         answer = await reader.readuntil(b"}")
         assert answer.startswith(b"HTTP/1.1 400 ")
         assert b"\r\nConnection: close\r\n" in answer

@@ -11,6 +11,7 @@ from api import steps
 from api.steps import keep_stepping
 from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
+from tests.support.waiting import PATIENCE_SECONDS
 
 log = log_of("api.steps")
 FAILURE = "nothing could be done"
@@ -37,7 +38,7 @@ class Work:
 
 async def keep(work: Work, seconds: float, *, waits_first: bool = False) -> None:
     stopping, looked = work.stopping, work.looked
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await keep_stepping(
             work.step, seconds, log=log, failure=FAILURE, waits_first=waits_first, stopping=stopping, looked=looked
         )
@@ -65,7 +66,7 @@ async def test_after_a_failure_the_next_step_waits_at_least_a_pause(monkeypatch:
     monkeypatch.setattr(steps, "PAUSE_SECONDS", 1_000_000.0)
     work = Work(ValueError("odd"), False)
     task = asyncio.create_task(keep(work, 0.0))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await work.looked.wait()
     for _ in range(10):
         await asyncio.sleep(0)

@@ -15,6 +15,7 @@ from tests.api.conftest import PASSWORD, Api, Broadcasts, MakeApi
 from tests.api.locks import Hold
 from tests.api.rows import Rows
 from tests.api.test_pictures import a_jpeg, form
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 async def ids_in_trash(api: Api, who: Any) -> list[int]:
@@ -112,7 +113,7 @@ async def test_final_deletion_removes_the_listing_with_the_files_of_its_pictures
     await api.call("DELETE", f"/api/trash/{listing_id}", 404, who=admin)
     await api.call("DELETE", f"/api/listings/{listing_id}", 204, who=seller)
     await api.call("DELETE", f"/api/trash/{listing_id}", 204, who=admin)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await rows.fetch("SELECT key FROM abandoned_files"):
             pass
     for key in keys:

@@ -21,6 +21,7 @@ from tests.api.rows import Rows
 from tests.api.test_pictures import a_jpeg, files, upload, wait_for_files
 from tests.support.processes import Processes
 from tests.support.proxy import Proxy
+from tests.support.waiting import PATIENCE_SECONDS
 
 # What follows the end of a JPEG is no part of the picture.
 FILE = a_jpeg() + bytes(1_000_000)
@@ -58,7 +59,7 @@ async def offset_of(api: Api, who: Person, upload: Any) -> int:
 
 
 async def until_offset(api: Api, who: Person, upload: Any, least: int) -> int:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (offset := await offset_of(api, who, upload)) < least:  # noqa: ASYNC110 (another request answers)
             await asyncio.sleep(0.01)
     return offset
@@ -307,7 +308,7 @@ async def test_uploads_that_arrive_at_once_are_bounded_by_process_and_account(ma
         yield SMALL[30_000:]
 
     under_way = asyncio.create_task(api.client.patch(one["url"], data=slowly(), headers=part(ann, 0)))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not receiving.is_full:  # noqa: ASYNC110 (there is no event for this)
             await asyncio.sleep(0)
     await append(api, ann, two, 0, SMALL, 503)

@@ -20,7 +20,7 @@ from shared.pubsub.redis import RedisBroker
 from shared.settings import Settings
 from tests.support.cluster import ClusterServers, running_cluster
 from tests.support.ports import free_port
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 pytestmark = pytest.mark.servers
 
@@ -360,7 +360,7 @@ async def test_topics_of_a_failed_master_arrive_again_after_the_failover(cluster
         await inbox.until(lambda box: len(box.messages) == len(topics))
         assert {topic for topic, _ in inbox.messages} == set(topics)
         cluster.masters[2].kill()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             # Messages of this time may be lost. The promise is that a gap is reported, and that it ends.
             while not {(topic, b"after") for topic in topics} <= set(inbox.messages):
                 for topic in topics:

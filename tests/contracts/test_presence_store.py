@@ -24,6 +24,7 @@ from shared.access.seal import TAG_BYTES
 from shared.settings import Settings
 from tests.support.ports import free_port
 from tests.support.servers import run
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.servers
 
@@ -51,7 +52,7 @@ async def start_cluster(server: EmbeddedRedis) -> None:
     client: Any
     async with Redis.from_url(server.url) as client:
         await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while b"cluster_state:ok" not in await client.execute_command(  # noqa: ASYNC110
                 "CLUSTER", "INFO", NEVER_DECODE=True
             ):
@@ -194,7 +195,7 @@ async def test_the_registry_has_the_nodes_that_are_alive(store: Store) -> None:
 async def test_a_passed_deadline_is_returned_and_later_deleted(store: Store) -> None:
     await store.beat("n1", 0.05)
     registry = await store.beat("n2", 0.05)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while registry.nodes.get("n1", 0) > registry.now:
             registry = await store.beat("n2", 0.05)
         assert "n1" in registry.nodes

@@ -26,6 +26,7 @@ from tests.support.crowd import JOINED, Crowd, Meeting, crowd
 from tests.support.freezing import freeze, thaw
 from tests.support.patience import MOST_SECONDS, Patience
 from tests.support.processes import Node
+from tests.support.waiting import PATIENCE_SECONDS
 
 BACK_SECONDS = 10.0
 """Within this time after the gateways' return, everybody has joined again and has every missed message. A client that
@@ -229,7 +230,7 @@ async def test_an_unreachable_api_delays_a_request_by_one_second(own_deployment:
     # A busy machine may delay one of these requests further, but hardly all of them.
     delays: list[float] = []
     with unreachable(api.port):
-        async with aiohttp.ClientSession() as client, asyncio.timeout(30):
+        async with aiohttp.ClientSession() as client, asyncio.timeout(PATIENCE_SECONDS):
             while len(delays) < 3 and min(delays, default=2.0) >= 2.0:
                 async with client.get(f"{own_deployment.nginx.url}/api/categories") as response:
                     assert response.status == 200

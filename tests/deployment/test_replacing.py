@@ -18,6 +18,7 @@ from tests.end_to_end.faults.load import Load
 from tests.gateway.transports.longpoll.client import LongPollClient
 from tests.support.client import Rest, Socket
 from tests.support.processes import Node
+from tests.support.waiting import PATIENCE_SECONDS
 
 LONGEST_AWAY_SECONDS = 10.0
 """Even a busy machine needs less. Without a fault, nobody stays away for longer."""
@@ -181,7 +182,7 @@ async def test_no_bad_request_below_socket_is_answered_in_json(own_deployment: D
         reader, writer = await asyncio.open_connection("127.0.0.1", own_deployment.nginx.port)
         writer.write(head)
         # nginx answers a request that it does not understand, and closes the connection.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             answer = await reader.read()
         writer.close()
         status = answer.split(b" ", 2)[1]

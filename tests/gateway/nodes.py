@@ -23,11 +23,7 @@ from shared.domain.users import Role
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.settings import Settings
 from tests.protocol.client_frames import Received, read_v1, read_v2, read_v2_binary
-from tests.support.waiting import until
-
-SOON = 10.0
-"""Seconds after which a test stops waiting for something, and fails."""
-
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 NEVER = 4_000_000_000
 """The expiry of a token that outlives every test, in seconds since the epoch."""
@@ -104,7 +100,7 @@ class Client(Connection):
 
     async def until(self, event: str) -> list[Received]:
         """Wait for an event, and return all frames up to it."""
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not any(one.event == event for one in self.received):
                 self._changed.clear()
                 await self._changed.wait()
@@ -121,7 +117,7 @@ class Client(Connection):
 
     async def gets(self, count: int) -> list[Received]:
         """Wait until at least `count` frames have arrived, and return all that have."""
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(self.received) < count:
                 self._changed.clear()
                 await self._changed.wait()

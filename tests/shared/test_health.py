@@ -22,6 +22,7 @@ from shared.settings import Settings
 from shared.version import VERSION
 from tests.support.broker import SwitchedBroker
 from tests.support.processes import Node, Processes
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.servers
 
@@ -118,7 +119,7 @@ async def test_each_health_check_is_logged_at_the_level_debug(settings: Settings
 
 
 async def _until(client: aiohttp.ClientSession, status: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             async with client.get("/health/ready") as response:
                 if response.status == status:

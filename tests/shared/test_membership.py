@@ -14,8 +14,8 @@ from shared.postgres import Database, Statement
 from shared.repositories.nodes import FORGOTTEN_SECONDS, NodeRepository, NodeState
 from shared.settings import Settings
 from tests.support.broker import SwitchedBroker
+from tests.support.waiting import PATIENCE_SECONDS
 
-SOON = 10.0
 LEASE_SECONDS = 0.4
 
 
@@ -41,7 +41,7 @@ class Process:
 
     async def sees(self, node_id: str) -> NodeState:
         """Wait for the next report of another node."""
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 self._seen.clear()
                 await self._seen.wait()
@@ -75,7 +75,7 @@ async def test_a_node_without_new_reports_is_dead_after_its_lease(settings: Sett
     one = Process(settings, "one")
     async with one.membership:
         await nodes.report("two", lease_seconds=LEASE_SECONDS, is_heard=True, unheard=0)
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while (seen := await one.sees("two")).dead_seconds < 0:
                 pass
         assert seen.heard_seconds >= LEASE_SECONDS
@@ -87,13 +87,13 @@ async def test_a_report_has_the_messages_published_without_a_link_and_how_long_i
         two.published = 7
         assert (await one.sees("two")).unheard == 0
         two.broker.is_up = False
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while (seen := await one.sees("two")).unheard != 7 or seen.heard_seconds < 2 * LEASE_SECONDS:
                 pass
         assert seen.dead_seconds < 0
         two.broker.is_up = True
         two.published = 9
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while (seen := await one.sees("two")).heard_seconds > LEASE_SECONDS:
                 pass
         assert seen.unheard == 7
@@ -115,7 +115,7 @@ async def test_rows_of_long_dead_nodes_are_deleted_when_another_node_starts(
 
 async def test_a_process_can_start_and_stop_without_postgres(settings: Settings, tmp_path: Path) -> None:
     away = replace(settings, database_url=f"host={tmp_path}", database_timeout_seconds=0.2)
-    async with asyncio.timeout(SOON), Process(away, "one").membership:
+    async with asyncio.timeout(PATIENCE_SECONDS), Process(away, "one").membership:
         pass
 
 

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from tests.support.processes import Node, Processes
+from tests.support.waiting import PATIENCE_SECONDS
 
 HEAD = b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
 REFUSED = {
@@ -29,7 +30,7 @@ async def said(node: Node, request: bytes) -> tuple[int, dict[str, str], bytes]:
     """The status, the headers in small letters, and the body of the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
     writer.write(request)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
         body = await reader.readexactly(int(headers.get("content-length", 0)))

@@ -63,7 +63,7 @@ def copy_of_the_deployment(directory: Path, checkout: Path = CHECKOUT) -> None:
         there = directory / name
         there.parent.mkdir(parents=True, exist_ok=True)
         if (checkout / name).is_dir():
-            shutil.copytree(checkout / name, there, ignore=ignored)
+            shutil.copytree(checkout / name, there, ignore=ignored, dirs_exist_ok=True)
         else:
             shutil.copy2(checkout / name, there)
 
@@ -76,11 +76,16 @@ def copy_of_the_release_before(directory: Path) -> None:
 
 
 def remove_the_deployment(directory: Path) -> None:
-    """Remove all files of a version. The secrets and what the walk has written itself stay."""
+    """Remove all files of a version. The secrets and what the walk has written itself stay.
+
+    The folders stay too, as with `git checkout`: containers have mounted some of them.
+    """
     kept = {"secrets", "containers.log", "visitors.log", "visitors.env"}
     for path in directory.iterdir():
         if path.name not in kept:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            for file in [path, *path.rglob("*")]:
+                if not file.is_dir():
+                    file.unlink()
 
 
 def is_lasting(container: dict[str, Any]) -> bool:

@@ -20,7 +20,7 @@ from tests.api.push.conftest import QUICK
 from tests.api.push.test_away import holds, write
 from tests.api.rows import Rows
 from tests.support.mail_server import MailServer
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 SITE = "https://cars.example.com"
 
@@ -210,7 +210,7 @@ async def test_nobody_gets_a_mail_while_a_socket_of_theirs_is_joined(
     await holds(rows, "SELECT 1 FROM waiting_news WHERE due_at IS NOT NULL")
     # He was looked for several times.
     due: set[Any] = set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while len(due) < 5:
             due.update(await rows.fetch("SELECT due_at FROM waiting_news"))
             await asyncio.sleep(0.02)

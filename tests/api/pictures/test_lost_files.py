@@ -31,6 +31,7 @@ from tests.api.pictures.samples import encoded, quarters
 from tests.api.rows import Rows
 from tests.support.processes import Processes
 from tests.support.proxy import Proxy
+from tests.support.waiting import PATIENCE_SECONDS
 
 AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
 KILL_OTHERS = """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
@@ -61,7 +62,7 @@ class Kept:
 
     async def count_to(self, count: int) -> None:
         """Wait until there are `count` files. Neither a folder nor a bucket gives an event for that."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(await self.files()) != count:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
@@ -78,7 +79,7 @@ def form() -> FormData:
 
 
 async def wait_until_no_file_is_abandoned(rows: Rows) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await rows.fetch("SELECT key FROM abandoned_files"):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 

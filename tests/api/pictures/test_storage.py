@@ -17,6 +17,7 @@ from shared.settings import InvalidSettings, Settings
 from tests.api.pictures.conftest import MakeSettings, create_bucket
 from tests.support.ports import free_port
 from tests.support.silent import silent_server
+from tests.support.waiting import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -119,7 +120,7 @@ async def test_a_server_that_does_not_answer_is_unavailable(aws: None) -> None:
         aws_endpoint_url=f"http://127.0.0.1:{free_port()}",
         pictures_timeout_seconds=1.0,
     )
-    async with PictureStorage.from_settings(settings) as storage, asyncio.timeout(10):
+    async with PictureStorage.from_settings(settings) as storage, asyncio.timeout(PATIENCE_SECONDS):
         await expect_unavailable(storage)
 
 
@@ -130,7 +131,7 @@ async def test_a_server_that_hangs_is_unavailable_after_the_timeout(aws: None) -
             aws_endpoint_url=f"http://127.0.0.1:{port}",
             pictures_timeout_seconds=0.3,
         )
-        async with PictureStorage.from_settings(settings) as storage, asyncio.timeout(10):
+        async with PictureStorage.from_settings(settings) as storage, asyncio.timeout(PATIENCE_SECONDS):
             await expect_unavailable(storage)
 
 
@@ -175,7 +176,7 @@ async def test_deleting_a_key_removes_the_partial_file_of_a_killed_writer(tmp_pa
 LocalStore(sys.argv[1]).put(sys.argv[2], bytes(400_000_000), use_multipart=False)"""
     writer = await asyncio.create_subprocess_exec(sys.executable, "-c", writing, str(tmp_path), key)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not (left := [path for path in tmp_path.rglob("*") if path.is_file()]):  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
     finally:

@@ -19,7 +19,7 @@ from tests.api.rows import Rows
 from tests.support.database import acquaint
 from tests.support.ports import free_port
 from tests.support.push_service import PushService
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 
 async def told_by(api: Api, who: Person, push_service: PushService, **more: Any) -> str:
@@ -38,7 +38,7 @@ async def write(api: Api, who: Person, to: Person, text: str, **more: Any) -> in
 
 async def holds(rows: Rows, sql: str) -> None:
     """Run the statement until it finds a row."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             if await rows.fetch(sql):
                 return
@@ -259,7 +259,7 @@ async def test_nobody_is_told_while_redis_is_away_and_everything_waits(
     ann, bob = await api.register("Ann"), await api.register("Bob")
     await told_by(api, bob, push_service)
     await write(api, ann, bob, "Hello")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             text = await (await api.client.get("/metrics")).text()
             found = re.search(r"^api_unknown_absences_total (\S+)$", text, re.MULTILINE)

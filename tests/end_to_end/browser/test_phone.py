@@ -11,6 +11,7 @@ from playwright.async_api import Page, expect
 
 from shared.domain.users import Role
 from tests.end_to_end.browser.conftest import Open, Site
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -146,7 +147,7 @@ async def test_a_reload_shows_as_many_cars_at_the_same_place(site: Site, open_pa
 
 async def once(page: Page, condition: str) -> Any:
     """Wait until the condition is true on the page, whose policy forbids Playwright's own way, and return its value."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         return await page.evaluate(
             f"""async () => {{
                 while (!({condition})) await new Promise((resolve) => setTimeout(resolve, 50));

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from gateway.presence.state import Part
 from gateway.presence.store import Store
-from tests.gateway.presence.nodes import LEASE_SECONDS, PATIENCE_SECONDS, Network, Node
+from tests.gateway.presence.nodes import LEASE_SECONDS, Network, Node
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 class Cluster:

@@ -10,9 +10,9 @@ from gateway.presence.leases import BEATS_PER_LEASE
 from gateway.presence.store import Store
 from gateway.presence.tracker import Tracker
 from tests.gateway.presence.phoenix_client import PhoenixClient, in_order
+from tests.support.waiting import PATIENCE_SECONDS
 
 LEASE_SECONDS = 0.4
-PATIENCE_SECONDS = 10.0
 
 
 class Network:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.runtime.stepping import Stepper, Suspended
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 async def run(coroutine: Any) -> Any:
@@ -86,11 +87,11 @@ async def test_steps_may_be_nested() -> None:
         return "inner"
 
     async def inner() -> str:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             return str(await no_wait())
 
     async def outer() -> str:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             found = stepper.step(inner())
             await asyncio.sleep(0)
             return f"outer {found}"
@@ -108,7 +109,7 @@ async def with_timeout() -> str:
 
 
 async def with_timeout_that_is_long_enough() -> str:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await asyncio.sleep(0)
     return "in time"
 

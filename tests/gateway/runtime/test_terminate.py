@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import pytest
 
 from gateway.channel import Channel, Error, HandleResult, InfoResult, JoinResult, Ok, Stop
-from tests.gateway.nodes import SOON, Client, closed, crashed, reply
+from tests.gateway.nodes import Client, closed, crashed, reply
 from tests.gateway.runtime.conftest import Start
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 class Ending(Channel):
@@ -134,7 +135,7 @@ async def test_a_connection_dropped_while_a_handler_waits_ends_the_channel_after
     client.dropped()
     assert Ending.ends == []
     Ending.gate.set()
-    await asyncio.wait_for(Ending.ended.wait(), SOON)
+    await asyncio.wait_for(Ending.ended.wait(), PATIENCE_SECONDS)
     assert Ending.ends == [("room:1", "closed")]
     assert len(client.endpoint.topics) == 0
 
@@ -145,7 +146,7 @@ async def test_a_connection_dropped_while_a_join_waits_leaves_no_channel_behind(
     client.says("j1", "r2", "room:1", "wait")
     client.dropped()
     Ending.gate.set()
-    await asyncio.wait_for(Ending.ended.wait(), SOON)
+    await asyncio.wait_for(Ending.ended.wait(), PATIENCE_SECONDS)
     assert Ending.ends == [("room:1", "closed")]
     assert len(client.endpoint.topics) == 0
     assert client.session.topics == {}
@@ -157,7 +158,7 @@ async def test_a_connection_dropped_while_a_second_join_waits_starts_no_second_c
     client.says("j2", "r2", "room:1", "phx_join")
     client.dropped()
     Ending.gate.set()
-    await asyncio.wait_for(Ending.ended.wait(), SOON)
+    await asyncio.wait_for(Ending.ended.wait(), PATIENCE_SECONDS)
     assert Ending.ends == [("room:1", "duplicate join")]
     assert len(client.endpoint.topics) == 0
 

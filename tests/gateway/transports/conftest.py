@@ -20,7 +20,6 @@ from tests.support.secret import JWT_SECRET
 from tests.support.waiting import until
 
 SECRET = JWT_SECRET
-SOON = 10.0
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -72,7 +71,7 @@ class LabServer:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something that the server does and that has no event."""
-        await until(condition, SOON)
+        await until(condition)
 
     async def until_quiet(self) -> None:
         """Wait until nobody is connected any more, and no request is being handled."""

@@ -7,8 +7,9 @@ import contextlib
 import socket
 from typing import NamedTuple
 
+from tests.support.waiting import PATIENCE_SECONDS
+
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
-_SECONDS = 10.0
 
 
 class Frame(NamedTuple):
@@ -58,7 +59,7 @@ class RawSocket:
             *headers,
         )
         writer.write("".join(f"{line}\r\n" for line in (*lines, "")).encode())
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             head = await reader.readuntil(b"\r\n\r\n")
         return cls(reader, writer, head)
 
@@ -72,17 +73,17 @@ class RawSocket:
 
     async def read_head(self) -> bytes:
         """Read the head of an answer."""
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             self.head = await self._reader.readuntil(b"\r\n\r\n")
         return self.head
 
     async def read(self, size: int) -> bytes:
         """Read so many bytes."""
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             return await self._reader.readexactly(size)
 
     async def receive(self) -> Frame:
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             first, second = await self._reader.readexactly(2)
             assert first & 0xF0 == 0x80, "a server must send whole frames without reserved bits"
             assert second < 128, "a server must not mask its frames"
@@ -101,7 +102,7 @@ class RawSocket:
 
     async def end(self) -> bytes:
         """Return the bytes that still arrive until the server ends the connection."""
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             try:
                 return await self._reader.read(-1)
             except ConnectionError:

@@ -15,8 +15,8 @@ from gateway.protocol.messages import Message
 from tests.gateway.transports.conftest import LabServer
 from tests.gateway.transports.longpoll.client import LongPollClient
 from tests.protocol.client_frames import Received, read_v1, read_v2, read_v2_binary, v1_text, v2_binary, v2_text
+from tests.support.waiting import PATIENCE_SECONDS
 
-SOON = 10.0
 TRANSPORTS = ("websocket", "longpoll")
 V1, V2 = "1.0.0", "2.0.0"
 
@@ -55,7 +55,7 @@ class SocketTalk:
     async def hears(self, count: int) -> list[Received]:
         heard = []
         for _ in range(count):
-            got = await self.socket.receive(SOON)
+            got = await self.socket.receive(PATIENCE_SECONDS)
             assert got.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY), got
             heard.append(
                 read_v2_binary(got.data) if got.type == aiohttp.WSMsgType.BINARY else _read(got.data, self.vsn)
@@ -63,7 +63,7 @@ class SocketTalk:
         return heard
 
     async def is_ended(self) -> bool:
-        return bool((await self.socket.receive(SOON)).data == 1001)
+        return bool((await self.socket.receive(PATIENCE_SECONDS)).data == 1001)
 
 
 class PollTalk:
@@ -80,7 +80,7 @@ class PollTalk:
         assert await self.client.post(*lines) == 200
 
     async def hears(self, count: int) -> list[Received]:
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(self._heard) < count:
                 answer = await self.client.poll()
                 assert answer["status"] in (200, 204), answer
@@ -92,7 +92,7 @@ class PollTalk:
         return heard
 
     async def is_ended(self) -> bool:
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while (status := (await self.client.poll())["status"]) in (200, 204):
                 pass
         return bool(status == 410)

@@ -7,9 +7,10 @@ from random import Random
 
 import pytest
 
-from tests.gateway.transports.conftest import SOON, LabServer, StartLab
+from tests.gateway.transports.conftest import LabServer, StartLab
 from tests.gateway.transports.raw_socket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
 from tests.gateway.transports.test_door import HEARTBEAT, HEARTBEAT_REPLY, connected, is_served, upgrade
+from tests.support.waiting import PATIENCE_SECONDS
 
 PAYLOADS = (
     b"",
@@ -64,7 +65,7 @@ async def answer_to(lab: LabServer, data: bytes, random: Random, most: int) -> b
             await asyncio.sleep(0.001)
     if not transport.is_closing():
         transport.write_eof()
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await client.ended
     return client.heard
 

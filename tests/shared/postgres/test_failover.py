@@ -19,6 +19,7 @@ from shared.settings import Settings
 from tests.shared.postgres.conftest import Victim
 from tests.support.freezing import freeze, thaw
 from tests.support.replication import ask, replication
+from tests.support.waiting import PATIENCE_SECONDS
 
 ADD = Statement("add", "INSERT INTO numbers VALUES ($1)", ("integer",))
 ADD_ONCE = Statement("add_once", "INSERT INTO numbers VALUES ($1) ON CONFLICT DO NOTHING", ("integer",))
@@ -117,7 +118,7 @@ async def test_a_primary_that_takes_no_more_writes_fails_one_statement_and_loses
     victim.administer("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
     # New connections take writes; open ones do not, as soon as they have noticed.
     outcomes: list[bool] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while outcomes.count(False) == 0:
             outcomes.append(await succeeds(database.execute(ADD, len(outcomes))))
     assert [await succeeds(database.execute(ADD, 10_000_000 + n)) for n in range(2 * POOL)] == [True] * 2 * POOL
@@ -130,7 +131,7 @@ async def test_with_several_hosts_a_demoted_primary_is_left_even_by_those_who_on
     url = f"postgresql://daveslist_processes@/daveslist?host=/nowhere,{host}"
     database = await Database.connect(replace(victim.settings, database_url=url, database_pool_size=2))
     victim.administer(NUMBERS, "ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await succeeds(database.fetch(READ)):
             pass
     victim.administer("ALTER SYSTEM SET default_transaction_read_only = off", "SELECT pg_reload_conf()")

@@ -17,6 +17,7 @@ from shared.postgres import Database, DatabaseUnavailable, Statement
 from shared.settings import Settings
 from tests.shared.postgres.conftest import Victim
 from tests.support.roles import as_owner
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.servers
 
@@ -185,7 +186,7 @@ async def test_a_reused_descriptor_of_a_lost_connection_keeps_its_new_reader(dat
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             await asyncio.gather(*(database.fetch(ONE) for _ in range(4)), return_exceptions=True)
             writer.write(b"hello\n")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 answers.append(await reader.readline())
             writer.close()
             await writer.wait_closed()
@@ -197,7 +198,7 @@ async def test_a_reused_descriptor_of_a_lost_connection_keeps_its_new_reader(dat
 async def set_system_read_only(victim: Victim, database: Database, value: str) -> None:
     """Make all open connections read-only or writable, as when a primary is demoted or promoted."""
     victim.administer(f"ALTER SYSTEM SET default_transaction_read_only = {value}", "SELECT pg_reload_conf()")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await database.fetch(Statement("", "SHOW default_transaction_read_only")) != [(value,)]:
             pass
 

@@ -22,6 +22,7 @@ from tests.support.database import query
 from tests.support.pgbouncer import POOL, PgBouncer, pgbouncer_of, running_pgbouncer
 from tests.support.roles import as_owner
 from tests.support.servers import Servers
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -79,7 +80,7 @@ async def all_sessions(database: Database, statement: Statement) -> set[object]:
 async def test_many_callers_share_few_sessions(database: Database) -> None:
     # PgBouncer opens one session after the other.
     seen: set[object] = set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while len(seen) < POOL:
             seen |= await all_sessions(database, BACKEND)
     assert len(await all_sessions(database, BACKEND) | seen) == POOL
@@ -229,7 +230,7 @@ async def test_a_statement_that_somebody_else_removed_is_prepared_again(database
             return await transaction.fetch(ONE)
 
     failed = 0
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not failed:
             await asyncio.gather(*(one() for _ in range(4 * POOL)))
             await all_sessions(database, removed)

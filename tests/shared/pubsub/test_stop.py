@@ -10,8 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from shared.pubsub.redis import RedisBroker
 from shared.pubsub.redis_link import RedisLink
 from shared.settings import Settings
-
-SOON = 10.0
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 async def test_a_broker_stops_when_its_link_breaks_at_the_same_moment(
@@ -30,5 +29,5 @@ async def test_a_broker_stops_when_its_link_breaks_at_the_same_moment(
     await broker.start(None)
     assert broker.connected
     stopping = asyncio.create_task(broker.stop())
-    done, _ = await asyncio.wait((stopping,), timeout=SOON)
+    done, _ = await asyncio.wait((stopping,), timeout=PATIENCE_SECONDS)
     assert done

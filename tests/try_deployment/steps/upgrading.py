@@ -45,8 +45,8 @@ def release_before_comes_up(walk: Walk) -> str:
 
 
 def is_upgraded(walk: Walk) -> str:
-    """This version comes in the place of the one before, first its schema and then each process."""
-    return _during_use(walk, copy_of_the_deployment, guide.line(guide.SCHEMA), guide.block(guide.REPLACE))
+    """This version comes in the place of the one before: its schema, what nginx reads, and then each process."""
+    return _during_use(walk, copy_of_the_deployment, guide.block(guide.SCHEMA), guide.block(guide.REPLACE))
 
 
 def is_gone_back_from(walk: Walk) -> str:

@@ -11,6 +11,7 @@ import pytest
 from tests.gateway.transports.conftest import LabServer, StartLab
 from tests.gateway.transports.raw_socket import BINARY, CLOSE, TEXT, RawSocket, frame
 from tests.gateway.transports.websocket.frames import HEARTBEAT, HEARTBEAT_REPLY, joined, message
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 async def test_a_client_that_reads_nothing_is_closed_and_delays_nobody(start_lab: StartLab) -> None:
@@ -20,7 +21,7 @@ async def test_a_client_that_reads_nothing_is_closed_and_delays_nobody(start_lab
     await joined(slow, "lab:ok")
     await joined(good, "lab:ok")
     sent = 0
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while len(lab.endpoint.connections) == 2:
             lab.endpoint.broadcast("lab:ok", "news", {"n": sent, "fill": "x" * 20_000})
             sent += 1
