@@ -30,6 +30,7 @@ from shared.postgres import Database
 from shared.repositories.beginnings import BeginningRepository
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.contacts import ContactRepository
+from shared.repositories.message_inserts import MessageInserts
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
 from shared.repositories.recent_texts import HoldLimits
@@ -41,6 +42,7 @@ class Chats:
     """What the events need. Each process has one."""
 
     messages: MessageRepository
+    inserts: MessageInserts
     beginnings: BeginningRepository
     writer: MessageWriter
     blocks: BlockRepository
@@ -49,13 +51,19 @@ class Chats:
     @classmethod
     def of(cls, database: Database, settings: Settings) -> Self:
         """Returns what events need of this database. Close the writer before the database."""
-        messages = MessageRepository(database, HoldLimits.of(settings))
+        inserts = MessageInserts(database, HoldLimits.of(settings))
         beginnings = BeginningRepository(database, most=settings.new_account_people, days=settings.new_account_days)
         writer_class = MessageWriter
         if tracing.active() is not None:
             from shared.tracing.writer import TracedMessageWriter as writer_class
-        writer = writer_class.from_settings(messages, settings)
-        return cls(messages, beginnings, writer, BlockRepository(database), ContactRepository(database))
+        return cls(
+            messages=MessageRepository(database),
+            inserts=inserts,
+            beginnings=beginnings,
+            writer=writer_class.from_settings(inserts, settings),
+            blocks=BlockRepository(database),
+            contacts=ContactRepository(database),
+        )
 
 
 class Outcome(NamedTuple):
@@ -112,7 +120,7 @@ class Send(Event):
         # On return the message is committed. A failure from here on loses nothing: clients that miss the broadcast
         # catch up.
         if self.pictures:
-            message = await chats.messages.insert_with_pictures(new, self.pictures)
+            message = await chats.inserts.insert_with_pictures(new, self.pictures)
         else:
             message = await chats.writer.send(new)
         # A repeated `client_ref` returns the message that was stored first, even if the recipient differs.

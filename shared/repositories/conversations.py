@@ -16,7 +16,7 @@ from shared.domain.messages import Conversation, ConversationListing, Message, R
 from shared.postgres import Database, Statement
 from shared.repositories.contacts import is_in_inbox, state
 from shared.repositories.listings import PICTURES
-from shared.repositories.messages import COLUMNS, WIDTH
+from shared.repositories.message_columns import COLUMNS, WIDTH
 from shared.repositories.visibility import FOR_ANYONE, roles_that_see_hidden, visible_to
 
 RECENT = 500

@@ -19,7 +19,8 @@ from shared.repositories.acting import require
 from shared.repositories.audit import RECORD
 from shared.repositories.bans import is_banned
 from shared.repositories.blocked_pairs import is_blocked
-from shared.repositories.messages import COLUMNS, NOTED, READS_SHOWN, WIDTH
+from shared.repositories.message_columns import COLUMNS, WIDTH
+from shared.repositories.message_insert_statements import NOTED, READS_SHOWN
 from shared.repositories.turns import HURRY, TURN
 
 HAS_MESSAGES = "EXISTS (SELECT FROM held_messages h WHERE h.hold_id = o.id)"

@@ -21,7 +21,7 @@ timeout for each of them."""
 
 
 class Inserter(Protocol):
-    """The part of `MessageRepository` that the writer needs."""
+    """The part of `MessageInserts` that the writer needs."""
 
     async def insert_many(self, batch: Sequence[NewMessage]) -> list[Message | MessageRefused]: ...
 
@@ -31,7 +31,7 @@ class MessageWriter:
 
     def __init__(
         self,
-        messages: Inserter,
+        inserts: Inserter,
         *,
         max_batch: int,
         max_waiting: int,
@@ -39,7 +39,7 @@ class MessageWriter:
         pause_seconds: float = _PAUSE_SECONDS,
     ) -> None:
         """`max_seconds` limits the writing of one batch, including the wait for connections."""
-        self._messages = messages
+        self._inserts = inserts
         self._max_seconds = max_seconds
         self._pause_seconds = pause_seconds
         self._paused_until = 0.0
@@ -49,10 +49,10 @@ class MessageWriter:
         self._writing: asyncio.Task[None] | None = None
 
     @classmethod
-    def from_settings(cls, messages: Inserter, settings: Settings) -> Self:
+    def from_settings(cls, inserts: Inserter, settings: Settings) -> Self:
         """Returns a writer with the limits of the settings."""
         return cls(
-            messages,
+            inserts,
             max_batch=settings.max_message_batch,
             max_waiting=settings.max_waiting_messages,
             max_seconds=2 * settings.database_timeout_seconds,
@@ -103,7 +103,7 @@ class MessageWriter:
     async def _write(self, batch: list[tuple[NewMessage, asyncio.Future[Message]]]) -> None:
         try:
             async with asyncio.timeout(self._max_seconds):
-                answers: Sequence[Message | Exception] = await self._messages.insert_many([new for new, _ in batch])
+                answers: Sequence[Message | Exception] = await self._inserts.insert_many([new for new, _ in batch])
         except (DatabaseUnavailable, TimeoutError) as error:
             # Fail the waiting messages too. Otherwise the last would wait for one failing batch after the other.
             batch = [*batch, *self._waiting]

@@ -27,7 +27,7 @@ from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import acting, require
 from shared.repositories.audit import record
 from shared.repositories.listings import PICTURES
-from shared.repositories.messages import COLUMNS as MESSAGE
+from shared.repositories.message_columns import COLUMNS as MESSAGE
 from shared.repositories.visibility import FOR_ANYONE, IN_TRASH, IS_HIDDEN
 
 _COLUMNS = """r.id, r.listing_id, r.reporter_id, r.reason, r.text, r.created_at, r.resolved_at, r.resolved_by,

@@ -9,6 +9,7 @@ import pytest
 from shared.postgres import Database
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.conversations import ConversationRepository
+from shared.repositories.message_inserts import MessageInserts
 from shared.repositories.messages import MessageRepository
 from shared.repositories.seed import SeedRepository
 from shared.repositories.users import UserRepository
@@ -26,6 +27,11 @@ async def database(settings: Settings, owner: Database) -> AsyncIterator[Databas
 @pytest.fixture
 def messages(database: Database) -> MessageRepository:
     return MessageRepository(database)
+
+
+@pytest.fixture
+def inserts(database: Database) -> MessageInserts:
+    return MessageInserts(database)
 
 
 @pytest.fixture

@@ -14,17 +14,17 @@ from shared.postgres.statement import array
 from shared.repositories import conversations as module
 from shared.repositories.contacts import ContactRepository
 from shared.repositories.conversations import RECENT, ConversationRepository
-from shared.repositories.messages import MessageRepository
+from shared.repositories.message_inserts import MessageInserts
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
 
 ME = 1
 
 
-async def write(messages: MessageRepository, *pairs: tuple[int, int]) -> None:
+async def write(inserts: MessageInserts, *pairs: tuple[int, int]) -> None:
     """Store a message from the first to the second user of each pair, in this order, and let all be accepted."""
-    await messages.insert_many([NewMessage(from_id, to_id, "x") for from_id, to_id in pairs])
-    contacts = ContactRepository(messages._database)
+    await inserts.insert_many([NewMessage(from_id, to_id, "x") for from_id, to_id in pairs])
+    contacts = ContactRepository(inserts._database)
     for from_id, to_id in {(one, other) for one, other in pairs if one != other}:
         await contacts.decide(to_id, from_id, Decision.ACCEPTED)
 
@@ -50,7 +50,7 @@ async def all_pages(repository: ConversationRepository, order: str, limit: int) 
 @pytest.mark.parametrize("limit", [1, 2, 3, 10])
 @pytest.mark.parametrize("recent", [1, 3, 500])
 async def test_each_order_has_each_conversation_once_with_its_last_message(
-    messages: MessageRepository,
+    inserts: MessageInserts,
     conversations: ConversationRepository,
     monkeypatch: pytest.MonkeyPatch,
     limit: int,
@@ -58,7 +58,7 @@ async def test_each_order_has_each_conversation_once_with_its_last_message(
 ) -> None:
     monkeypatch.setattr(module, "RECENT", recent)
     await write(
-        messages, (5, ME), (ME, 4), (4, ME), (ME, 3), (ME, ME), (ME, 3), (9, 8), (ME, 5), (7, ME), (7, ME), (7, 8)
+        inserts, (5, ME), (ME, 4), (4, ME), (ME, 3), (ME, ME), (ME, 3), (9, 8), (ME, 5), (7, ME), (7, ME), (7, 8)
     )
     latest = await all_pages(conversations, "latest", limit)
     assert users_of(latest) == [7, 5, 3, ME, 4]
@@ -75,9 +75,9 @@ async def test_each_order_has_each_conversation_once_with_its_last_message(
 
 
 async def test_conversations_with_some_users_equal_those_in_the_whole_list(
-    messages: MessageRepository, conversations: ConversationRepository
+    inserts: MessageInserts, conversations: ConversationRepository
 ) -> None:
-    await write(messages, (5, ME), (ME, 4), (3, ME), (6, 7))
+    await write(inserts, (5, ME), (ME, 4), (3, ME), (6, 7))
     latest = await all_pages(conversations, "latest", 10)
     # User 3 is named twice, users 6 and 7 have never written to me, and user 99 does not exist.
     found = await conversations.with_users(ME, [5, 3, 3, 6, 7, 99], before_id=MAX_ID, limit=10)
@@ -88,9 +88,9 @@ async def test_conversations_with_some_users_equal_those_in_the_whole_list(
 
 @pytest.mark.parametrize("reader", [1, 2])
 async def test_the_name_of_a_deleted_user_is_empty(
-    messages: MessageRepository, conversations: ConversationRepository, users: UserRepository, reader: int
+    inserts: MessageInserts, conversations: ConversationRepository, users: UserRepository, reader: int
 ) -> None:
-    await write(messages, (1, 2))
+    await write(inserts, (1, 2))
     await users.delete(3 - reader)
     [conversation] = await conversations.latest(reader, before_id=MAX_ID, limit=10)
     assert conversation.user_name == ""

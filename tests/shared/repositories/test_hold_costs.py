@@ -8,7 +8,7 @@ from shared.postgres import Database, Statement
 from shared.postgres.schema import SCHEMA
 from shared.postgres.steps import steps
 from shared.repositories.holds import HoldRepository
-from shared.repositories.messages import MessageRepository
+from shared.repositories.message_inserts import MessageInserts
 from tests.shared.repositories.test_message_costs import one_connection, rows_read
 
 __all__ = ["one_connection"]
@@ -41,7 +41,7 @@ async def test_looking_for_messages_that_may_go_reads_few_rows_of_ten_thousand_t
         await owner.execute(Statement("", statement))
     assert await holds.due(DAY, MOST) == []
     # One of their recipients writes, a moderator lets those of another sender go, and one has waited long enough.
-    await MessageRepository(one_connection).insert_many([NewMessage(2500, 101 + 500, "Who are you?")])
+    await MessageInserts(one_connection).insert_many([NewMessage(2500, 101 + 500, "Who are you?")])
     [[hold_id]] = await owner.fetch(Statement("", "SELECT id FROM holds WHERE user_id = 103"))
     await holds.decide(hold_id, HoldDecision.LET_GO, by=MODERATOR)
     await owner.execute(

@@ -11,7 +11,7 @@ import pytest
 from shared.domain.likeness import looks_of, packed
 from shared.domain.messages import NewMessage
 from shared.postgres import Database, Statement
-from shared.repositories.messages import MessageRepository
+from shared.repositories.message_inserts import MessageInserts
 from shared.repositories.recent_texts import HoldLimits
 from shared.settings import Settings
 
@@ -59,7 +59,7 @@ async def test_a_first_message_reads_few_rows_of_large_tables(
     one_connection: Database, owner: Database, count: int
 ) -> None:
     # The plan is made while the tables are small, and is kept.
-    await MessageRepository(one_connection, HoldLimits(5, 20, 3600.0)).insert_many([NewMessage(1, 2, "Hi")])
+    await MessageInserts(one_connection, HoldLimits(5, 20, 3600.0)).insert_many([NewMessage(1, 2, "Hi")])
     await owner.execute(Statement("", STORED))
     people = list(range(2001, 2001 + count))
     await owner.execute(

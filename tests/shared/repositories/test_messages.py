@@ -22,6 +22,7 @@ from shared.domain.messages import (
 from shared.postgres import Database, DatabaseUnavailable, Statement
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.conversations import ConversationRepository
+from shared.repositories.message_inserts import MessageInserts
 from shared.repositories.messages import MessageRepository
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
@@ -39,7 +40,7 @@ async def count(database: Database) -> int:
 
 
 async def test_a_batch_is_answered_in_order(
-    database: Database, messages: MessageRepository, blocks: BlockRepository
+    database: Database, messages: MessageRepository, inserts: MessageInserts, blocks: BlockRepository
 ) -> None:
     await blocks.block(3, 1)
     await database.execute(Statement("", "INSERT INTO categories (id, name) VALUES (1, 'Cars')"))
@@ -59,7 +60,7 @@ async def test_a_batch_is_answered_in_order(
         NewMessage(1, 1, "to oneself"),
         NewMessage(1, 2, "first"),
     ]
-    answers = await messages.insert_many(batch)
+    answers = await inserts.insert_many(batch)
     refused = {1: UnknownRecipient, 2: Blocked, 4: InvalidMessage, 6: Blocking}
     for index, (new, answer) in enumerate(zip(batch, answers, strict=True)):
         if index in refused:
@@ -76,75 +77,73 @@ async def test_a_batch_is_answered_in_order(
 
 @pytest.mark.parametrize("are_settled", [False, True])
 async def test_only_the_messages_of_a_sender_with_an_unread_warning_are_refused(
-    database: Database, messages: MessageRepository, are_settled: bool
+    database: Database, inserts: MessageInserts, are_settled: bool
 ) -> None:
     first = [NewMessage(1, 2, "Hello", client_ref="a"), NewMessage(2, 1, "Hello"), NewMessage(1, 2, "Still there?")]
     if are_settled:
-        await messages.insert_many(first)
+        await inserts.insert_many(first)
     else:
-        await messages.insert_many(first[:1])
+        await inserts.insert_many(first[:1])
     warn = "INSERT INTO sanctions (kind, user_id, by_id, reason) VALUES ('warning', 1, 3, 'spam')"
     await database.execute(Statement("", warn))
     before = await count(database)
     batch = [NewMessage(1, 2, "once more"), NewMessage(2, 1, "an answer"), NewMessage(1, 2, "Hello", client_ref="a")]
-    refused, answer, repeated = await messages.insert_many(batch)
+    refused, answer, repeated = await inserts.insert_many(batch)
     assert type(refused) is UnreadWarning
     assert stored(answer).text == "an answer"
     # What was stored before the warning is answered as before, and shown to nobody once more.
     assert stored(repeated).only_for_sender
     assert await count(database) == before + 1
     await database.execute(Statement("", "UPDATE sanctions SET read_at = now()"))
-    assert [stored(one).text for one in await messages.insert_many(batch[:1])] == ["once more"]
+    assert [stored(one).text for one in await inserts.insert_many(batch[:1])] == ["once more"]
 
 
-async def test_an_empty_batch_has_no_answers(messages: MessageRepository) -> None:
-    assert await messages.insert_many([]) == []
+async def test_an_empty_batch_has_no_answers(inserts: MessageInserts) -> None:
+    assert await inserts.insert_many([]) == []
 
 
-async def test_a_client_ref_stands_for_one_message_of_its_sender(
-    database: Database, messages: MessageRepository
-) -> None:
+async def test_a_client_ref_stands_for_one_message_of_its_sender(database: Database, inserts: MessageInserts) -> None:
     batch = [
         NewMessage(1, 2, "first", client_ref="a"),
         NewMessage(1, 2, "again", client_ref="a"),
         NewMessage(2, 1, "another sender's", client_ref="a"),
         NewMessage(1, 2, "another reference", client_ref="b"),
     ]
-    answers = [stored(answer) for answer in await messages.insert_many(batch)]
+    answers = [stored(answer) for answer in await inserts.insert_many(batch)]
     assert answers[1] == answers[0]
     assert len({answer.id for answer in answers}) == 3
-    assert (await messages.insert_many(batch))[:1] == answers[:1]
+    assert (await inserts.insert_many(batch))[:1] == answers[:1]
     assert await count(database) == 3
 
 
 async def test_a_repeated_message_is_answered_with_the_first_one_although_the_recipient_is_gone(
-    messages: MessageRepository, users: UserRepository, blocks: BlockRepository
+    inserts: MessageInserts, users: UserRepository, blocks: BlockRepository
 ) -> None:
     new = NewMessage(1, 2, "first", client_ref="a")
-    [first] = await messages.insert_many([new])
+    [first] = await inserts.insert_many([new])
     await blocks.block(2, 1)
-    assert await messages.insert_many([new]) == [first]
+    assert await inserts.insert_many([new]) == [first]
     await users.delete(2)
-    assert await messages.insert_many([new]) == [first]
-    assert type((await messages.insert_many([NewMessage(1, 2, "second", client_ref="b")]))[0]) is UnknownRecipient
+    assert await inserts.insert_many([new]) == [first]
+    assert type((await inserts.insert_many([NewMessage(1, 2, "second", client_ref="b")]))[0]) is UnknownRecipient
 
 
-async def test_concurrent_repeats_make_one_message(database: Database, messages: MessageRepository) -> None:
+async def test_concurrent_repeats_make_one_message(database: Database, inserts: MessageInserts) -> None:
     new = NewMessage(1, 2, "once", client_ref="race")
-    answers = await asyncio.gather(*(messages.insert_many([new, NewMessage(1, 3, "x")]) for _ in range(20)))
+    answers = await asyncio.gather(*(inserts.insert_many([new, NewMessage(1, 3, "x")]) for _ in range(20)))
     assert len({stored(answer[0]).id for answer in answers}) == 1
     assert await count(database) == 21
 
 
 async def test_no_message_appears_with_a_lower_id_than_one_that_was_read(
-    messages: MessageRepository, settings: Settings
+    messages: MessageRepository, inserts: MessageInserts, settings: Settings
 ) -> None:
     """A transaction that has inserted but not committed makes every other insert wait."""
     insert = "INSERT INTO messages (from_id, to_id, text) VALUES (1, 2, 'slow') RETURNING id"
     with closing(psycopg2.connect(settings.database_url)) as slow, slow.cursor() as cursor:
         cursor.execute(insert)
         slow_id = cursor.fetchone()[0]
-        overtaking = asyncio.create_task(messages.insert_many([NewMessage(1, 2, "quick")]))
+        overtaking = asyncio.create_task(inserts.insert_many([NewMessage(1, 2, "quick")]))
         done, _ = await asyncio.wait([overtaking], timeout=0.2)
         assert not done
         assert await messages.after(2, 0, 10) == []
@@ -154,10 +153,12 @@ async def test_no_message_appears_with_a_lower_id_than_one_that_was_read(
     assert [message.text for message in await messages.after(2, 0, 10)] == ["slow", "quick"]
 
 
-async def test_reading_on_from_the_last_id_misses_no_message(messages: MessageRepository) -> None:
+async def test_reading_on_from_the_last_id_misses_no_message(
+    messages: MessageRepository, inserts: MessageInserts
+) -> None:
     async def write(sender: int) -> None:
         for number in range(30):
-            await messages.insert_many([NewMessage(sender, 9, str(number))] * (1 + number % 3))
+            await inserts.insert_many([NewMessage(sender, 9, str(number))] * (1 + number % 3))
 
     seen: list[Message] = []
     writing = [asyncio.create_task(write(sender)) for sender in range(1, 9)]
@@ -173,11 +174,11 @@ async def test_reading_on_from_the_last_id_misses_no_message(messages: MessageRe
 
 
 async def test_marking_read_affects_only_unread_messages_to_the_reader(
-    messages: MessageRepository, conversations: ConversationRepository
+    messages: MessageRepository, inserts: MessageInserts, conversations: ConversationRepository
 ) -> None:
     ids = [
         stored(answer).id
-        for answer in await messages.insert_many(
+        for answer in await inserts.insert_many(
             [NewMessage(1, 2, "a"), NewMessage(1, 2, "b"), NewMessage(2, 1, "c"), NewMessage(3, 2, "d")]
         )
     ]
@@ -195,20 +196,20 @@ async def test_marking_read_affects_only_unread_messages_to_the_reader(
 
 
 async def test_a_users_conversation_with_themselves_has_each_message_once(
-    messages: MessageRepository, conversations: ConversationRepository
+    messages: MessageRepository, inserts: MessageInserts, conversations: ConversationRepository
 ) -> None:
-    await messages.insert_many([NewMessage(1, 1, "a"), NewMessage(1, 1, "b")])
+    await inserts.insert_many([NewMessage(1, 1, "a"), NewMessage(1, 1, "b")])
     assert [message.text for message in await messages.after(1, 0, 10)] == ["a", "b"]
     assert [message.text for message in await messages.conversation(1, 1, before_id=MAX_ID, limit=10)] == ["b", "a"]
     assert len(await conversations.latest(1, before_id=MAX_ID, limit=10)) == 1
 
 
 async def test_without_the_database_insert_many_raises_database_unavailable(
-    messages: MessageRepository, database: Database
+    inserts: MessageInserts, database: Database
 ) -> None:
     await database.close()
     with pytest.raises(DatabaseUnavailable):
-        await messages.insert_many([NewMessage(1, 2, "a")])
+        await inserts.insert_many([NewMessage(1, 2, "a")])
 
 
 async def test_the_users_who_have_blocked_somebody_are_looked_up_together(blocks: BlockRepository) -> None:

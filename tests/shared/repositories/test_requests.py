@@ -11,6 +11,7 @@ from shared.domain.messages import Blocked, Blocking, Decision, Message, Message
 from shared.postgres import Database, Statement
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.contacts import ContactRepository
+from shared.repositories.message_inserts import MessageInserts
 from shared.repositories.messages import MessageRepository
 
 ANN, BOB, CAT = 1, 2, 3
@@ -36,9 +37,9 @@ async def listings(owner: Database, database: Database) -> dict[int, int]:
     return {person: 10 + person for person in PEOPLE}
 
 
-async def send(messages: MessageRepository, *batch: NewMessage) -> list[str]:
+async def send(inserts: MessageInserts, *batch: NewMessage) -> list[str]:
     """Store the batch. Returns what became of each message."""
-    return [became(answer) for answer in await messages.insert_many(batch)]
+    return [became(answer) for answer in await inserts.insert_many(batch)]
 
 
 def became(answer: Message | MessageRefused) -> str:
@@ -51,58 +52,58 @@ def hi(from_id: int, to_id: int, listing_id: int | None = None) -> NewMessage:
     return NewMessage(from_id, to_id, "Hi", listing_id)
 
 
-async def test_a_stranger_makes_requests_until_they_are_answered(messages: MessageRepository) -> None:
-    assert await send(messages, hi(ANN, BOB)) == ["request"]
-    assert await send(messages, hi(ANN, BOB), hi(ANN, BOB)) == ["request", "request"]
-    assert await send(messages, hi(BOB, ANN)) == ["sent"]
-    assert await send(messages, hi(ANN, BOB), hi(BOB, ANN)) == ["sent", "sent"]
+async def test_a_stranger_makes_requests_until_they_are_answered(inserts: MessageInserts) -> None:
+    assert await send(inserts, hi(ANN, BOB)) == ["request"]
+    assert await send(inserts, hi(ANN, BOB), hi(ANN, BOB)) == ["request", "request"]
+    assert await send(inserts, hi(BOB, ANN)) == ["sent"]
+    assert await send(inserts, hi(ANN, BOB), hi(BOB, ANN)) == ["sent", "sent"]
 
 
 async def test_who_names_a_listing_of_the_recipient_makes_no_request_then_or_later(
-    messages: MessageRepository, listings: dict[int, int]
+    inserts: MessageInserts, listings: dict[int, int]
 ) -> None:
-    assert await send(messages, hi(ANN, BOB, listings[BOB])) == ["sent"]
-    assert await send(messages, hi(ANN, BOB)) == ["sent"]
-    assert await send(messages, hi(BOB, ANN)) == ["sent"]
+    assert await send(inserts, hi(ANN, BOB, listings[BOB])) == ["sent"]
+    assert await send(inserts, hi(ANN, BOB)) == ["sent"]
+    assert await send(inserts, hi(BOB, ANN)) == ["sent"]
 
 
 @pytest.mark.parametrize("whose", [ANN, CAT])
 async def test_a_listing_of_somebody_else_does_not_open_an_inbox(
-    messages: MessageRepository, listings: dict[int, int], whose: int
+    inserts: MessageInserts, listings: dict[int, int], whose: int
 ) -> None:
-    assert await send(messages, hi(ANN, BOB, listings[whose])) == ["request"]
+    assert await send(inserts, hi(ANN, BOB, listings[whose])) == ["request"]
 
 
 async def test_an_open_request_that_then_names_a_listing_is_accepted(
-    messages: MessageRepository, listings: dict[int, int]
+    inserts: MessageInserts, listings: dict[int, int]
 ) -> None:
-    assert await send(messages, hi(ANN, BOB)) == ["request"]
-    assert await send(messages, hi(ANN, BOB, listings[BOB]), hi(ANN, BOB)) == ["sent", "sent"]
+    assert await send(inserts, hi(ANN, BOB)) == ["request"]
+    assert await send(inserts, hi(ANN, BOB, listings[BOB]), hi(ANN, BOB)) == ["sent", "sent"]
 
 
-async def test_notes_to_oneself_are_no_requests(messages: MessageRepository, database: Database) -> None:
-    assert await send(messages, hi(ANN, ANN)) == ["sent"]
+async def test_notes_to_oneself_are_no_requests(inserts: MessageInserts, database: Database) -> None:
+    assert await send(inserts, hi(ANN, ANN)) == ["sent"]
     assert await database.fetch(Statement("", "SELECT FROM contacts")) == []
 
 
 async def test_who_is_declined_is_answered_as_before_and_an_answer_takes_it_back(
-    messages: MessageRepository, contacts: ContactRepository, listings: dict[int, int]
+    inserts: MessageInserts, contacts: ContactRepository, listings: dict[int, int]
 ) -> None:
-    assert await send(messages, hi(ANN, BOB)) == ["request"]
+    assert await send(inserts, hi(ANN, BOB)) == ["request"]
     await contacts.decide(BOB, ANN, Decision.DECLINED)
     # What Ann sees is the same as if Bob had not declined: a listing is named, and then she makes no requests any more.
-    assert await send(messages, hi(ANN, BOB)) == ["request declined"]
-    assert await send(messages, hi(ANN, BOB, listings[BOB])) == ["sent declined"]
-    assert await send(messages, hi(ANN, BOB)) == ["sent declined"]
-    assert await send(messages, hi(ANN, BOB), hi(BOB, ANN), hi(ANN, BOB)) == ["sent declined", "sent", "sent"]
+    assert await send(inserts, hi(ANN, BOB)) == ["request declined"]
+    assert await send(inserts, hi(ANN, BOB, listings[BOB])) == ["sent declined"]
+    assert await send(inserts, hi(ANN, BOB)) == ["sent declined"]
+    assert await send(inserts, hi(ANN, BOB), hi(BOB, ANN), hi(ANN, BOB)) == ["sent declined", "sent", "sent"]
 
 
 async def test_what_is_written_to_somebody_declined_reaches_nobodys_devices_but_the_senders(
-    messages: MessageRepository, contacts: ContactRepository
+    messages: MessageRepository, inserts: MessageInserts, contacts: ContactRepository
 ) -> None:
-    await send(messages, hi(ANN, BOB))
+    await send(inserts, hi(ANN, BOB))
     await contacts.decide(BOB, ANN, Decision.DECLINED)
-    await send(messages, hi(ANN, BOB))
+    await send(inserts, hi(ANN, BOB))
     ids = [message.id for message in await messages.after(ANN, 0, 10)]
     for after_id in (0, *ids):
         caught_up = await messages.catch_ups([(ANN, after_id), (BOB, after_id)], limit=10, overlap_seconds=60)
@@ -115,42 +116,42 @@ async def test_what_is_written_to_somebody_declined_reaches_nobodys_devices_but_
 
 
 async def test_who_takes_no_requests_still_gets_answers_and_questions_about_listings(
-    messages: MessageRepository, database: Database, listings: dict[int, int]
+    inserts: MessageInserts, database: Database, listings: dict[int, int]
 ) -> None:
-    assert await send(messages, hi(CAT, BOB)) == ["request"]
+    assert await send(inserts, hi(CAT, BOB)) == ["request"]
     await database.execute(Statement("", f"UPDATE users SET takes_requests = false WHERE id = {BOB}"))
-    assert await send(messages, hi(ANN, BOB), hi(CAT, BOB)) == [NoRequests.reason] * 2
-    assert await send(messages, hi(ANN, BOB), hi(ANN, BOB, listings[BOB])) == [NoRequests.reason, "sent"]
-    assert await send(messages, hi(BOB, CAT), hi(CAT, BOB)) == ["sent", "sent"]
+    assert await send(inserts, hi(ANN, BOB), hi(CAT, BOB)) == [NoRequests.reason] * 2
+    assert await send(inserts, hi(ANN, BOB), hi(ANN, BOB, listings[BOB])) == [NoRequests.reason, "sent"]
+    assert await send(inserts, hi(BOB, CAT), hi(CAT, BOB)) == ["sent", "sent"]
     await database.execute(Statement("", f"UPDATE users SET takes_requests = true WHERE id = {BOB}"))
 
 
 @pytest.mark.parametrize("answered", [True, False])
 async def test_conversations_from_before_there_were_requests_have_none(
-    messages: MessageRepository, database: Database, answered: bool
+    inserts: MessageInserts, database: Database, answered: bool
 ) -> None:
-    await send(messages, hi(ANN, BOB), *[hi(BOB, ANN)] * answered)
+    await send(inserts, hi(ANN, BOB), *[hi(BOB, ANN)] * answered)
     await database.execute(Statement("", "UPDATE messages SET is_request = false"))
     await database.execute(Statement("", "DELETE FROM contacts"))
-    assert await send(messages, hi(ANN, BOB)) == ["sent"]
-    assert await send(messages, hi(ANN, BOB), hi(BOB, ANN)) == ["sent", "sent"]
+    assert await send(inserts, hi(ANN, BOB)) == ["sent"]
+    assert await send(inserts, hi(ANN, BOB), hi(BOB, ANN)) == ["sent", "sent"]
 
 
 @pytest.mark.parametrize("first", [[], [hi(ANN, BOB)], [hi(ANN, BOB), hi(BOB, ANN)]])
 async def test_a_block_refuses_both_and_its_end_restores_what_was(
-    messages: MessageRepository, blocks: BlockRepository, first: list[NewMessage]
+    inserts: MessageInserts, blocks: BlockRepository, first: list[NewMessage]
 ) -> None:
-    await send(messages, *first)
-    before = await send(messages, hi(BOB, CAT))
+    await send(inserts, *first)
+    before = await send(inserts, hi(BOB, CAT))
     await blocks.block(BOB, ANN)
-    assert await send(messages, hi(ANN, BOB), hi(BOB, ANN)) == [Blocked.reason, Blocking.reason]
+    assert await send(inserts, hi(ANN, BOB), hi(BOB, ANN)) == [Blocked.reason, Blocking.reason]
     await blocks.block(ANN, BOB)
-    assert await send(messages, hi(ANN, BOB), hi(BOB, ANN)) == [Blocking.reason] * 2
+    assert await send(inserts, hi(ANN, BOB), hi(BOB, ANN)) == [Blocking.reason] * 2
     await blocks.unblock(BOB, ANN)
-    assert await send(messages, hi(ANN, BOB), hi(BOB, ANN)) == [Blocking.reason, Blocked.reason]
+    assert await send(inserts, hi(ANN, BOB), hi(BOB, ANN)) == [Blocking.reason, Blocked.reason]
     await blocks.unblock(ANN, BOB)
-    assert await send(messages, hi(ANN, BOB)) == ["sent" if len(first) == 2 else "request"]
-    assert await send(messages, hi(BOB, ANN), hi(ANN, BOB)) == ["sent", "sent"]
+    assert await send(inserts, hi(ANN, BOB)) == ["sent" if len(first) == 2 else "request"]
+    assert await send(inserts, hi(BOB, ANN), hi(ANN, BOB)) == ["sent", "sent"]
     assert before == ["request"]
 
 
@@ -189,7 +190,7 @@ class Model:
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_messages_of_one_batch_behave_like_batches_of_one_message(
-    messages: MessageRepository,
+    inserts: MessageInserts,
     blocks: BlockRepository,
     contacts: ContactRepository,
     database: Database,
@@ -230,6 +231,6 @@ async def test_messages_of_one_batch_behave_like_batches_of_one_message(
             from_id, to_id = chance.choice(PEOPLE), chance.choice(PEOPLE)
             batch.append(hi(from_id, to_id, listings[to_id] if chance.random() < 0.1 else None))
         expected = [model.send(new, is_about=new.listing_id is not None) for new in batch]
-        assert await send(messages, *batch) == expected
+        assert await send(inserts, *batch) == expected
         rows = await database.fetch(Statement("", "SELECT user_id, other_id, state FROM contacts"))
         assert {(row[0], row[1]): row[2] for row in rows} == model.state

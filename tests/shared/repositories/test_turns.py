@@ -15,6 +15,7 @@ from shared.domain.messages import NewMessage
 from shared.domain.moderation import GroupSubject, SubjectKind
 from shared.postgres import Database, DatabaseUnavailable, Statement, Transaction
 from shared.repositories.holds import HoldRepository
+from shared.repositories.message_inserts import MessageInserts
 from shared.repositories.messages import MessageRepository
 from shared.repositories.moderation_queue import ModerationQueue
 from shared.settings import Settings
@@ -51,8 +52,8 @@ class Frozen(Database):
 
 
 @pytest.fixture
-def messages(database: Database) -> MessageRepository:
-    return MessageRepository(database, LIMITS)
+def inserts(database: Database) -> MessageInserts:
+    return MessageInserts(database, LIMITS)
 
 
 async def decide(database: Database, hold_id: int) -> None:
@@ -67,18 +68,18 @@ async def close(database: Database, hold_id: int) -> None:
 @pytest.mark.parametrize("act", [decide, close])
 async def test_a_decision_whose_process_freezes_keeps_no_message_waiting_for_long(
     database: Database,
-    messages: MessageRepository,
+    inserts: MessageInserts,
     settings: Settings,
     act: Callable[[Database, int], Coroutine[Any, Any, None]],
 ) -> None:
-    await send(messages, *map(offer, range(2, 6)))
+    await send(inserts, *map(offer, range(2, 6)))
     await database.execute(_PROMOTE, MODERATOR)
     [(hold_id,)] = await database.fetch(_HOLD)
     frozen = Frozen(settings)
     acting = asyncio.create_task(act(frozen, hold_id))
     await frozen.is_frozen.wait()
     async with asyncio.timeout(LONGEST_SECONDS):
-        assert await send(messages, NewMessage(2, 3, "Is it still there?")) == [False]
+        assert await send(inserts, NewMessage(2, 3, "Is it still there?")) == [False]
     frozen.goes_on.set()
     with pytest.raises(DatabaseUnavailable):
         await acting
@@ -88,19 +89,19 @@ async def test_a_decision_whose_process_freezes_keeps_no_message_waiting_for_lon
 
 
 async def test_a_first_message_that_is_held_does_not_wait_for_whoever_warns_its_sender(
-    database: Database, messages: MessageRepository
+    database: Database, inserts: MessageInserts
 ) -> None:
-    await send(messages, offer(2), offer(3))
+    await send(inserts, offer(2), offer(3))
     async with database.transaction() as transaction:
         await transaction.fetch(_LOCK_USER, SPAMMER)
         async with asyncio.timeout(LONGEST_SECONDS):
-            assert await send(messages, offer(4)) == [True]
+            assert await send(inserts, offer(4)) == [True]
 
 
 async def test_a_held_message_that_is_deleted_while_it_goes_is_gone(
-    database: Database, messages: MessageRepository
+    database: Database, messages: MessageRepository, inserts: MessageInserts
 ) -> None:
-    await send(messages, *map(offer, range(2, 5)))
+    await send(inserts, *map(offer, range(2, 5)))
     [held] = [one.id for one in await messages.after(SPAMMER, 0, 100) if one.is_held]
     async with database.transaction() as transaction:
         # As a deletion does: the message first.
@@ -116,7 +117,7 @@ async def test_a_held_message_that_is_deleted_while_it_goes_is_gone(
 
 
 async def test_texts_are_compared_before_a_message_with_pictures_takes_its_turn(
-    database: Database, messages: MessageRepository, monkeypatch: pytest.MonkeyPatch
+    database: Database, inserts: MessageInserts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     executed: list[Statement] = []
     fetch = Transaction.fetch
@@ -125,9 +126,9 @@ async def test_texts_are_compared_before_a_message_with_pictures_takes_its_turn(
         executed.append(statement)
         return await fetch(self, statement, *parameters)
 
-    await send(messages, offer(2), offer(3))
+    await send(inserts, offer(2), offer(3))
     monkeypatch.setattr(Transaction, "fetch", noted)
-    message = await messages.insert_with_pictures(offer(4), [])
+    message = await inserts.insert_with_pictures(offer(4), [])
     assert message.is_held
     assert [bool(statement.first) for statement in executed].count(True) == 1
     assert executed[-1].first
