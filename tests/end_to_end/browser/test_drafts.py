@@ -6,13 +6,27 @@ import asyncio
 import re
 
 import pytest
-from playwright.async_api import FilePayload, expect
+from playwright.async_api import FilePayload, Page, expect
 
 from shared.domain.users import Role
 from tests.end_to_end.browser.conftest import Open, Site, jpeg
 from tests.support.client import PASSWORD
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
+KEPT_FILES = """async (wanted) => {
+    if (!(await indexedDB.databases()).some(({ name }) => name === "daveslist.drafts")) return wanted === 0;
+    const opening = indexedDB.open("daveslist.drafts");
+    await new Promise((resolve) => (opening.onsuccess = resolve));
+    const reading = opening.result.transaction("files").objectStore("files").getAll();
+    await new Promise((resolve) => (reading.onsuccess = resolve));
+    opening.result.close();
+    return reading.result.flat().length === wanted;
+}"""
+
+
+async def until_files_are_kept(page: Page, count: int) -> None:
+    """The browser stores chosen files while the page goes on, and shows nothing of that."""
+    await page.wait_for_function(KEPT_FILES, arg=count)
 
 
 async def test_each_conversation_keeps_its_own_draft_until_it_is_sent(site: Site, open_page: Open) -> None:
@@ -152,6 +166,7 @@ async def test_the_form_of_a_new_listing_is_there_again_with_its_pictures(site: 
     await expect(page.locator(".upload")).to_have_count(2)
     await page.get_by_role("button", name="Leave it out").first.click()
     await expect(page.locator(".upload")).to_have_count(1)
+    await until_files_are_kept(page, 1)
     # As after a crash: another page of the same browser.
     page = await page.context.new_page()
     for again in ("open", "reload", "back"):
@@ -202,6 +217,7 @@ async def test_what_was_written_is_there_after_the_tab_has_crashed(site: Site, o
         if path == "/listings/new":
             await page.get_by_label("Add pictures").set_input_files(jpeg("red"))
             await expect(page.locator(".upload img")).to_have_js_property("naturalWidth", 640)
+            await until_files_are_kept(page, 1)
         devtools = await page.context.new_cdp_session(page)
         async with page.expect_event("crash"):
             # The process ends, so there is no answer.
