@@ -15,6 +15,9 @@ from argon2 import PasswordHasher
 
 from api import passwords
 from api.app import create_app
+from api.away import Away
+from api.looking import Looking
+from api.telling import Telling
 from shared.access.seal import Seal
 from shared.domain.users import Role
 from shared.events.control import CONTROL
@@ -168,6 +171,16 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(passwords, "_verify", noted)
     return seen
+
+
+@pytest.fixture
+def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API does only what it is asked: it looks for nobody who has to be told, and for no copies of pictures.
+
+    Each of these looks has a connection of its own from the start, and together they take as long as a short test.
+    """
+    for work in (Telling, Looking, Away):
+        monkeypatch.setattr(work, "start", lambda self: None)
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from shared.postgres import Database, Statement
 from tests.api.conftest import PASSWORD, Api
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 CROWD = 20
 
 

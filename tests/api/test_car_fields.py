@@ -15,6 +15,8 @@ from tests.api.conftest import Api
 from tests.api.rows import Rows
 from tests.api.test_listings import new_listing
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 CAR: dict[str, Any] = {
     "fuel": "diesel",
     "transmission": "manual",

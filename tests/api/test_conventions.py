@@ -25,6 +25,8 @@ from shared.settings import Settings
 from shared.version import VERSION
 from tests.api.conftest import PASSWORD, Api, MakeApi, Person
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 JSON = {"Content-Type": "application/json"}
 
 # A picture of one transparent pixel.

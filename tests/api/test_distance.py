@@ -15,6 +15,8 @@ from tests.api.rows import Rows
 from tests.api.test_listings import new_listing
 from tests.api.ways import BOUNDS, take
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 # Kilometres from Austin, by other people's tables: San Antonio 118, Houston 235, Dallas 293.
 TOWNS = ["Dallas, TX", "Austin, TX", "Houston TX", "San Antonio, Texas", "Munich", "nowhere at all", None]
 NEAREST = ["Austin, TX", "San Antonio, Texas", "Houston TX", "Dallas, TX", "Munich"]

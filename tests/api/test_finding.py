@@ -11,6 +11,8 @@ import pytest
 from shared.domain.users import Role
 from tests.api.conftest import Api, Person
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 MINTS: list[dict[str, object]] = [
     {"title": f"Volvo {number}", "content": "In mint condition."} for number in range(240, 246)
 ]

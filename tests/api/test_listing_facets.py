@@ -17,6 +17,8 @@ from shared.repositories.listing_ways import Search
 from tests.api.conftest import Api, MakeApi, Person
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 Counts = dict[str, dict[str, int]]
 
 

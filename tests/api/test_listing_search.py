@@ -14,6 +14,8 @@ from tests.api.conftest import Api, MakeApi
 from tests.api.rows import Rows
 from tests.api.ways import BOUNDS, take
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 async def found(api: Api, query: str, **more: Any) -> list[int]:
     answer = await api.call("GET", f"/api/listings?{query}", 200, **more)

@@ -18,6 +18,8 @@ from tests.api.conftest import PASSWORD, Api, Person, checked
 from tests.api.rows import Rows
 from tests.api.test_conventions import PIXEL
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 @pytest.fixture
 def user_was_looked_up(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:

@@ -9,6 +9,8 @@ from tests.api.conftest import Api
 from tests.api.rows import Rows
 from tests.api.test_listing_search import KEPT_FROM_VISITORS
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 async def suggested(api: Api, q: str, **more: str) -> list[tuple[str, str]]:
     answer = await api.call("GET", "/api/suggestions", 200, params={"q": q, **more})

@@ -16,6 +16,8 @@ from tests.api.conftest import Api, MakeApi, Person
 from tests.api.pages.reader import BROWSER, look
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 @pytest.fixture
 async def ann(api: Api) -> Person:

@@ -21,6 +21,8 @@ from api.handlers.web import PAGES
 from tests.api.conftest import Api, MakeApi
 from tests.support.vendored import PACKAGES, VENDOR, contents
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 LOCK = PACKAGES.parent / "package-lock.json"
 
 
