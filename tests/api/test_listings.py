@@ -16,6 +16,8 @@ from tests.api.conftest import Api, Broadcasts, Person
 from tests.api.rows import Rows
 from tests.api.trips import counted_trips
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 NEXT_YEAR = datetime.now(UTC).year + 1
 
 

@@ -17,6 +17,8 @@ from tests.api.conftest import Api, MakeApi, Person, checked
 from tests.api.pictures.samples import corners, encoded, opened, quarters
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 def a_jpeg() -> bytes:
     return encoded(quarters(), "JPEG")

@@ -22,6 +22,8 @@ from tests.api.test_pictures import a_jpeg, files, upload, wait_for_files
 from tests.support.processes import Processes
 from tests.support.proxy import Proxy
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 # What follows the end of a JPEG is no part of the picture.
 FILE = a_jpeg() + bytes(1_000_000)
 UNREAD = 400_000
