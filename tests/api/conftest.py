@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 import pytest
+import pytest_asyncio
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from argon2 import PasswordHasher
 
 from api import passwords
 from api.app import create_app
+from api.away import Away
+from api.looking import Looking
+from api.telling import Telling
 from shared.access.seal import Seal
 from shared.domain.users import Role
 from shared.events.control import CONTROL
@@ -26,6 +31,8 @@ from shared.repositories.users import UserRepository
 from shared.settings import Settings
 from tests.api.locks import Hold, holder
 from tests.api.rows import Rows
+from tests.end_to_end.conftest import settings_on
+from tests.support.servers import Servers
 
 PASSWORD = "correct horse battery"
 REAL_HASHER = passwords._hasher
@@ -115,6 +122,8 @@ class Api:
 
 NEVER = 1_000_000.0
 """Seconds between two turns of something that happens at intervals, for tests in which it must not happen."""
+SHARES_THE_API = pytest.mark.asyncio(loop_scope="module")
+"""The mark of the tests with `shared_api`, which run in its loop."""
 MakeApi = Callable[..., Awaitable[Api]]
 """Starts the API with some settings changed: `await make_api(rate_limits=False)`."""
 
@@ -171,6 +180,16 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
+def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API does only what it is asked: it looks for nobody who has to be told, and for no copies of pictures.
+
+    Each of these looks has a connection of its own from the start, and together they take as long as a short test.
+    """
+    for work in (Telling, Looking, Away):
+        monkeypatch.setattr(work, "start", lambda self: None)
+
+
+@pytest.fixture
 def hub() -> MemoryHub:
     return MemoryHub()
 
@@ -189,27 +208,37 @@ async def broadcasts(hub: MemoryHub, settings: Settings) -> Broadcasts:
     return collected
 
 
+@asynccontextmanager
+async def served(settings: Settings, hub: MemoryHub, users: UserRepository) -> AsyncIterator[Api]:
+    """An API with these settings. `users` gives people their roles."""
+    async with TestClient(TestServer(create_app(settings, MemoryBroker(hub)))) as client:
+        yield Api(client, users, settings)
+
+
 @pytest.fixture
 async def make_api(settings: Settings, hub: MemoryHub) -> AsyncIterator[MakeApi]:
     """Starts the API with these settings changed. It sends no mail, unless `mail_seconds` is among them.
 
     Otherwise a mail might be gone from the outbox when a test looks there.
     """
-    clients: list[TestClient[Any, Any]] = []
-    databases: list[Database] = []
+    async with AsyncExitStack() as stack:
+        database = Database(settings)
+        stack.push_async_callback(database.close)
 
-    async def make(**changes: Any) -> Api:
-        changed = replace(settings, **{"mail_seconds": NEVER, **changes})
-        client = TestClient(TestServer(create_app(changed, MemoryBroker(hub))))
-        clients.append(client)
-        await client.start_server()
-        databases.append(Database(settings))
-        return Api(client, UserRepository(databases[-1]), changed)
+        async def make(**changes: Any) -> Api:
+            changed = replace(settings, **{"mail_seconds": NEVER, **changes})
+            return await stack.enter_async_context(served(changed, hub, UserRepository(database)))
 
-    yield make
-    for client in clients:
-        await client.close()
-    for database in databases:
+        yield make
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_api(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
+    """One API for all tests of a module that change nothing. Their loop is the module's, and it has no rate limits."""
+    with settings_on(servers, tmp_path_factory.mktemp("data")) as settings:
+        database = Database(settings)
+        async with served(replace(settings, mail_seconds=NEVER), MemoryHub(), UserRepository(database)) as api:
+            yield api
         await database.close()
 
 

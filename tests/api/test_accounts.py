@@ -16,6 +16,8 @@ from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Api, Broadcasts, Person, checked
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 async def test_register_answers_the_user_and_tokens(api: Api) -> None:
     body = {"email": "Dave@Example.com", "password": PASSWORD, "name": "Dave"}

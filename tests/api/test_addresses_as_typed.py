@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from api.passwords import hash_now
 from shared.domain.email_addresses import account_of
 from shared.domain.users import Role
@@ -13,6 +15,8 @@ from shared.settings import Settings
 from tests.api.attempts import log_in
 from tests.api.conftest import PASSWORD, Api, MakeApi
 from tests.api.rows import Rows
+
+pytestmark = pytest.mark.usefixtures("at_rest")
 
 MUNICH = "Ann@M\u00fcnchen.example.com"
 SPELLINGS = [

@@ -14,6 +14,8 @@ from tests.api.conftest import PASSWORD, Api
 from tests.api.rows import Rows
 from tests.support.waiting import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 CROWD = 20
 
 

@@ -12,6 +12,8 @@ from tests.api.locks import Hold
 from tests.api.rows import Rows
 from tests.api.test_messages import write
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 async def block(api: Api, who: Person, other: Person) -> None:
     await api.call("PUT", f"/api/users/{other.id}/block", 200, who=who)

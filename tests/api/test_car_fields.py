@@ -11,9 +11,11 @@ import pytest
 from shared.domain.cars import ENGINE_STEPS, POWER_STEPS, Fuel
 from shared.domain.declared import fields_of
 from shared.domain.listings import NewListing
-from tests.api.conftest import Api
+from tests.api.conftest import SHARES_THE_API, Api
 from tests.api.rows import Rows
 from tests.api.test_listings import new_listing
+
+pytestmark = pytest.mark.usefixtures("at_rest")
 
 CAR: dict[str, Any] = {
     "fuel": "diesel",
@@ -139,6 +141,7 @@ async def test_ranges_are_exact_at_every_step(api: Api, rows: Rows, name: str, s
             assert [one[name] for one in reversed(page["data"])] == expected, query
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -162,13 +165,14 @@ async def test_ranges_are_exact_at_every_step(api: Api, rows: Rows, name: str, s
         ("engine_cc_min=2000&engine_cc_max=1000", "engine_cc_max"),
     ],
 )
-async def test_a_wrong_filter_is_422_with_its_field(api: Api, query: str, field: str) -> None:
-    problem = await api.call("GET", f"/api/listings?{query}", 422)
+async def test_a_wrong_filter_is_422_with_its_field(shared_api: Api, query: str, field: str) -> None:
+    problem = await shared_api.call("GET", f"/api/listings?{query}", 422)
     assert set(problem["errors"]) == {field}
 
 
-async def test_the_document_has_the_closed_lists(api: Api) -> None:
-    described = await api.call("GET", "/api/openapi.json", 200)
+@SHARES_THE_API
+async def test_the_document_has_the_closed_lists(shared_api: Api) -> None:
+    described = await shared_api.call("GET", "/api/openapi.json", 200)
     fuels = [fuel.value for fuel in Fuel]
     for name in ("ListingBody", "ListingChangeBody", "Listing"):
         assert described["components"]["schemas"][name]["properties"]["fuel"]["enum"] == [*fuels, None]

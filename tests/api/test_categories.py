@@ -11,6 +11,8 @@ from shared.events.control import CATEGORY_CHANGED, CONTROL
 from tests.api.conftest import Api, Broadcasts
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 async def test_a_category_is_created_read_changed_and_deleted(api: Api, broadcasts: Broadcasts, rows: Rows) -> None:
     moderator = await api.register(role=Role.MODERATOR)

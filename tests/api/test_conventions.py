@@ -13,6 +13,7 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiohttp import FormData
 
 from api.routes import ROUTES
@@ -21,10 +22,11 @@ from shared.domain.pictures import MESSAGE_PICTURES, PICTURES
 from shared.domain.users import Role
 from shared.logs import JsonLines
 from shared.postgres import Database, Statement
-from shared.settings import Settings
 from shared.version import VERSION
-from tests.api.conftest import PASSWORD, Api, MakeApi, Person
+from tests.api.conftest import PASSWORD, SHARES_THE_API, Api, MakeApi, Person
 from tests.support.waiting import PATIENCE_SECONDS
+
+pytestmark = pytest.mark.usefixtures("at_rest")
 
 JSON = {"Content-Type": "application/json"}
 
@@ -70,12 +72,12 @@ def named(route: Any) -> str:
     return f"{route.method}{route.path}"
 
 
-@pytest.fixture
-async def admin(api: Api, settings: Settings) -> Person:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def admin(shared_api: Api) -> Person:
     """An admin, in a database that has one row in every table."""
-    registered = await api.register(role=Role.ADMIN)
-    await api.register()
-    database = await Database.connect(settings)
+    registered = await shared_api.register(role=Role.ADMIN)
+    await shared_api.register()
+    database = await Database.connect(shared_api.settings)
     await database.execute(Statement("", ONE_OF_EVERYTHING))
     await database.close()
     return registered
@@ -94,40 +96,44 @@ def test_every_route_is_listed_once_and_has_an_action_of_the_policy() -> None:
     assert {route.action for route in ROUTES} <= set(GRID)
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize("route", [route for route in REST if needs_login(route.action)], ids=named)
-async def test_the_missing_log_in_is_reported_before_any_other_fault(api: Api, route: Any) -> None:
+async def test_the_missing_log_in_is_reported_before_any_other_fault(shared_api: Api, route: Any) -> None:
     path = re.sub(r"{\w+}", "x", route.path)
-    await api.call(route.method, path + "?unknown=1", 401, data=b"{", headers={"Content-Type": "text/plain"})
+    await shared_api.call(route.method, path + "?unknown=1", 401, data=b"{", headers={"Content-Type": "text/plain"})
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize("route", REST, ids=named)
-async def test_an_unknown_parameter_is_422_and_changes_nothing(api: Api, admin: Person, route: Any) -> None:
+async def test_an_unknown_parameter_is_422_and_changes_nothing(shared_api: Api, admin: Person, route: Any) -> None:
     who = admin if needs_login(route.action) else None
     body: dict[str, Any] = {"data": b"{}", "headers": JSON} if route.body else {}
     if route.path in (PICTURES, MESSAGE_PICTURES):
         body = {"data": FormData({"picture": io.BytesIO(PIXEL)})}
-    problem = await api.call(route.method, existing_path(route), 422, who=who, params={"unknown": "1"}, **body)
+    problem = await shared_api.call(route.method, existing_path(route), 422, who=who, params={"unknown": "1"}, **body)
     assert "unknown" in problem["errors"]
-    await api.call("GET", "/api/me", 200, who=admin)
+    await shared_api.call("GET", "/api/me", 200, who=admin)
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize("route", [route for route in REST if route.body], ids=named)
-async def test_a_wrong_body_gets_415_400_or_422(api: Api, admin: Person, route: Any) -> None:
+async def test_a_wrong_body_gets_415_400_or_422(shared_api: Api, admin: Person, route: Any) -> None:
     who = admin if needs_login(route.action) else None
     path = existing_path(route)
     for wrong in ("text/plain", "application/json; charset=x"):
-        await api.call(route.method, path, 415, who=who, data=b"{}", headers={"Content-Type": wrong})
+        await shared_api.call(route.method, path, 415, who=who, data=b"{}", headers={"Content-Type": wrong})
     for text in [b"{", b"\xff", b"NaN", b'{"a": Infinity}', b"[" * 100_000, b"\xef\xbb\xbf", b"{}{}"]:
-        await api.call(route.method, path, 400, who=who, data=text, headers=JSON)
+        await shared_api.call(route.method, path, 400, who=who, data=text, headers=JSON)
     for text in [b"[]", b"null", b'"x"', b"1", b'{"unknown": 1, "\\ud800": 2}']:
-        await api.call(route.method, path, 422, who=who, data=text, headers=JSON)
+        await shared_api.call(route.method, path, 422, who=who, data=text, headers=JSON)
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize("path", ["/api/login", "/api/listings/1/pictures"])
-async def test_a_body_that_cannot_be_unpacked_is_400(api: Api, admin: Person, path: str) -> None:
+async def test_a_body_that_cannot_be_unpacked_is_400(shared_api: Api, admin: Person, path: str) -> None:
     kind = "multipart/form-data; boundary=x" if path.endswith("pictures") else "application/json"
     headers = {"Content-Type": kind, "Content-Encoding": "gzip"}
-    problem = await api.call("POST", path, 400, who=admin, data=b"not packed", headers=headers)
+    problem = await shared_api.call("POST", path, 400, who=admin, data=b"not packed", headers=headers)
     assert problem["type"] == "/problems/bad-request"
 
 
@@ -174,9 +180,10 @@ async def test_an_unknown_method_is_405_with_the_allowed_methods(api: Api) -> No
     await api.call("PUT", "/api/login", 405)
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize("path", ["/nothing", "/api", "/api/", "/api/me/", "/api/nothing", "/%00", "/api/users/1/x"])
-async def test_an_unknown_path_is_404(api: Api, path: str) -> None:
-    await api.call("GET", path, 404)
+async def test_an_unknown_path_is_404(shared_api: Api, path: str) -> None:
+    await shared_api.call("GET", path, 404)
 
 
 async def test_a_body_beyond_the_limit_is_413(make_api: MakeApi) -> None:

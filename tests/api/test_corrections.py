@@ -10,6 +10,8 @@ from shared.repositories.vocabulary import rebuild_vocabulary
 from tests.api.conftest import Api
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 async def search(api: Api, **params: str) -> dict[str, Any]:
     answer = await api.call("GET", "/api/listings", 200, params=params)

@@ -16,6 +16,8 @@ from shared.domain.users import Role
 from shared.settings import Settings
 from tests.api.conftest import Api, Person
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 MOST_SECONDS = 0.05
 MOST_ANSWER_BYTES = 4096
 SIZE = Settings().max_body_bytes - 100

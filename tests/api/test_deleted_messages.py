@@ -13,6 +13,8 @@ from tests.api.conftest import Api, Broadcasts, Person
 from tests.api.rows import Rows
 from tests.api.test_messages import write
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 async def messages_of(api: Api, who: Person, after_id: int = 0) -> Any:
     return await api.call("GET", f"/api/messages?after_id={after_id}", 200, who=who)

@@ -10,10 +10,12 @@ import pytest
 
 from shared.postgres import Statement
 from shared.repositories.places import place_listings
-from tests.api.conftest import Api, MakeApi, Person
+from tests.api.conftest import SHARES_THE_API, Api, MakeApi, Person
 from tests.api.rows import Rows
 from tests.api.test_listings import new_listing
 from tests.api.ways import BOUNDS, take
+
+pytestmark = pytest.mark.usefixtures("at_rest")
 
 # Kilometres from Austin, by other people's tables: San Antonio 118, Houston 235, Dallas 293.
 TOWNS = ["Dallas, TX", "Austin, TX", "Houston TX", "San Antonio, Texas", "Munich", "nowhere at all", None]
@@ -86,6 +88,7 @@ async def test_the_sellers_own_position_is_stored_nowhere(api: Api, rows: Rows, 
     assert await rows.fetch("SELECT count(*) FROM listings WHERE place_id IS NOT NULL") == [(2,)]
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -115,9 +118,11 @@ async def test_the_sellers_own_position_is_stored_nowhere(api: Api, rows: Rows, 
         ({"near": "Austin", "sort": "-distance"}, "sort"),
     ],
 )
-async def test_wrong_places_and_distances_are_422_with_their_field(api: Api, query: dict[str, str], field: str) -> None:
+async def test_wrong_places_and_distances_are_422_with_their_field(
+    shared_api: Api, query: dict[str, str], field: str
+) -> None:
     for path in ("/api/listings", "/api/listings/facets"):
-        problem = await api.call("GET", path, 422, params=query)
+        problem = await shared_api.call("GET", path, 422, params=query)
         assert set(problem["errors"]) == {field}
 
 

@@ -26,6 +26,8 @@ from tests.api.rows import Rows
 from tests.api.test_conventions import PIXEL
 from tests.support.processes import Processes
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 SERVED = {(route.method, route.path) for route in ROUTES if route.path.startswith(("/api", "/health", "/metrics"))}
 
 CHECKS = (

@@ -11,6 +11,8 @@ from tests.api.attempts import ANY_PROXY, guesses, log_in, refused, registration
 from tests.api.conftest import PASSWORD, MakeApi
 from tests.api.trips import counted_trips
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 async def test_wrong_current_passwords_of_one_token_are_limited(make_api: MakeApi) -> None:
     api = await make_api(logins_per_account_minute=2)

@@ -9,6 +9,8 @@ from aiohttp import hdrs
 
 from tests.api.conftest import Api, MakeApi
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 ORIGIN = "https://cars.example"
 
 

@@ -14,8 +14,10 @@ from shared.postgres import Statement
 from shared.repositories import listing_facets
 from shared.repositories.listing_facets import FACETS
 from shared.repositories.listing_ways import Search
-from tests.api.conftest import Api, MakeApi, Person
+from tests.api.conftest import SHARES_THE_API, Api, MakeApi, Person
 from tests.api.rows import Rows
+
+pytestmark = pytest.mark.usefixtures("at_rest")
 
 Counts = dict[str, dict[str, int]]
 
@@ -179,12 +181,13 @@ async def test_counts_that_take_too_long_are_of_the_newest_listings_and_say_so(
     assert counts(answer)["category_id"] == {str(category): 4}
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize(
     "query", ["fuel=coal", "make=", "year_min=5&year_max=4", "unknown=1", "sort=gone", "limit=0", "q=a&q=b"]
 )
-async def test_a_wrong_parameter_is_422_as_in_the_list(api: Api, query: str) -> None:
-    problem = await api.call("GET", f"/api/listings/facets?{query}", 422)
-    assert problem["errors"] == (await api.call("GET", f"/api/listings?{query}", 422))["errors"]
+async def test_a_wrong_parameter_is_422_as_in_the_list(shared_api: Api, query: str) -> None:
+    problem = await shared_api.call("GET", f"/api/listings/facets?{query}", 422)
+    assert problem["errors"] == (await shared_api.call("GET", f"/api/listings?{query}", 422))["errors"]
 
 
 async def test_every_facet_can_have_a_filter_at_once(api: Api, rows: Rows) -> None:

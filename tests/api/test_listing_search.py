@@ -6,14 +6,17 @@ import asyncio
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from shared.postgres import Statement
+from shared.postgres import Database, Statement
 from shared.repositories import listing_words
 from shared.repositories.vocabulary import rebuild_vocabulary
-from tests.api.conftest import Api, MakeApi
+from tests.api.conftest import SHARES_THE_API, Api, MakeApi
 from tests.api.rows import Rows
 from tests.api.ways import BOUNDS, take
 from tests.support.waiting import PATIENCE_SECONDS
+
+pytestmark = pytest.mark.usefixtures("at_rest")
 
 
 async def found(api: Api, query: str, **more: Any) -> list[int]:
@@ -25,9 +28,11 @@ async def every_page(api: Api, query: str, limit: int) -> list[int]:
     return [one["id"] for one in await api.every_page(f"/api/listings?{query}", limit=limit)]
 
 
-@pytest.fixture
-async def cars(api: Api, rows: Rows) -> dict[str, int]:
-    seller = await api.register()
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cars(shared_api: Api) -> dict[str, int]:
+    database = await Database.connect(shared_api.settings)
+    rows = Rows(database)
+    seller = await shared_api.register()
     category_id = await rows.category()
     cars = {
         "camry": {"title": "2015 Toyota Camry", "make": "Toyota", "model": "Camry", "content": "Leather, sunroof."},
@@ -37,8 +42,10 @@ async def cars(api: Api, rows: Rows) -> dict[str, int]:
         "megane": {"title": "Renault Mégane", "make": "Renault", "model": "Mégane"},
         "mazda": {"title": "Hatchback", "make": "Mazda", "model": "Mazda3"},
     }
-    await others_sold(api, rows, category_id, *cars.values())
-    return {name: await rows.listing(seller.id, category_id, **car) for name, car in cars.items()}
+    await others_sold(shared_api, rows, category_id, *cars.values())
+    ids = {name: await rows.listing(seller.id, category_id, **car) for name, car in cars.items()}
+    await database.close()
+    return ids
 
 
 async def others_sold(api: Api, rows: Rows, category_id: int, *cars: dict[str, Any]) -> None:
@@ -50,6 +57,7 @@ async def others_sold(api: Api, rows: Rows, category_id: int, *cars: dict[str, A
     await collect(rows)
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize(
     ("q", "expected"),
     [
@@ -80,15 +88,16 @@ async def others_sold(api: Api, rows: Rows, category_id: int, *cars: dict[str, A
     ],
 )
 async def test_words_are_found_by_prefix_misspelled_and_in_any_case(
-    api: Api, cars: dict[str, int], q: str, expected: str
+    shared_api: Api, cars: dict[str, int], q: str, expected: str
 ) -> None:
     ids = [cars[name] for name in expected.split()]
-    assert await found(api, "", params={"q": q}) == ids
+    assert await found(shared_api, "", params={"q": q}) == ids
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize("q", ["", " ", "x" * 201, "\x00"])
-async def test_a_wrong_q_is_422(api: Api, q: str) -> None:
-    await api.call("GET", "/api/listings", 422, params={"q": q})
+async def test_a_wrong_q_is_422(shared_api: Api, q: str) -> None:
+    await shared_api.call("GET", "/api/listings", 422, params={"q": q})
 
 
 async def test_a_misspelled_title_does_not_hide_the_correct_ones(api: Api, rows: Rows) -> None:
@@ -218,14 +227,15 @@ async def test_filters_combine_and_unknown_values_are_in_no_range(api: Api, rows
         assert await every_page(api, query, 1) == expected, query
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=101", "category_id=0", "category_id=x", "seller_id=-1", "year_min=x", "year_max=1.5",
      "price_min=-1", "price_max=99999999999999999999", "mileage_max=a", "sort=-mileage", "sort=", "status=gone",
      "hidden=1", "cursor=x", "cursor=W10", "make=", "model=%00", "unknown=1", "q=a&q=b"],
 )  # fmt: skip
-async def test_wrong_parameters_are_422(api: Api, query: str) -> None:
-    problem = await api.call("GET", f"/api/listings?{query}", 422)
+async def test_wrong_parameters_are_422(shared_api: Api, query: str) -> None:
+    problem = await shared_api.call("GET", f"/api/listings?{query}", 422)
     assert set(problem["errors"]) == {query.split("=", 1)[0]}
 
 

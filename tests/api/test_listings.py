@@ -17,6 +17,8 @@ from tests.api.rows import Rows
 from tests.api.trips import counted_trips
 from tests.support.waiting import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 NEXT_YEAR = datetime.now(UTC).year + 1
 
 

@@ -12,6 +12,8 @@ from tests.api.conftest import Api
 from tests.api.locks import Hold
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 LOSES = "UPDATE users SET role = 'user' WHERE id = {}"
 
 EVERYTHING = """SELECT (SELECT json_agg(t ORDER BY id) FROM users t WHERE id <> %s)::text,

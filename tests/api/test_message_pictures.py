@@ -18,6 +18,8 @@ from tests.api.pictures.samples import encoded, opened
 from tests.api.rows import Rows
 from tests.api.test_pictures import a_jpeg, files, form, wait_for_files
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 PICTURES = "/api/messages/pictures"
 
 

@@ -15,6 +15,8 @@ from tests.api.rows import Rows
 from tests.api.test_pictures import upload
 from tests.support.database import sent_messages
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 async def write(api: Api, who: Person, to: Person, text: str, **more: Any) -> Any:
     return await api.call("POST", "/api/messages", 201, who=who, json={"to": to.id, "message": text, **more})

@@ -9,6 +9,8 @@ from shared.domain.users import Role
 from tests.api.conftest import PASSWORD, Api
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 async def test_a_name_is_stored_and_answered_tidied(api: Api) -> None:
     someone = await api.register("  Ann\u00a0\u00a0Smi\uff54h ")

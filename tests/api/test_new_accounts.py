@@ -12,6 +12,8 @@ from shared.domain.users import Role
 from tests.api.conftest import Api, MakeApi, Person
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 PEOPLE, LISTINGS = 3, 2
 LIMITED = "/problems/new-account-limit"
 

@@ -12,6 +12,8 @@ from api.passwords import hash_now
 from tests.api.conftest import PASSWORD, Api, Person
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 COMMON = [
     "password",
     "12345678",

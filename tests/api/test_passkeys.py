@@ -14,6 +14,8 @@ from tests.api.conftest import PASSWORD, Api, MakeApi, Person, person
 from tests.api.rows import Rows
 from tests.support.authenticator import Authenticator, encoded
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 SITE, HOST = "https://cars.example.com", "cars.example.com"
 NOW = {"current_password": PASSWORD}
 

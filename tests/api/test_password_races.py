@@ -10,6 +10,8 @@ from tests.api.conftest import PASSWORD, Api, checked
 from tests.api.locks import Hold
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 NEW = "another horse battery"
 CHANGED = "UPDATE users SET password_hash = 'changed' WHERE id = {}"
 

@@ -14,6 +14,8 @@ from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Api, MakeApi, person
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 TYPED = "gr\u00fc\u00dfe aus k\u00f6ln 7"
 ON_A_MAC = unicodedata.normalize("NFD", TYPED)
 WITH_OTHER_SPACES = TYPED.replace(" ", "\u00a0", 1).replace(" ", "\u3000")

@@ -18,6 +18,8 @@ from tests.api.pictures.samples import corners, encoded, opened, quarters
 from tests.api.rows import Rows
 from tests.support.waiting import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 def a_jpeg() -> bytes:
     return encoded(quarters(), "JPEG")

@@ -21,6 +21,8 @@ from tests.support.proxy import Proxy
 from tests.support.silent import silent_server
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 @pytest.fixture(params=["cluster", "sentinel"])
 def shared_url(request: pytest.FixtureRequest) -> Iterator[str]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+import pytest
+
 from tests.api.attempts import ANY_PROXY, log_in, refused, registration
 from tests.api.conftest import PASSWORD, Api, MakeApi
+
+pytestmark = pytest.mark.usefixtures("at_rest")
 
 
 async def test_by_default_ten_registrations_and_sixty_writes_a_minute_are_allowed(api: Api) -> None:

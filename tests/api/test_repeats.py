@@ -22,6 +22,8 @@ from tests.api.conftest import Api, Broadcasts, Person
 from tests.api.rows import Rows
 from tests.api.test_conventions import PIXEL
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 KEY = '"8e03978e-40d5-43dd-bc93-6894a57f9324"'
 CATEGORY = "/api/categories"
 LISTING = "/api/listings"

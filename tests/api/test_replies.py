@@ -10,6 +10,8 @@ from shared.domain.users import Role
 from tests.api.conftest import Api, Broadcasts
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 async def test_a_new_reply_is_returned_listed_and_broadcast(api: Api, rows: Rows, broadcasts: Broadcasts) -> None:
     seller, buyer = await api.register("Seller"), await api.register("Buyer")

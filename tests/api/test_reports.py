@@ -15,6 +15,8 @@ from tests.api.conftest import Api, Person
 from tests.api.rows import Rows
 from tests.support.roles import as_owner
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 async def test_a_user_can_report_a_listing_once(api: Api, rows: Rows) -> None:
     seller, buyer, other = [await api.register() for _ in range(3)]

@@ -13,6 +13,8 @@ from tests.api.rows import Rows
 from tests.api.test_messages import write
 from tests.api.test_messages_beside_blocks import INSERTS
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 async def conversations(api: Api, who: Person, **query: str) -> list[Any]:
     found: list[Any] = (await api.call("GET", "/api/conversations", 200, who=who, params=query))["data"]

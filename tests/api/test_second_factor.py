@@ -22,6 +22,8 @@ from tests.api.conftest import PASSWORD, Api, Broadcasts, MakeApi, Person, perso
 from tests.api.rows import Rows
 from tests.support.security_events import events
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 PATH = "/api/me/second-factor"
 NOW = {"current_password": PASSWORD}
 

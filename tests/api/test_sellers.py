@@ -11,6 +11,8 @@ from shared.domain.users import Role
 from tests.api.conftest import Api, MakeApi, Person
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 async def ask(rows: Rows, seller: Person, asker: Person, listing_id: int | None, **times: str) -> None:
     """The asker writes first, some hours ago; the seller answers after `answered` hours, if that is given."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import jwt
+import pytest
 
 from shared.settings import Settings
 from tests.api.conftest import Api, MakeApi, Person
 from tests.api.rows import Rows
+
+pytestmark = pytest.mark.usefixtures("at_rest")
 
 DAY = 24 * 3600
 

@@ -17,6 +17,8 @@ from tests.api.attempts import ANY_PROXY
 from tests.api.conftest import PASSWORD, Api, Broadcasts, MakeApi, Person, person
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 NEW = "another horse battery"
 CHANGE = {"password": NEW, "current_password": PASSWORD}
 

@@ -19,6 +19,8 @@ from tests.api.rows import Rows
 from tests.api.test_conventions import PIXEL
 from tests.support.waiting import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 @pytest.fixture
 def user_was_looked_up(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:

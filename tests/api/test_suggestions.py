@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from shared.repositories.suggestions import collect_suggestions
-from tests.api.conftest import Api
+from tests.api.conftest import SHARES_THE_API, Api
 from tests.api.rows import Rows
 from tests.api.test_listing_search import KEPT_FROM_VISITORS
+
+pytestmark = pytest.mark.usefixtures("at_rest")
 
 
 async def suggested(api: Api, q: str, **more: str) -> list[tuple[str, str]]:
@@ -38,6 +40,7 @@ async def test_what_most_sellers_have_comes_first(api: Api, rows: Rows) -> None:
     assert await suggested(api, "mol", limit="1") == [("model", "Wolga Moloko")]
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
@@ -54,9 +57,9 @@ async def test_what_most_sellers_have_comes_first(api: Api, rows: Rows) -> None:
     ],
 )
 async def test_known_makes_and_models_are_suggested_although_nobody_sells_one(
-    api: Api, typed: str, expected: tuple[str, str]
+    shared_api: Api, typed: str, expected: tuple[str, str]
 ) -> None:
-    assert expected in await suggested(api, typed)
+    assert expected in await suggested(shared_api, typed)
 
 
 async def test_a_known_name_is_suggested_once_and_as_it_is_written(api: Api, rows: Rows) -> None:
@@ -91,17 +94,19 @@ async def test_nothing_is_suggested_that_is_kept_from_visitors(api: Api, rows: R
         assert answer["data"] == []
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize(
     "query",
     ["", "q=", "q=%20", "q=%00", "q=" + "x" * 201, "q=a&limit=0", "q=a&limit=101", "q=a&limit=x", "q=a&cursor=x",
      "q=a&q=b"],
 )  # fmt: skip
-async def test_wrong_parameters_are_422(api: Api, query: str) -> None:
-    problem = await api.call("GET", f"/api/suggestions?{query}", 422)
+async def test_wrong_parameters_are_422(shared_api: Api, query: str) -> None:
+    problem = await shared_api.call("GET", f"/api/suggestions?{query}", 422)
     name = query.rpartition("&")[2].split("=")[0] or "q"
     assert set(problem["errors"]) == {name}
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize("q", ["!!!", "'; --", "%", "_", "\\", "x" * 200, "🚗"])
-async def test_whatever_is_typed_is_answered(api: Api, q: str) -> None:
-    assert await suggested(api, q) == []
+async def test_whatever_is_typed_is_answered(shared_api: Api, q: str) -> None:
+    assert await suggested(shared_api, q) == []

@@ -23,6 +23,8 @@ from tests.support.processes import Processes
 from tests.support.proxy import Proxy
 from tests.support.waiting import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 # What follows the end of a JPEG is no part of the picture.
 FILE = a_jpeg() + bytes(1_000_000)
 UNREAD = 400_000

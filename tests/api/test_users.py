@@ -18,6 +18,8 @@ from shared.postgres import Database, Statement
 from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Api, Broadcasts
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 
 async def audit(settings: Settings) -> list[tuple[Any, ...]]:
     database = await Database.connect(settings)

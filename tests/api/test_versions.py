@@ -11,6 +11,8 @@ from shared.domain.users import Role
 from tests.api.conftest import Api, Person
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 LISTING, CATEGORY, PROFILE = "/api/listings/1", "/api/categories/1", "/api/me"
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     LISTING: ({"price": 9000}, {"title": "A red car"}),

@@ -16,6 +16,8 @@ from tests.api.conftest import Api, Broadcasts
 from tests.api.rows import Rows
 from tests.api.test_listings import new_listing
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 VIN = "1HGCM82633A004352"
 LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ0123456789"
 

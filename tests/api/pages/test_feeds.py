@@ -16,6 +16,8 @@ from tests.api.conftest import Api, MakeApi, Person
 from tests.api.pages.hostile import HOSTILE
 from tests.api.rows import Rows
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 SITE = "https://cars.example.com"
 ATOM = "{http://www.w3.org/2005/Atom}"
 MAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"

@@ -12,9 +12,11 @@ from yarl import URL
 from api.handlers.documentation import DOCUMENTATION
 from api.handlers.feeds import FEEDS
 from api.handlers.web import PAGES
-from tests.api.conftest import Api, MakeApi, Person
+from tests.api.conftest import SHARES_THE_API, Api, MakeApi, Person
 from tests.api.pages.reader import BROWSER, look
 from tests.api.rows import Rows
+
+pytestmark = pytest.mark.usefixtures("at_rest")
 
 
 @pytest.fixture
@@ -79,27 +81,32 @@ async def test_the_api_answers_the_same_listings_with_problems(api: Api, unseen:
         assert answer["type"] == "/problems/not-found"
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize(
     "path", ["/nowhere", "/listings/abc", "/listings/0", "/listings/007", "/listings/1/x", "/messages/abc",
              "/listings/x/edit", "/%00", "/%ff", "/a%2Fb", "/" + "x" * 4000, "/api", "/<script>"],
 )  # fmt: skip
-async def test_an_unknown_address_is_a_page_for_a_browser_and_a_problem_for_a_program(api: Api, path: str) -> None:
+async def test_an_unknown_address_is_a_page_for_a_browser_and_a_problem_for_a_program(
+    shared_api: Api, path: str
+) -> None:
     is_page = path.startswith(("/listings/", "/messages/")) and path != "/listings/1/x"
     if path != "/api":
-        seen = await look(api, path, 404)
+        seen = await look(shared_api, path, 404)
         assert seen.all("h1")
         assert seen.attribute("form[role=search]", "action") == "/"
         assert "<script>" not in seen.text
     if not is_page:
-        await api.call("GET", path, 404)
-        await api.call("POST", path, 404, headers=BROWSER)
+        await shared_api.call("GET", path, 404)
+        await shared_api.call("POST", path, 404, headers=BROWSER)
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize("path", ["/api/nowhere", "/api/listings/0", "/web/1/x.js", "/health/x", "/api/pictures/1"])
-async def test_below_the_api_every_browser_gets_problems(api: Api, path: str) -> None:
-    await api.call("GET", path, 404, headers=BROWSER)
+async def test_below_the_api_every_browser_gets_problems(shared_api: Api, path: str) -> None:
+    await shared_api.call("GET", path, 404, headers=BROWSER)
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize(
     ("wrong", "right"),
     [
@@ -122,23 +129,24 @@ async def test_below_the_api_every_browser_gets_problems(api: Api, path: str) ->
         ("/API//Docs", "/api/docs"),
     ],
 )
-async def test_slashes_and_capitals_lead_to_the_right_address(api: Api, wrong: str, right: str) -> None:
+async def test_slashes_and_capitals_lead_to_the_right_address(shared_api: Api, wrong: str, right: str) -> None:
     for headers in (BROWSER, {}):
-        address = api.client.make_url("/").with_path("/")
+        address = shared_api.client.make_url("/").with_path("/")
         url = URL(str(address).rstrip("/") + wrong, encoded=True)
-        async with api.client.session.get(url, headers=headers, allow_redirects=False) as response:
+        async with shared_api.client.session.get(url, headers=headers, allow_redirects=False) as response:
             assert response.status == 301, await response.text()
             assert response.headers["Location"] == right
 
 
-async def test_every_address_of_the_page_and_of_its_feeds_is_found_with_slashes_and_capitals(api: Api) -> None:
-    base, failed = str(api.client.make_url("/")).rstrip("/"), []
+@SHARES_THE_API
+async def test_every_address_of_the_page_and_of_its_feeds_is_found_with_slashes_and_capitals(shared_api: Api) -> None:
+    base, failed = str(shared_api.client.make_url("/")).rstrip("/"), []
     for path in (*PAGES, *FEEDS, DOCUMENTATION):
         for number in ("7", "0") if path in FEEDS else ("7",):
             right = re.sub(r"{\w+}", number, path)
             for wrong in {f"{right}/", right.upper(), f"/{right.title()}//", f"{right.upper()}/?next=/A"} - {right}:
                 address = URL(base + wrong, encoded=True)
-                async with api.client.session.get(address, allow_redirects=False) as response:
+                async with shared_api.client.session.get(address, allow_redirects=False) as response:
                     query = wrong.partition("?")[2]
                     expected = f"{right}?{query}" if query else right
                     if (response.status, response.headers.get("Location")) != (301, expected):
@@ -146,18 +154,20 @@ async def test_every_address_of_the_page_and_of_its_feeds_is_found_with_slashes_
     assert not failed
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize("behind", [".", ",", ")", "%22", "...", "%E2%80%9D", "%20", "%C2%A0", "%E2%80%8B", "/.", ")."])
-async def test_what_stood_behind_an_address_in_a_text_is_no_part_of_it(api: Api, behind: str) -> None:
+async def test_what_stood_behind_an_address_in_a_text_is_no_part_of_it(shared_api: Api, behind: str) -> None:
     for right in ("/listings/7", "/login", "/listings/new"):
-        url = URL(f"{str(api.client.make_url('/')).rstrip('/')}{right}{behind}?a=b.", encoded=True)
-        async with api.client.session.get(url, headers=BROWSER, allow_redirects=False) as response:
+        url = URL(f"{str(shared_api.client.make_url('/')).rstrip('/')}{right}{behind}?a=b.", encoded=True)
+        async with shared_api.client.session.get(url, headers=BROWSER, allow_redirects=False) as response:
             assert (response.status, response.headers.get("Location")) == (301, f"{right}?a=b.")
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize("wrong", ["//evil.example/", "//evil.example/listings/1", "/\\evil.example", "/Nowhere/"])
-async def test_no_address_leads_to_another_site(api: Api, wrong: str) -> None:
-    url = URL(str(api.client.make_url("/")).rstrip("/") + wrong, encoded=True)
-    async with api.client.session.get(url, headers=BROWSER, allow_redirects=False) as response:
+async def test_no_address_leads_to_another_site(shared_api: Api, wrong: str) -> None:
+    url = URL(str(shared_api.client.make_url("/")).rstrip("/") + wrong, encoded=True)
+    async with shared_api.client.session.get(url, headers=BROWSER, allow_redirects=False) as response:
         assert response.status == 404
 
 

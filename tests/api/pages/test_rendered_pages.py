@@ -27,6 +27,8 @@ from tests.api.pictures.samples import encoded
 from tests.api.rows import Rows
 from tests.api.test_pictures import upload
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 SITE = "https://cars.example.com"
 
 

@@ -18,8 +18,10 @@ from PIL import Image
 from api.assets.files import CHECKOUT, CLIENT, FOLDER, SCRIPT
 from api.handlers.pages import WITH_CONTENT
 from api.handlers.web import PAGES
-from tests.api.conftest import Api, MakeApi
+from tests.api.conftest import SHARES_THE_API, Api, MakeApi
 from tests.support.vendored import PACKAGES, VENDOR, contents
+
+pytestmark = pytest.mark.usefixtures("at_rest")
 
 LOCK = PACKAGES.parent / "package-lock.json"
 
@@ -51,11 +53,12 @@ async def socket_address(api: Api, **headers: str) -> str:
     return found[1]
 
 
-async def test_the_version_in_the_page_is_the_one_that_the_server_tells(api: Api) -> None:
-    page = await (await api.client.get("/login")).text()
-    told = await (await api.client.get("/web/version")).json()
+@SHARES_THE_API
+async def test_the_version_in_the_page_is_the_one_that_the_server_tells(shared_api: Api) -> None:
+    page = await (await shared_api.client.get("/login")).text()
+    told = await (await shared_api.client.get("/web/version")).json()
     assert f'<meta name="version" content="{told["version"]}">' in page
-    assert told["version"] == await version(api)
+    assert told["version"] == await version(shared_api)
 
 
 async def version(api: Api) -> str:
@@ -101,11 +104,14 @@ async def test_the_icons_are_where_browsers_and_feed_readers_look_for_them(
     assert (again.status, await again.read()) == (304, b"")
 
 
-async def test_password_managers_are_led_to_where_a_password_is_changed(api: Api) -> None:
+@SHARES_THE_API
+async def test_password_managers_are_led_to_where_a_password_is_changed(shared_api: Api) -> None:
     # https://w3c.github.io/webappsec-change-password-url/
-    response = await api.client.get("/.well-known/change-password", allow_redirects=False)
+    response = await shared_api.client.get("/.well-known/change-password", allow_redirects=False)
     assert (response.status, response.headers["Location"]) == (303, "/account")
-    missing = await api.client.get("/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200")
+    missing = await shared_api.client.get(
+        "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200"
+    )
     assert missing.status == 404
 
 
@@ -179,122 +185,135 @@ async def test_the_setting_gateway_url_names_a_gateway_on_another_host(make_api:
     assert (await policy(api))["connect-src"] == "'self' https://chat.example.com wss://chat.example.com"
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize("host", ["a; script-src *", "a b", 'a"><script>', "a,b", "a/b", "a:99999999"])
-async def test_a_malformed_host_header_is_in_neither_policy_nor_document(api: Api, host: str) -> None:
-    assert (await policy(api, Host=host))["connect-src"] == "'self'"
-    assert await socket_address(api, Host=host) == "/socket"
+async def test_a_malformed_host_header_is_in_neither_policy_nor_document(shared_api: Api, host: str) -> None:
+    assert (await policy(shared_api, Host=host))["connect-src"] == "'self'"
+    assert await socket_address(shared_api, Host=host) == "/socket"
 
 
-async def test_files_are_cached_for_ever_only_under_their_current_version(api: Api) -> None:
-    current = await version(api)
+@SHARES_THE_API
+async def test_files_are_cached_for_ever_only_under_their_current_version(shared_api: Api) -> None:
+    current = await version(shared_api)
     for name in (SCRIPT, "api/web/icon.svg", "api/web/main.js"):
-        response = await api.client.get(f"/web/{current}/{name}")
+        response = await shared_api.client.get(f"/web/{current}/{name}")
         assert (response.status, response.charset) == (200, "utf-8")
         assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         now = await response.read()
         # A page of before an upgrade still gets what it asks for.
-        response = await api.client.get(f"/web/0123456789abcdef/{name}")
+        response = await shared_api.client.get(f"/web/0123456789abcdef/{name}")
         assert response.status == 200
         assert response.headers["Cache-Control"] == "no-cache"
         assert await response.read() == now
 
 
-async def test_a_page_needs_one_script_and_no_other_file_before_it_can_be_seen(api: Api) -> None:
+@SHARES_THE_API
+async def test_a_page_needs_one_script_and_no_other_file_before_it_can_be_seen(shared_api: Api) -> None:
     for path in ("/", "/listings/999999999"):
-        text = await (await api.client.get(path)).text()
+        text = await (await shared_api.client.get(path)).text()
         needed = re.findall(r'<(?:script|link(?! rel="alternate")|img)\b[^>]*?(?:src|href)="(/[^"]*)"', text)
         assert [address.rpartition("/")[2] for address in needed] == ["icon.svg", "app.webmanifest", "all.js"], path
         assert text.index("<style>") < text.index("<script")
         assert "@import" not in text
 
 
-async def test_a_page_whose_view_is_in_a_later_script_names_it_so_that_both_come_together(api: Api) -> None:
-    current = await version(api)
+@SHARES_THE_API
+async def test_a_page_whose_view_is_in_a_later_script_names_it_so_that_both_come_together(shared_api: Api) -> None:
+    current = await version(shared_api)
     for path, script in PAGES.items():
-        text = await (await api.client.get(path.replace("{id}", "12").replace("{user_id}", "7"))).text()
+        text = await (await shared_api.client.get(path.replace("{id}", "12").replace("{user_id}", "7"))).text()
         named = re.findall('<link rel="modulepreload" href="/web/([^"]+)">', text)
         assert [re.sub(r"\.[0-9a-f]{16}\.", ".", one) for one in named] == (
             [f"{current}/api/web/for_{script}.js"] if script else []
         ), path
         for one in named:
-            response = await api.client.get(f"/web/{one}")
+            response = await shared_api.client.get(f"/web/{one}")
             assert (response.status, response.content_type) == (200, "text/javascript")
             assert (await response.text()).count("export default") == 1
 
 
-async def test_a_later_script_is_served_to_pages_of_every_version_that_know_its_name_and_to_no_others(api: Api) -> None:
+@SHARES_THE_API
+async def test_a_later_script_is_served_to_pages_of_every_version_that_know_its_name_and_to_no_others(
+    shared_api: Api,
+) -> None:
     """The script of another version would be another one, and would be given what it does not know."""
-    text = await (await api.client.get("/login")).text()
+    text = await (await shared_api.client.get("/login")).text()
     [name] = re.findall('<link rel="modulepreload" href="/web/[^/]+/([^"]+)">', text)
-    response = await api.client.get(f"/web/0123456789abcdef/{name}")
+    response = await shared_api.client.get(f"/web/0123456789abcdef/{name}")
     assert (response.status, response.headers["Cache-Control"]) == (200, "no-cache")
     hashed = name.split(".")[1]
-    await api.call("GET", f"/web/0123456789abcdef/{name.replace(hashed, '0' * 16)}", 404)
-    await api.call("GET", f"/web/{await version(api)}/{name.replace(f'.{hashed}', '')}", 404)
+    await shared_api.call("GET", f"/web/0123456789abcdef/{name.replace(hashed, '0' * 16)}", 404)
+    await shared_api.call("GET", f"/web/{await version(shared_api)}/{name.replace(f'.{hashed}', '')}", 404)
 
 
-async def test_the_first_script_leaves_out_what_a_visitor_never_needs(api: Api) -> None:
-    first = await (await api.client.get(f"/web/{await version(api)}/{SCRIPT}")).text()
+@SHARES_THE_API
+async def test_the_first_script_leaves_out_what_a_visitor_never_needs(shared_api: Api) -> None:
+    first = await (await shared_api.client.get(f"/web/{await version(shared_api)}/{SCRIPT}")).text()
     for words in ("class LongPoll", "class Messages ", "class EditListing ", "class Account ", "class Reports "):
         assert words not in first
     packed = gzip.compress(first.encode())
     assert len(packed) < 50_000, f"{len(packed)} bytes"
 
 
-async def test_the_manifest_lets_people_install_the_page(api: Api) -> None:
-    text = await (await api.client.get("/")).text()
+@SHARES_THE_API
+async def test_the_manifest_lets_people_install_the_page(shared_api: Api) -> None:
+    text = await (await shared_api.client.get("/")).text()
     found = re.search('<link rel="manifest" href="([^"]+)">', text)
     assert found is not None
-    response = await api.client.get(found[1])
+    response = await shared_api.client.get(found[1])
     assert (response.status, response.content_type) == (200, "application/manifest+json")
     manifest = await response.json(content_type=None)
     assert (manifest["start_url"], manifest["scope"], manifest["display"]) == ("/", "/", "standalone")
     for icon in manifest["icons"]:
         # Its addresses are relative to its own.
-        shown = await api.client.get(found[1].rpartition("/")[0] + "/" + icon["src"])
+        shown = await shared_api.client.get(found[1].rpartition("/")[0] + "/" + icon["src"])
         assert (shown.status, shown.content_type) == (200, icon["type"])
     assert {one["url"] for one in manifest["shortcuts"]} <= set(PAGES)
 
 
-async def test_rendered_pages_and_shells_are_compressed_for_clients_that_accept_it(api: Api) -> None:
+@SHARES_THE_API
+async def test_rendered_pages_and_shells_are_compressed_for_clients_that_accept_it(shared_api: Api) -> None:
     plain = {"Accept-Encoding": "identity"}
     for path in ("/", "/login"):
-        whole = await api.client.get(path, headers=plain)
+        whole = await shared_api.client.get(path, headers=plain)
         assert "Content-Encoding" not in whole.headers
         for accepted in ("gzip", "br, gzip;q=0.5", "*", "identity;q=0.5, GZIP"):
-            async with api.client.session.get(
-                api.client.make_url(path), headers={"Accept-Encoding": accepted}, auto_decompress=False
+            async with shared_api.client.session.get(
+                shared_api.client.make_url(path), headers={"Accept-Encoding": accepted}, auto_decompress=False
             ) as packed:
                 assert packed.headers["Content-Encoding"] == "gzip", accepted
                 assert "Accept-Encoding" in packed.headers["Vary"]
                 assert gzip.decompress(await packed.read()) == await whole.read()
                 assert packed.headers["ETag"] == whole.headers["ETag"]
                 known = {"If-None-Match": packed.headers["ETag"], "Accept-Encoding": accepted}
-                assert (await api.client.get(path, headers=known)).status == 304
+                assert (await shared_api.client.get(path, headers=known)).status == 304
         for accepted in ("", "br", "gzip;q=0", "gzip; q=0.00, *", "x-gzip"):
-            response = await api.client.get(path, headers={"Accept-Encoding": accepted})
+            response = await shared_api.client.get(path, headers={"Accept-Encoding": accepted})
             assert "Content-Encoding" not in response.headers, accepted
 
 
-async def test_files_are_compressed_for_clients_that_accept_it(api: Api) -> None:
-    address = f"/web/{await version(api)}/api/web/vendor/phoenix/phoenix.mjs"
-    plain = await api.client.get(address, headers={"Accept-Encoding": "identity"})
+@SHARES_THE_API
+async def test_files_are_compressed_for_clients_that_accept_it(shared_api: Api) -> None:
+    address = f"/web/{await version(shared_api)}/api/web/vendor/phoenix/phoenix.mjs"
+    plain = await shared_api.client.get(address, headers={"Accept-Encoding": "identity"})
     assert "Content-Encoding" not in plain.headers
-    async with api.client.session.get(
-        api.client.make_url(address), headers={"Accept-Encoding": "gzip"}, auto_decompress=False
+    async with shared_api.client.session.get(
+        shared_api.client.make_url(address), headers={"Accept-Encoding": "gzip"}, auto_decompress=False
     ) as packed:
         assert packed.headers["Content-Encoding"] == "gzip"
         assert "Accept-Encoding" in packed.headers["Vary"]
         assert gzip.decompress(await packed.read()) == await plain.read()
 
 
-async def test_the_licences_of_the_libraries_are_served(api: Api) -> None:
+@SHARES_THE_API
+async def test_the_licences_of_the_libraries_are_served(shared_api: Api) -> None:
     for name in ("README.md", "lit-html/LICENSE", "phoenix/LICENSE.md"):
-        response = await api.client.get(f"/web/{await version(api)}/api/web/vendor/{name}")
+        response = await shared_api.client.get(f"/web/{await version(shared_api)}/api/web/vendor/{name}")
         assert (response.status, response.content_type) == (200, "text/plain")
         assert await response.read() == (VENDOR / name).read_bytes()
 
 
+@SHARES_THE_API
 @pytest.mark.parametrize(
     "path",
     [
@@ -310,8 +329,8 @@ async def test_the_licences_of_the_libraries_are_served(api: Api) -> None:
         "",
     ],
 )
-async def test_other_files_are_404(api: Api, path: str) -> None:
-    await api.call("GET", f"/web/1/{path}", 404)
+async def test_other_files_are_404(shared_api: Api, path: str) -> None:
+    await shared_api.call("GET", f"/web/1/{path}", 404)
 
 
 def test_the_vendored_files_equal_those_of_the_locked_packages() -> None:
@@ -349,11 +368,12 @@ def test_no_imports_form_a_circle() -> None:
         pytest.fail(" -> ".join(path.name for path in error.args[1]))
 
 
-async def test_the_page_serves_the_client_that_others_copy(api: Api) -> None:
+@SHARES_THE_API
+async def test_the_page_serves_the_client_that_others_copy(shared_api: Api) -> None:
     names = [path.relative_to(CHECKOUT).as_posix() for path in CLIENT.glob("*.js")]
     assert len(names) > 5
     for name in names:
-        response = await api.client.get(f"/web/{await version(api)}/{name}")
+        response = await shared_api.client.get(f"/web/{await version(shared_api)}/{name}")
         assert (response.status, response.content_type) == (200, "text/javascript")
         assert await response.read() == (CHECKOUT / name).read_bytes()
 
