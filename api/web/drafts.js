@@ -71,6 +71,29 @@ export async function keepFiles(name, files) {
   await storing;
 }
 
+/** Gives the files of one name to another: after a crash they are under one of the two. Resolves as keepFiles does. */
+export async function renameFiles(name, newName) {
+  if (!session.user) return;
+  const [from, to] = [nameOf(name), nameOf(newName)];
+  storing = storing.then(() => rename(from, to));
+  await storing;
+}
+
+async function rename(from, to) {
+  try {
+    await transaction("readwrite", (place) => {
+      const reading = place.get(from);
+      reading.onsuccess = () => {
+        if (reading.result) place.put(reading.result, to);
+        place.delete(from);
+      };
+      return reading;
+    });
+  } catch {
+    // Without storage, there is nothing to rename.
+  }
+}
+
 async function store(key, files) {
   try {
     const kept = await Promise.all(files.map(withBytes));

@@ -38,8 +38,9 @@ class Connection {
   state = "off";
 
   constructor() {
-    // The old connection may go over a network that this device has left.
-    window.addEventListener("online", () => this.#again());
+    // The old connection may go over a network that this device has left. Not every browser tells of such a change.
+    window.addEventListener("online", () => this.#moved());
+    navigator.connection?.addEventListener?.("change", () => this.#check());
     window.addEventListener("offline", () => this.#offline());
     // While the page was hidden, or the computer slept, timers stood still.
     window.addEventListener("pageshow", () => this.#check());
@@ -160,9 +161,12 @@ class Connection {
 
   #again() {
     const socket = this.#socket;
-    if (socket && (this.state === "lost" || !socket.isConnected())) {
-      socket.disconnect(() => socket === this.#socket && socket.connect());
-    }
+    socket.disconnect(() => socket === this.#socket && socket.connect());
+  }
+
+  #moved() {
+    if (this.state === "lost") this.#again();
+    else this.#check();
     this.#tell();
   }
 

@@ -3,6 +3,8 @@
 import { draftOf, keepDraft } from "../drafts.js";
 
 const NOT_KEPT = ["file", "radio", "password"];
+/** Password managers may show a password as plain text. */
+const SECRET = /password|one-time-code/;
 
 export class FormDraft {
   /** Fields that are not filled in yet, because the options of a list may come later: name -> [typed, before]. */
@@ -46,7 +48,7 @@ export class FormDraft {
 
   #keep(form) {
     if (this.isForgotten) return;
-    const fields = [...form.elements].filter(({ name, type }) => name && !NOT_KEPT.includes(type));
+    const fields = [...form.elements].filter(isKept);
     const typed = fields.filter((field) => field.value !== initial(field));
     const draft = Object.fromEntries(typed.map((field) => [field.name, [field.value, initial(field)]]));
     keepDraft(this.name, typed.length ? JSON.stringify({ ...this.#waiting, ...draft }) : "");
@@ -60,6 +62,8 @@ function parsed(text) {
     return {};
   }
 }
+
+const isKept = ({ name, type, autocomplete }) => name && !NOT_KEPT.includes(type) && !SECRET.test(autocomplete);
 
 /** Returns the value that a field has before somebody changes it. */
 function initial(field) {

@@ -6,7 +6,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
-import { filesOf, keepFiles } from "../drafts.js";
+import { filesOf, keepFiles, renameFiles } from "../drafts.js";
 import { megabytes } from "../format.js";
 import { contained, isolated } from "../isolate.js";
 import { limits } from "../limits.js";
@@ -85,12 +85,16 @@ export class PictureField {
     this.#items = [...stored, ...this.#items.filter(({ file }) => file)];
   }
 
-  /** Uploads the files to a listing that was made just now. Resolves with whether all are stored, in their order. */
-  async uploadTo(listing, draftName) {
-    const files = this.#files;
+  /** Keeps the files under another name from now on. */
+  rename(draftName) {
+    const before = this.draftName;
     this.draftName = draftName;
+    return renameFiles(before, draftName);
+  }
+
+  /** Uploads the files to a listing that was made just now. Resolves with whether all are stored, in their order. */
+  async uploadTo(listing) {
     this.#listing = listing;
-    await keepFiles(draftName, files);
     this.#sendAll();
     if (this.isBusy) await new Promise((resolve) => this.#idle.push(resolve));
     await this.#arranging;

@@ -4,7 +4,6 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { categories } from "../categories.js";
 import { FACTS, wordsFor } from "../facts.js";
-import { keepFiles } from "../drafts.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { announce } from "../ui/announcer.js";
@@ -98,13 +97,13 @@ export class EditListing extends View {
     if (!this.listing) {
       const made = await api.make("/api/listings", body);
       this.#draft.forget();
-      await keepFiles(this.#draftName, []);
+      await this.pictures.rename(`listing ${made.id}`);
       if (!this.pictures.hasFiles) return navigate(`/listings/${made.id}`, { notice: "Your listing is online." });
       this.listing = made;
       this.params.id = made.id;
       this.title = "Edit your listing";
       history.replaceState({}, "", `/listings/${made.id}/edit`);
-      const areStored = await this.pictures.uploadTo(made, this.#draftName);
+      const areStored = await this.pictures.uploadTo(made);
       if (this.isLeft) return "";
       if (areStored) return navigate(`/listings/${made.id}`, { notice: "Your listing is online." });
       return "Your listing is online, but not all of its pictures.";

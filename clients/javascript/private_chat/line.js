@@ -25,7 +25,9 @@ const CONNECT_MS = 10_000
 const QUIET_MS = 10_000
 const LOOK_MS = 1_000
 /** A look that comes this late shows that the computer slept: the connection may have ended unnoticed. */
-const SLEPT_MS = 90_000
+const SLEPT_MS = 10_000
+/** Browsers run the timers of a hidden page only once a minute. */
+const HIDDEN_SLEPT_MS = 90_000
 
 /**
  * Keeps the connection of a phoenix.js Socket. It adds what phoenix.js from 1.6 on lacks:
@@ -101,11 +103,17 @@ export class Line {
 
   /** Resolves with whether the server answers a heartbeat. If it does not, the connection is replaced. */
   isAlive() {
-    this.#probe ??= new Promise((resolve) => {
-      const conn = this.#socket.conn
+    const conn = this.#socket.conn
+    // A question on the connection before says nothing of this one.
+    if (!this.#probe || this.#probe.conn !== conn) this.#probe = { conn, answer: this.#ask(conn) }
+    return this.#probe.answer
+  }
+
+  #ask(conn) {
+    return new Promise((resolve) => {
       const answered = (isAlive) => {
         clearTimeout(timer)
-        this.#probe = null
+        if (this.#probe?.conn === conn) this.#probe = null
         resolve(isAlive)
       }
       const timer = setTimeout(() => {
@@ -114,7 +122,6 @@ export class Line {
       }, PONG_MS)
       this.#socket.ping(() => answered(true))
     })
-    return this.#probe
   }
 
   /** Gives `reconnectAfterMs` a count of tries that an open does not reset. It can only make the pace slower. */
@@ -181,13 +188,13 @@ export class Line {
   #look() {
     const socket = this.#socket
     const now = Date.now()
-    const slept = now - this.#lookedAt > SLEPT_MS
+    const isHidden = typeof document !== "undefined" && document.visibilityState === "hidden"
+    const slept = now - this.#lookedAt > (isHidden ? HIDDEN_SLEPT_MS : SLEPT_MS)
     this.#lookedAt = now
     const state = socket.connectionState()
     if (socket.conn !== this.#seen.conn || state !== this.#seen.state) {
       this.#seen = { conn: socket.conn, state, since: now }
     }
-    const isHidden = typeof document !== "undefined" && document.visibilityState === "hidden"
     this.#isUsed ||= Boolean(socket.conn) || this.#dueAt > 0
     // The application never connected, or disconnected on purpose; or phoenix.js does not connect a hidden page.
     if (!this.#isUsed || socket.closeWasClean || (isHidden && state === "closed")) return

@@ -64,8 +64,9 @@ async def test_the_page_tries_websockets_again_some_time_after_it_has_given_them
     await expect(messages(page)).to_have_text(["By long polling", "Still by long polling", "By WebSocket"])
 
 
-async def test_a_computer_that_slept_for_an_hour_is_connected_again_as_soon_as_it_wakes(
-    site: Site, open_page: Open, behind_door: BehindDoor
+@pytest.mark.parametrize("seconds", [20, 3_600])
+async def test_a_computer_that_slept_is_connected_again_as_soon_as_it_wakes(
+    site: Site, open_page: Open, behind_door: BehindDoor, seconds: int
 ) -> None:
     ann, bob = await site.person("Ann"), await site.person("Bob")
     page = await chat_with_a_clock(open_page, behind_door, ann, bob)
@@ -73,7 +74,7 @@ async def test_a_computer_that_slept_for_an_hour_is_connected_again_as_soon_as_i
     await behind_door.door.strand()
     body = {"to": ann.id, "message": "While you slept"}
     await site.rest.call("POST", "/api/messages", 201, who=bob, body=body)
-    await page.clock.fast_forward(3_600_000)
+    await page.clock.fast_forward(seconds * 1_000)
     await expect(messages(page)).to_have_text(["While you slept"])
     await is_live(page)
     await write(page, "Good morning")
@@ -99,6 +100,11 @@ async def test_a_phone_without_a_network_says_so_at_once_and_is_back_with_the_ne
     await page.context.set_offline(False)
     await expect(messages(page)).to_have_text(["From the tunnel"])
     await is_live(page)
+    # From one network straight to the next: the browser says only that it is another one.
+    await behind_door.door.strand()
+    await site.rest.call("POST", "/api/messages", 201, who=bob, body={"to": ann.id, "message": "Where are you?"})
+    await page.evaluate("navigator.connection.dispatchEvent(new Event('change'))")
+    await expect(messages(page)).to_have_text(["From the tunnel", "Where are you?"])
 
 
 async def test_conversations_are_shown_while_no_gateway_can_be_reached(
