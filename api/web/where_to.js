@@ -3,18 +3,16 @@
 /** After a log-in nobody wants to log in, or to see what is for programs. */
 const ENDLESS = /^\/(?:login|register|api|web|health|metrics|socket)(?:\/|$)/i;
 
+/** A path. Browsers take a backslash for a slash, `//example.com` for another site, and leave out tabs and ends of lines. */
+const OWN = /^\/(?![/\\])[^\t\n\r]*$/;
+
 /** Returns the address to go back to after a log-in: one of this page, never of another site. */
 export function whereTo(query) {
-  let url;
-  try {
-    url = new URL(query.get("next") ?? "/", location.origin);
-  } catch {
-    return "/";
-  }
+  const given = query.get("next") ?? "";
+  if (!OWN.test(given)) return "/";
+  const url = new URL(given, location.origin);
   const path = url.pathname + url.search;
-  // A path such as `//example.com` would be another site's address.
-  const isOwn = url.origin === location.origin && /^\/(?![/\\])/.test(path);
-  return isOwn && !ENDLESS.test(url.pathname) ? path : "/";
+  return OWN.test(path) && !ENDLESS.test(url.pathname) ? path : "/";
 }
 
 /** Returns the query of a link to the log-in from which one comes back here. */
