@@ -57,7 +57,7 @@ from api.schemas.mail import MailChoiceBody
 from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody, RequestBody
 from api.schemas.moderation import HoldDecisionBody, SeenGroupBody
 from api.schemas.pages import PageQuery
-from api.schemas.passkeys import PasskeyBody, PasskeyLoginBody
+from api.schemas.passkeys import PasskeyBody, PasskeyLoginBody, PasskeyOptionsBody
 from api.schemas.pictures import PictureOrderBody
 from api.schemas.push import PushBody
 from api.schemas.recovery import ConfirmBody, ForgottenBody, ResetBody
@@ -148,7 +148,7 @@ ROUTES: tuple[Route, ...] = (
         status=201,
     ),
     Route("GET", "/api/me/passkeys", passkeys.find, Action.ACCOUNT_READ),
-    Route("POST", "/api/me/passkeys/options", passkeys.begin, Action.PASSKEY_CHANGE, body=PasswordBody),
+    Route("POST", "/api/me/passkeys/options", passkeys.begin, Action.PASSKEY_CHANGE, body=PasskeyOptionsBody),
     Route("POST", "/api/me/passkeys", passkeys.add, Action.PASSKEY_CHANGE, body=PasskeyBody, status=201),
     Route("DELETE", "/api/me/passkeys/{id}", passkeys.remove, Action.PASSKEY_CHANGE, body=PasswordBody),
     Route("GET", "/api/me/export", export.read, Action.ACCOUNT_READ),

@@ -94,7 +94,8 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             example={"current_password": PASSWORD},
         ),
         ("POST", "/api/me/passkeys/options"): Operation(
-            problems=(problems.WrongPassword, problems.NoPasskeysHere), example={"current_password": PASSWORD}
+            problems=(problems.WrongPassword, problems.WrongCode, problems.NoPasskeysHere),
+            example={"current_password": PASSWORD},
         ),
         ("POST", "/api/me/passkeys"): Operation(
             problems=(problems.PasskeyKnown, problems.TooManyPasskeys, problems.NoPasskeysHere),

@@ -88,7 +88,8 @@ async def login(call: Call) -> answers.LoggedIn:
     call.is_of(user.id)
     if user.ban is not None:
         raise await banned(services, user.id)
-    if (await services.second_factors.state(user.id)).since is not None:
+    has_factor = (await services.second_factors.state(user.id)).since is not None
+    if has_factor:
         if body.code is None:
             raise SecondFactorNeeded
         await check_code(call, user.id, body.code)
@@ -99,7 +100,9 @@ async def login(call: Call) -> answers.LoggedIn:
     # The device keeps its name. Its id is signed anew, because the secret that signed it may be on its way out.
     device_id = services.devices.issue(user.id) if device is None else services.devices.id_of(device)
     try:
-        return await begin_session(call, user, password_hash, device_id, is_new_device=device is None)
+        return await begin_session(
+            call, user, password_hash, device_id, is_new_device=device is None, needs_no_code=has_factor
+        )
     except PasswordChanged:
         raise WrongCredentials(user.id) from None
 
@@ -245,25 +248,26 @@ async def leave(call: Call) -> None:
 
 
 async def begin_session(
-    call: Call, user: User, checked_hash: str, device_id: str, *, is_new_device: bool
+    call: Call, user: User, checked_hash: str, device_id: str, *, is_new_device: bool, needs_no_code: bool = False
 ) -> answers.LoggedIn:
     """Returns the answer with the tokens of a new session. Of one on a new device the user is told by mail.
 
-    Raises PasswordChanged if the user's password is no longer the one that was checked.
+    Raises PasswordChanged as `SessionRepository.begin` does.
     """
     call.is_of(user.id)
     services = call.services
     session_id = new_session_id()
     seconds = min(services.settings.refresh_token_seconds, services.settings.session_seconds)
     place = place_of(call.request, services.settings.trusted_proxies)
+    checked: dict[str, Any] = {"checked_hash": checked_hash, "needs_no_code": needs_no_code, "place": place}
     if is_new_device:
         facts = {"name": user.name, "device": place.device, "address": place.address}
         async with services.database.transaction() as transaction:
             within = services.within(transaction)
-            await within.sessions.begin(session_id, user.id, seconds, checked_hash=checked_hash, place=place)
+            await within.sessions.begin(session_id, user.id, seconds, **checked)
             await within.outbox.add(MailKind.NEW_LOGIN, user.id, {**facts, "at": rfc3339(datetime.now(UTC))})
     else:
-        await services.sessions.begin(session_id, user.id, seconds, checked_hash=checked_hash, place=place)
+        await services.sessions.begin(session_id, user.id, seconds, **checked)
     return answers.LoggedIn(**_tokens(services, user, session_id, 0, seconds), device_id=device_id)
 
 

@@ -72,7 +72,7 @@ async def thumbnail(call: Call) -> web.Response:
 async def _visible(call: Call) -> MessagePicture:
     user_id, pictures = call.user.user_id, call.services.message_pictures
     found = await pictures.find(call.path_id(), for_user=user_id)
-    is_shown_to_moderator = found.is_reported and may(Action.REPORT_READ, call.actor, owner_id=None)
+    is_shown_to_moderator = found.report_id is not None and may(Action.REPORT_READ, call.actor, owner_id=None)
     if not found.is_of_side and not is_shown_to_moderator:
         raise PictureNotFound
     call.query()

@@ -1,4 +1,7 @@
-"""Notes between moderators about a person or a listing."""
+"""Notes between moderators about a person or a listing.
+
+To a moderator, notes about themselves and their listings do not exist: they may tell who has reported them.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,19 @@ from api.schemas.pages import PageQuery
 from api.schemas.sanctions import NoteBody
 from shared.access.policy import Action
 from shared.domain.ids import MAX_ID
+from shared.domain.sanctions import NoteNotFound
 
 
 async def about_user(call: Call) -> Page[answers.Note]:
     """The notes about a user, latest first."""
     user = await call.services.users.public(call.path_id())
-    return await _find(call, user_id=user.id)
+    return await _find(call, user.id, user_id=user.id)
 
 
 async def about_listing(call: Call) -> Page[answers.Note]:
     """The notes about a listing, latest first."""
-    return await _find(call, listing_id=(await call.listing()).id)
+    listing = await call.listing()
+    return await _find(call, listing.seller_id, listing_id=listing.id)
 
 
 async def add_about_user(call: Call) -> answers.Note:
@@ -38,16 +43,25 @@ async def add_about_listing(call: Call) -> answers.Note:
 async def delete(call: Call) -> None:
     """Delete a note of yours; an admin can delete any."""
     note = await call.services.notes.by_id(call.path_id())
+    if note.user_id == call.user.user_id != note.author_id:
+        raise NoteNotFound
     call.require(Action.NOTE_DELETE, owner_id=note.author_id)
     call.query()
     await call.services.notes.delete(note, by=call.user.user_id)
 
 
-async def _find(call: Call, *, user_id: int | None = None, listing_id: int | None = None) -> Page[answers.Note]:
+async def _find(
+    call: Call, about: int, *, user_id: int | None = None, listing_id: int | None = None
+) -> Page[answers.Note]:
     query = call.query(PageQuery)
     before_id = decode_cursor(query.cursor, int) or MAX_ID
     notes = call.services.notes
-    found = await notes.about(user_id=user_id, listing_id=listing_id, before_id=before_id, limit=query.limit + 1)
+    is_own = about == call.user.user_id
+    found = (
+        []
+        if is_own
+        else await notes.about(user_id=user_id, listing_id=listing_id, before_id=before_id, limit=query.limit + 1)
+    )
     return page(found, query.limit, answers.note, lambda note: note.id)
 
 

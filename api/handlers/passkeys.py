@@ -9,8 +9,9 @@ from api.handlers.accounts import begin_session, check_password
 from api.pages.site import origin_of_site
 from api.problems import Invalid
 from api.schemas.answers import accounts as answers
-from api.schemas.passkeys import PasskeyBody, PasskeyLoginBody
+from api.schemas.passkeys import PasskeyBody, PasskeyLoginBody, PasskeyOptionsBody
 from api.schemas.second_factor import PasswordBody
+from api.second_step import check_code
 from shared.domain.passkeys import PasskeyRefused
 from shared.domain.users import PasswordChanged
 from shared.security_events import SecurityEvent
@@ -24,10 +25,17 @@ async def find(call: Call) -> answers.Passkeys:
 
 
 async def begin(call: Call) -> answers.PasskeyOptions:
-    """Get the options with which a browser makes a passkey (`navigator.credentials.create`)."""
-    body = await call.body(PasswordBody)
+    """Get the options with which a browser makes a passkey (`navigator.credentials.create`).
+
+    A passkey logs in without a code. So with a second factor, this needs its `code`.
+    """
+    body = await call.body(PasskeyOptionsBody)
     user_id, services = call.user.user_id, call.services
     await check_password(call, body.current_password)
+    if (await services.second_factors.state(user_id)).since is not None:
+        if body.code is None:
+            raise Invalid({"code": ["Your second factor is on, so a code is needed."]})
+        await check_code(call, user_id, body.code)
     user, known = await services.users.by_id(user_id), await services.passkeys.credentials(user_id)
     return answers.PasskeyOptions(options=services.ceremonies.registration(_origin(call), user, known))
 
@@ -82,7 +90,7 @@ async def login(call: Call) -> answers.LoggedIn:
     is_known = device is not None and device.user_id == user.id
     device_id = services.devices.id_of(device) if device and is_known else services.devices.issue(user.id)
     try:
-        return await begin_session(call, user, password_hash, device_id, is_new_device=not is_known)
+        return await begin_session(call, user, password_hash, device_id, is_new_device=not is_known, needs_no_code=True)
     except PasswordChanged:
         raise PasskeyRefused from None
 

@@ -26,7 +26,7 @@ from shared.domain.mails import WaitingMail
 from shared.logs import log_of
 from shared.metrics import gauge
 from shared.postgres import Database
-from shared.repositories.outbox import Counts, Outbox, TakenMail
+from shared.repositories.outbox import NOT_NOW, Counts, Outbox, TakenMail
 from shared.settings import Settings
 
 log = log_of(__name__)
@@ -118,7 +118,7 @@ class Mailing(Collector):
                     await self._outbox.sent(mail)
                     return
                 case Verdict.LATER:
-                    await self._outbox.postpone(mail, _LATER_SECONDS, "not now")
+                    await self._outbox.postpone(mail, _LATER_SECONDS, NOT_NOW)
                     return
             await self._send(mail, name)
         except NotSent as failure:

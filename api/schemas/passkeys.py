@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from marshmallow import fields
 
-from api.schemas.accounts import DeviceId
+from api.schemas.accounts import Code, DeviceId, GivenPassword
 from shared.domain.declared import Text
 from shared.domain.passkeys import MAX_PASSKEY_NAME_LENGTH
 
@@ -16,6 +16,12 @@ Credential = Annotated[
     fields.Dict,
     "What the browser's `PublicKeyCredential.toJSON()` returns (WebAuthn, 5.1): base64url for bytes.",
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyOptionsBody:
+    current_password: GivenPassword
+    code: Code | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 // Finds what leads away from the site in a text: a link, a phone number or a mail address, however it is spelled.
 // It decides about a warning, so it would rather find too much than too little.
 
-const INVISIBLE = /[\p{Cf}\p{Mn}\p{Me}\u115f\u1160\u3164\uffa0]/gu;
+const INVISIBLE = /[\p{Cf}\p{Mn}\p{Me}\u115f\u1160\u2800\u3164\uffa0]/gu;
 /** Letters of other scripts that look like these. */
 const LOOKALIKES = new Map(Object.entries({ а: "a", е: "e", о: "o", р: "p", с: "c", т: "t", х: "x", ѕ: "s", і: "i", ο: "o", α: "a", ԁ: "d", ո: "n", м: "m" }));
 const NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
@@ -26,7 +26,7 @@ const MAILS = [
   new RegExp(`[\\p{L}\\p{N}._%+-]+\\s+(?:at|ät|arroba)\\s+${WORD}(?:${DOT}${WORD})*${DOT}(?:${TOP})(?![\\p{L}\\p{N}])`, "u"),
   /[\p{L}\p{N}._%+-]+(?:\s*@\s*|\s+at\s+)(?:gmail|googlemail|hotmail|outlook|yahoo|icloud|proton(?:mail)?|gmx|aol)\b/u,
 ];
-const DATES = /\b(?:\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{2,4})\b/gu;
+const DATES = /(?<![\d./-])\b(?:\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{2,4})\b(?![./-]?\d)/gu;
 /** A group of digits of a long number, or of a price. */
 const PHONE = /(?<![\p{L}\p{N}])\+?\d(?:[\s().\-_/\\|*~:]{0,4}\d){6,14}(?![\p{L}\d])/u;
 const MONEY = /[$€£]\s*\d[\d ,.]*|\b\d[\d ,.]*\s*(?:[$€£]|usd|eur|km|kms|mi|miles|cc)(?![\p{L}\p{N}])/gu;
@@ -39,10 +39,13 @@ export function contactsIn(text) {
   // What follows the sign of a mail address is no link. What follows the word "at" may be one: "Look at example.com".
   const rest = plain.replace(new RegExp(MAILS[0], "gu"), " ");
   if (LINKS.some((one) => one.test(rest))) found.push("link");
-  if (PHONE.test(inDigits(plain).replace(DATES, " x ").replace(MONEY, " x "))) found.push("phone");
+  if (PHONE.test(inDigits(plain).replace(DATES, " x ").replace(MONEY, withoutPrice))) found.push("phone");
   if (mails) found.push("mail");
   return found;
 }
+
+/** A price of more digits may as well be a number to call. */
+const withoutPrice = (price) => (price.replace(/\D/gu, "").length > 7 ? price : " x ");
 
 /** The text in plain letters and digits, and without what nobody sees. */
 function plainly(text) {

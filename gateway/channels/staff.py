@@ -10,7 +10,7 @@ from gateway.channels.own_topic import UNAUTHORIZED
 from gateway.context import Context
 from shared.access.admission import Refused
 from shared.access.policy import Action, may_ever
-from shared.events import control
+from shared.events import control, topics
 from shared.postgres import DatabaseUnavailable
 from shared.security_events import SecurityEvent
 
@@ -33,6 +33,8 @@ class StaffChannel(AuthenticatedChannel):
         if not may_ever(self.action, actor):
             self.tell(SecurityEvent.ACCESS_REFUSED, topic=topic)
             return UNAUTHORIZED
+        # So they count as online (api/absence.py), as viewers of a listing do.
+        await self.subscribe_node(topics.private_chat(self.actor.user_id))
         self.joined()
         return Ok()
 

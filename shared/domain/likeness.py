@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from shared.domain.messages import MAX_TEXT_LENGTH
 from shared.domain.names import skeleton
+from shared.domain.text import without_invisible
 
 MAX_SKETCH = 128
 LEAST_SHARED = 0.55
@@ -95,7 +96,7 @@ def _visible(text: str) -> str:
     if text.isascii():
         return text
     plain = unicodedata.normalize("NFKC", text)[:MAX_TEXT_LENGTH]
-    return "".join(one for one in plain if unicodedata.category(one) not in ("Cf", "Mn", "Me"))
+    return without_invisible("".join(one for one in plain if unicodedata.category(one) not in ("Cf", "Mn", "Me")))
 
 
 def _words(visible: str) -> list[str]:

@@ -51,6 +51,11 @@ def is_storable(text: str) -> bool:
     return True
 
 
+def without_invisible(text: str) -> str:
+    """Returns the text without the characters that nobody sees, except spaces."""
+    return "".join(one for one in text if one.isspace() or not _INVISIBLE.fullmatch(one))
+
+
 def has_invisible(text: str) -> bool:
     """True if the text has characters that nobody sees, except spaces."""
     return any(_INVISIBLE.fullmatch(character) for character in text if not character.isspace())

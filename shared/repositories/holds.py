@@ -63,13 +63,15 @@ _DECIDE = Statement(
     ("bigint", "bigint", "text"),
     first=TURN,
 )
-# Triggers note `may_go` when a moderator decides, and when the recipient writes to the sender (schema.sql).
+# Triggers note `may_go` when a moderator decides, and when the recipient writes to the sender (schema.sql). Whoever has
+# an unread warning publishes nothing, and so nothing of theirs goes before they have read it.
+_MAY_PUBLISH = "NOT EXISTS (SELECT FROM users u WHERE u.id = h.from_id AND u.has_warning)"
 _DUE = Statement(
     "hold_due",
-    """SELECT message_id FROM (
-           (SELECT message_id FROM held_messages WHERE may_go ORDER BY message_id LIMIT $2)
+    f"""SELECT message_id FROM (
+           (SELECT message_id FROM held_messages h WHERE may_go AND {_MAY_PUBLISH} ORDER BY message_id LIMIT $2)
            UNION
-           (SELECT message_id FROM held_messages WHERE held_at < now() - $1 * interval '1 second'
+           (SELECT message_id FROM held_messages h WHERE held_at < now() - $1 * interval '1 second' AND {_MAY_PUBLISH}
             ORDER BY held_at LIMIT $2)
        ) AS due ORDER BY message_id LIMIT $2""",
     ("double precision", "integer"),

@@ -18,6 +18,18 @@ _CHOOSE = Statement(
 _AS_USUAL = Statement(
     "mail_choose_usual", "DELETE FROM mail_choices WHERE user_id = $1 AND kind = $2", ("bigint", "text")
 )
+# Mails of this kind that wait for the mail server. A mail that an API is just sending may still arrive.
+_FORGET_WAITING = Statement(
+    "mail_choose_forget",
+    "DELETE FROM outbox WHERE user_id = $1 AND kind = $2 AND given_up_at IS NULL",
+    ("bigint", "text"),
+)
+_FORGET_TEXT = Statement(
+    "mail_choose_without_text",
+    """UPDATE outbox SET facts = facts || '{"text": null}'
+       WHERE user_id = $1 AND kind = $2 AND given_up_at IS NULL AND facts ->> 'text' IS NOT NULL""",
+    ("bigint", "text"),
+)
 
 
 class MailChoiceRepository:
@@ -32,8 +44,12 @@ class MailChoiceRepository:
         return {kind: Choice(stored.get(kind.value, switch.usual.value)) for kind, switch in SWITCHES.items()}
 
     async def choose(self, user_id: int, kind: MailKind, choice: Choice) -> None:
-        """Store what the user chooses. It applies to mails that are added from now on."""
+        """Store what the user chooses. It applies to mails that wait as well."""
         if choice is SWITCHES[kind].usual:
             await self._database.execute(_AS_USUAL, user_id, kind.value)
         else:
             await self._database.execute(_CHOOSE, user_id, kind.value, choice.value)
+        if choice is Choice.NEVER:
+            await self._database.execute(_FORGET_WAITING, user_id, kind.value)
+        elif choice is not Choice.WITH_TEXT and Choice.WITH_TEXT in SWITCHES[kind].choices:
+            await self._database.execute(_FORGET_TEXT, user_id, kind.value)

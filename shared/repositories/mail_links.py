@@ -91,10 +91,19 @@ class MailLinkRepository:
 
     async def owner(self, hash: str, purpose: str) -> int:
         """Returns the user whose link this is, without using it. Raises LinkUsed if it does not work any more."""
-        row = await self._database.fetch_one(_FIND, hash, purpose)
-        if row is None:
-            raise LinkUsed
-        return int(row[0])
+        return await owner_of_link(self._database, hash, purpose)
+
+
+async def owner_of_link(database: Database | Transaction, hash: str, purpose: str) -> int:
+    """Returns the user whose link it is. Raises LinkUsed if it does not work any more.
+
+    Whoever uses the link locks its user before: whatever changes a user's links does so, and two in different orders
+    would wait for each other.
+    """
+    row = await database.fetch_one(_FIND, hash, purpose)
+    if row is None:
+        raise LinkUsed
+    return int(row[0])
 
 
 async def use_link(transaction: Transaction, hash: str, purpose: str) -> int:

@@ -68,7 +68,7 @@ _FIND = Statement(
     f"""SELECT {_COLUMNS}, p.message_id,
                NOT p.is_of_deleted AND (p.owner_id = $2 OR EXISTS (
                    SELECT FROM messages m WHERE m.id = p.message_id AND m.to_id = $2 AND m.held_at IS NULL)),
-               EXISTS (SELECT FROM reports r WHERE r.message_id = p.message_id)
+               (SELECT min(r.id) FROM reports r WHERE r.message_id = p.message_id), p.owner_id
         FROM message_pictures p WHERE p.id = $1""",
     ("bigint", "bigint"),
 )
@@ -103,8 +103,9 @@ class FoundPicture(NamedTuple):
     message_id: int | None
     is_of_side: bool
     """True if the user who asks is a side of its message, or has uploaded it."""
-    is_reported: bool
-    """True if there is a report of its message, so that moderators may see it."""
+    report_id: int | None
+    """The first report of its message, if there is one: then moderators may see it."""
+    owner_id: int
 
 
 class MessagePictureRepository:
@@ -140,14 +141,16 @@ class MessagePictureRepository:
         row = await self._database.fetch_one(_FIND, picture_id, for_user)
         if row is None:
             raise PictureNotFound
-        return FoundPicture(MessagePicture(*row[:-3]), *row[-3:])
+        return FoundPicture(MessagePicture(*row[:-4]), *row[-4:])
 
     async def note_look(self, found: FoundPicture, *, by: int) -> None:
         """Note in the audit log that a moderator looks at a picture of a reported message. Raises NoLongerAllowed."""
+        assert found.report_id is not None
         async with self._database.transaction() as transaction:
             await require(transaction, by, Action.REPORT_READ)
-            details = {"message_id": found.message_id}
-            await record(transaction, by, "message_picture_look", "picture", found.picture.id, details=details)
+            # The message or the picture would tell a reported admin, who may read the log, who got it.
+            details = {"user_id": found.owner_id}
+            await record(transaction, by, "message_picture_look", "report", found.report_id, details=details)
 
 
 async def take(transaction: Transaction, owner_id: int, ids: Sequence[int]) -> list[MessagePicture] | None:

@@ -126,7 +126,7 @@ _MARK_READ = Statement(
            UPDATE messages SET read_at = CASE WHEN pair.are_apart THEN {READ_IN_SECRET} ELSE now() END FROM pair
            WHERE to_id = $1 AND from_id = $2 AND id <= $3 AND read_at IS NULL
        )
-       SELECT greatest((SELECT max(id) FROM messages WHERE from_id = $1 AND to_id = $2),
+       SELECT greatest((SELECT max(id) FROM messages WHERE from_id = $1 AND to_id = $2 AND held_at IS NULL),
                        (SELECT max(id) FROM messages WHERE from_id = $2 AND to_id = $1 AND held_at IS NULL)),
               pair.are_apart
        FROM pair""",
@@ -144,9 +144,10 @@ _DELETE = Statement(
     "messages_delete",
     f"""WITH actor AS MATERIALIZED ({acting("$2", Action.MESSAGE_DELETE)}), gone AS (
            UPDATE messages m
-           SET text = '', pictures = NULL, deleted_at = clock_timestamp(),
-               read_at = coalesce(nullif(m.read_at, {READ_IN_SECRET}), clock_timestamp())
-           FROM actor WHERE m.id = $1 AND m.from_id = actor.id AND m.deleted_at IS NULL
+           SET text = '', pictures = NULL, deleted_at = actor.at,
+               read_at = coalesce(nullif(m.read_at, {READ_IN_SECRET}), actor.at)
+           FROM (SELECT id, clock_timestamp() AS at FROM actor) AS actor
+           WHERE m.id = $1 AND m.from_id = actor.id AND m.deleted_at IS NULL
            RETURNING m.id, m.was_id, m.from_id, m.to_id, m.deleted_at, m.held_at IS NOT NULL AS is_held
        ), noted AS (
            INSERT INTO deleted_messages (message_id, from_id, to_id, deleted_at)

@@ -62,9 +62,13 @@ _GIVE_UP = Statement(
        WHERE id = $1 AND attempts = $2""",
     ("bigint", "integer", "text"),
 )
+# The mail server has nothing to do with a mail that waits for its reader, who is online.
+NOT_NOW = "not now"
+"""The failure of a mail whose reader is online, or about whom nobody knows."""
 _WAITING = Statement(
     "outbox_waiting",
-    """SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(written_at))::float8, 0)
+    f"""SELECT count(*), coalesce(extract(epoch FROM clock_timestamp()
+               - min(written_at) FILTER (WHERE failure IS DISTINCT FROM '{NOT_NOW}'))::float8, 0)
        FROM outbox WHERE given_up_at IS NULL""",
 )
 _GIVEN_UP = Statement("outbox_given_up", "SELECT count(*) FROM outbox WHERE given_up_at IS NOT NULL")

@@ -23,7 +23,7 @@ _COLUMNS = "r.id, r.listing_id, r.author_id, u.name, r.text, r.created_at"
 _MAIL = adding(
     MailKind.REPLY,
     """jsonb_build_object('name', addressee.name, 'author', author.name, 'title', listing.title,
-                          'listing_id', listing.id, 'text', r.text)""",
+                          'listing_id', listing.id, 'reply_id', r.id, 'text', r.text)""",
     "told CROSS JOIN r JOIN users author ON author.id = r.author_id JOIN listings listing ON listing.id = r.listing_id",
     user_id="told.user_id",
     is_on="$4",
@@ -61,6 +61,11 @@ _BY_ID = Statement(
     ("bigint",),
 )
 _DELETE = Statement("reply_delete", "DELETE FROM replies WHERE id = $1", ("bigint",))
+_IS_TOLD = Statement(
+    "reply_is_told",
+    f"SELECT FROM replies r WHERE r.id = $1 AND NOT {is_blocked('$2', 'r.author_id')}",
+    ("bigint", "bigint"),
+)
 
 
 class ReplyRepository:
@@ -70,6 +75,13 @@ class ReplyRepository:
         """`has_mail` says whether sellers are told of replies by mail too."""
         self._database = database
         self._has_mail = has_mail
+
+    async def is_told(self, reply_id: int | None, reader_id: int) -> bool:
+        """Returns whether the reply is still there, and there is no block between its author and the reader.
+
+        None stands for the reply of a mail which an earlier version wrote.
+        """
+        return reply_id is None or await self._database.fetch_one(_IS_TOLD, reply_id, reader_id) is not None
 
     async def create(self, listing_id: int, author_id: int, text: str) -> tuple[Reply, int | None]:
         """Add a reply to a listing. Returns it, and the id of the alert by which its seller is told, if there is one.

@@ -21,11 +21,12 @@ NOWHERE = Place()
 _BEGIN = Statement(
     "session_begin",
     """WITH swept AS (DELETE FROM sessions WHERE user_id = $2 AND expires_at < now()), owner AS MATERIALIZED (
-           SELECT id FROM users WHERE id = $2 AND deleted_at IS NULL AND password_hash = $4 FOR SHARE
+           SELECT id FROM users WHERE id = $2 AND deleted_at IS NULL AND password_hash = $4
+             AND ($7 OR NOT has_second_factor) FOR SHARE
        )
        INSERT INTO sessions (id, user_id, expires_at, device, address)
        SELECT $1, id, now() + make_interval(secs => $3), $5, $6 FROM owner""",
-    ("text", "bigint", "double precision", "text", "text", "text"),
+    ("text", "bigint", "double precision", "text", "text", "text", "boolean"),
 )
 _LOCK = Statement(
     "session_lock",
@@ -105,14 +106,22 @@ class SessionRepository:
         self._database = database
 
     async def begin(
-        self, session_id: str, user_id: int, seconds: float, *, checked_hash: str, place: Place = NOWHERE
+        self,
+        session_id: str,
+        user_id: int,
+        seconds: float,
+        *,
+        checked_hash: str,
+        needs_no_code: bool = False,
+        place: Place = NOWHERE,
     ) -> None:
         """Begin a session with generation 0, which expires after `seconds` unless it is refreshed.
 
-        `checked_hash` is the hash of the password that was checked. Raises PasswordChanged if the user has left or has
-        another password now: the change has ended all sessions, and this one would outlive it.
+        `checked_hash` is the hash of the password that was checked. `needs_no_code`: a code of the second factor was
+        checked as well, or a passkey stands for both. Raises PasswordChanged if the user has left, or has another
+        password or a second factor now: the change has ended all sessions, and this one would outlive it.
         """
-        values = session_id, user_id, seconds, checked_hash, place.device, place.address
+        values = session_id, user_id, seconds, checked_hash, place.device, place.address, needs_no_code
         if not await self._database.execute(_BEGIN, *values):
             raise PasswordChanged
 

@@ -11,7 +11,7 @@ import psycopg2.errors
 
 from shared.access.policy import Action
 from shared.domain.email_addresses import account_of
-from shared.domain.mails import MailKind, NewLink, Purpose, TooManyLinks
+from shared.domain.mails import TO_ANY_ADDRESS, MailKind, NewLink, Purpose, TooManyLinks
 from shared.domain.sanctions import BannedAlready, StaffProtected, may_sanction
 from shared.domain.users import (
     Account,
@@ -33,6 +33,7 @@ from shared.repositories.bans import is_banned
 from shared.repositories.mail_links import (
     MailLinkRepository,
     forget_links,
+    owner_of_link,
     spend_links,
     use_address_link,
     use_link,
@@ -123,6 +124,13 @@ _FORGET_NEW_EMAIL = Statement(
     "user_forget_new_email",
     f"UPDATE users AS u SET new_email = NULL WHERE id = $1 RETURNING {_COLUMNS}",
     ("bigint",),
+)
+# What waits for the mail server was written for the person, not for the address. Some kinds are about an address.
+_READDRESS = Statement(
+    "user_readdress_mail",
+    f"""UPDATE outbox SET address = $2 WHERE user_id = $1 AND given_up_at IS NULL
+        AND kind NOT IN ({", ".join(f"'{kind}'" for kind in (*TO_ANY_ADDRESS, MailKind.ADDRESS_CHANGED))})""",
+    ("bigint", "text"),
 )
 _PROVE = Statement(
     "user_prove",
@@ -316,6 +324,7 @@ class UserRepository:
                 user = _found(row)
                 if email is not None:
                     await transaction.execute(_SET_EMAIL_ACCOUNT, user_id, account_of(email))
+                    await transaction.execute(_READDRESS, user_id, email)
                 if is_other and wanted is not None:
                     user = await self._new_address(
                         transaction, user, before.email, wanted, link, most=most_links, must_confirm=must_confirm
@@ -340,8 +349,9 @@ class UserRepository:
         Raises LinkUsed or UserNotFound.
         """
         async with self._database.transaction() as transaction:
-            user_id = await use_link(transaction, link, Purpose.PASSWORD_RESET)
+            user_id = await owner_of_link(transaction, link, Purpose.PASSWORD_RESET)
             before = _found(await transaction.fetch_one(_LOCK, user_id))
+            await use_link(transaction, link, Purpose.PASSWORD_RESET)
             if not before.is_confirmed:
                 for statement in _DELETE_FACTORS:
                     await transaction.execute(statement, user_id)
@@ -390,12 +400,14 @@ class UserRepository:
         """
         try:
             async with self._database.transaction() as transaction:
-                user_id, address = await use_address_link(transaction, link)
+                user_id = await owner_of_link(transaction, link, Purpose.ADDRESS)
                 before = _found(await transaction.fetch_one(_LOCK, user_id))
+                _, address = await use_address_link(transaction, link)
                 user = _found(await transaction.fetch_one(_CONFIRM, user_id, address, account_of(address)))
                 await spend_links(transaction, user_id, Purpose.ADDRESS)
                 if account_of(before.email) != account_of(address):
                     await forget_links(transaction, user_id, Purpose.PASSWORD_RESET)
+                    await transaction.execute(_READDRESS, user_id, address)
                     await self._tell_old_address(transaction, user, before.email, address, is_done=True)
                 await self._has_address(transaction, user)
                 return user

@@ -103,11 +103,17 @@ _READ_ALERTS = Statement(
 _SENDER_WRITES = f"""EXISTS (SELECT FROM users o WHERE o.id = t.other_id AND o.deleted_at IS NULL
         AND NOT {is_banned("o")}) AND NOT {is_blocked("t.user_id", "t.other_id")}
     AND {is_in_inbox("t.user_id", "t.other_id")}"""
+# That its sender has deleted the message, which was unread, is no look: else each deletion would allow another mail.
+_LOOKED_SINCE = """EXISTS (SELECT FROM (
+        SELECT l.read_at, l.deleted_at FROM messages l WHERE l.to_id = t.user_id AND l.from_id = t.other_id
+        ORDER BY l.id DESC LIMIT 100) AS l
+    WHERE l.read_at > m.deleted_at AND l.deleted_at IS NULL)"""
 _WAITS = f"""(u.deleted_at IS NULL AND NOT {is_banned("u")}
     AND CASE WHEN t.way = 'push' THEN EXISTS (SELECT FROM push_subscriptions p WHERE p.user_id = t.user_id)
         -- One mail for a conversation, until it is looked at. An address that is not confirmed may be somebody else's.
         ELSE {_WANTS_MAIL.format(user="t.user_id")} AND NOT u.must_confirm
-            AND NOT EXISTS (SELECT FROM messages m WHERE m.id = t.told_id AND m.read_at IS NULL) END
+            AND NOT EXISTS (SELECT FROM messages m WHERE m.id = t.told_id AND (
+                m.read_at IS NULL OR m.read_at = m.deleted_at AND NOT {_LOOKED_SINCE})) END
     AND CASE WHEN t.other_id = {ALERTS} THEN EXISTS (
             SELECT FROM alerts a WHERE a.user_id = t.user_id AND a.id > t.told_id AND a.seen_at IS NULL
             AND a.kind IN ({_KINDS}))
@@ -204,13 +210,18 @@ _UNREAD = Statement(
         CROSS JOIN LATERAL ({_NEWEST}) AS m {_ABOUT} WHERE {_SENDER_WRITES}""",
     ("bigint[]", "bigint[]"),
 )
+_WAS_READ = Statement(
+    "waiting_was_read",
+    "SELECT FROM messages WHERE id = $1 AND read_at IS NOT NULL AND deleted_at IS NULL",
+    ("bigint",),
+)
 _MAIL = Statement(
     "waiting_mail",
     f"""WITH {_TOLD}
         INSERT INTO outbox (user_id, kind, address, facts)
         SELECT u.id, '{MailKind.MESSAGE.value}', u.email, jsonb_build_object(
-            'name', u.name, 'sender', o.name, 'other_id', o.id, 'title', about.title, 'count', n.count,
-            'text', CASE WHEN c.choice = '{Choice.WITH_TEXT.value}' THEN m.text END)
+            'name', u.name, 'sender', o.name, 'other_id', o.id, 'message_id', m.id, 'title', about.title,
+            'count', n.count, 'text', CASE WHEN c.choice = '{Choice.WITH_TEXT.value}' THEN m.text END)
         FROM row t JOIN users u ON u.id = t.user_id AND u.deleted_at IS NULL AND NOT u.must_confirm
         JOIN users o ON o.id = t.other_id
         LEFT JOIN mail_choices c ON c.user_id = u.id AND c.kind = '{MailKind.MESSAGE.value}'
@@ -325,6 +336,10 @@ class WaitingRepository:
         users, others = [pair[0] for pair in conversations], [pair[1] for pair in conversations]
         rows = await self._database.fetch(_UNREAD, users, others)
         return {(row[0], row[1]): UnreadMessages(*row) for row in rows}
+
+    async def was_read(self, message_id: int | None) -> bool:
+        """Returns whether the message was read. None stands for that of a mail which an earlier version wrote."""
+        return message_id is not None and await self._database.fetch_one(_WAS_READ, message_id) is not None
 
     async def waiting(self) -> int:
         """Returns how many conversations and persons' alerts wait, counted up to 100,000."""

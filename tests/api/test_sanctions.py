@@ -567,3 +567,14 @@ async def test_moderators_write_notes_that_only_they_read(api: Api, rows: Rows) 
     copy = json.loads(await (await api.client.get("/api/me/export", headers=ann.headers)).text())
     assert [one["text"] for one in copy["notes_about_you"]] == ["No, brothers."] * 2
     assert "Ada" not in json.dumps(copy)
+
+
+async def test_a_moderator_reads_no_notes_about_themselves(api: Api, rows: Rows) -> None:
+    _, mo, ada = await people(api)
+    car = await rows.listing(mo.id)
+    for path in (f"/api/users/{mo.id}/notes", f"/api/listings/{car}/notes"):
+        made = await api.call("POST", path, 201, who=ada, json={"text": "Ann has reported Mo."})
+        assert await api.every_page(path, who=mo) == []
+        assert [one["id"] for one in await api.every_page(path, who=ada)] == [made["id"]]
+    about_ada = await api.call("POST", f"/api/users/{ada.id}/notes", 201, who=mo, json={"text": "Deletes too much."})
+    await api.call("DELETE", f"/api/notes/{about_ada['id']}", 404, who=ada)

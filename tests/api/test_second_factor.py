@@ -16,7 +16,7 @@ from shared.domain.second_factor import hash_of
 from shared.domain.users import Role
 from shared.events.control import CONTROL, DISCONNECT, ROLE_CHANGED
 from shared.postgres import Database
-from shared.repositories.second_factors import lock_anew, vault_of
+from shared.repositories.second_factors import SecondFactorRepository, lock_anew, vault_of
 from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Api, Broadcasts, MakeApi, Person, person
 from tests.api.rows import Rows
@@ -158,9 +158,38 @@ async def test_the_second_factor_changes_only_with_the_password_and_a_code(api: 
         problem = await api.call(method, path, 403, who=someone, json={**NOW, "code": "000000"})
         assert problem["type"] == "/problems/wrong-code"
         await api.call(method, path, 422, who=someone, json=NOW)
+    # A passkey would log in without a code.
+    passkey = "/api/me/passkeys/options"
+    assert "code" in (await api.call("POST", passkey, 422, who=someone, json=NOW))["errors"]
+    problem = await api.call("POST", passkey, 403, who=someone, json={**NOW, "code": "000000"})
+    assert problem["type"] == "/problems/wrong-code"
+    # The code is right; a site without a host name has no passkeys.
+    problem = await api.call("POST", passkey, 409, who=someone, json={**NOW, "code": phone.code()})
+    assert problem["type"] == "/problems/no-passkeys-here"
     await log_in(api, someone, 401)
     await api.call("DELETE", PATH, 204, who=someone, json={**NOW, "code": phone.code()})
     assert not (await api.call("GET", PATH, 200, who=someone))["enabled"]
+
+
+async def test_no_log_in_that_began_before_the_second_factor_was_on_ends_without_a_code(
+    api: Api, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    someone = await api.register()
+    state = SecondFactorRepository.state
+    is_asked, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(self: SecondFactorRepository, user_id: int) -> Any:
+        found = await state(self, user_id)
+        is_asked.set()
+        await goes_on.wait()
+        return found
+
+    monkeypatch.setattr(SecondFactorRepository, "state", slow)
+    logging_in = asyncio.create_task(log_in(api, someone, 401))
+    await is_asked.wait()
+    await turned_on(api, someone, phone)
+    goes_on.set()
+    await logging_in
 
 
 async def test_guesses_at_a_code_are_limited_for_each_account(make_api: MakeApi, phone: Phone) -> None:

@@ -8,6 +8,7 @@ import { Problem } from "../problem.js";
 import { Dialog } from "../ui/dialog.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { ago } from "../ui/moment.js";
+import { ANY_CODE } from "./account_second_factor.js";
 
 const PATH = "/api/me/passkeys";
 const PASSWORD = { name: "current_password", label: "Current password", type: "password", autocomplete: "current-password", required: true };
@@ -18,8 +19,8 @@ export class Passkeys {
 
   constructor(view) {
     this.view = view;
-    this.adding = new Form(view, "passkey", "PasskeyBody", async ({ name, current_password }, element) => {
-      const { options } = await api.post(`${PATH}/options`, { current_password });
+    this.adding = new Form(view, "passkey", "PasskeyBody", async ({ name, ...known }, element) => {
+      const { options } = await api.post(`${PATH}/options`, known);
       let credential;
       try {
         credential = await makePasskey(options);
@@ -63,6 +64,7 @@ export class Passkeys {
             ${formOf(this.adding, { label: "Passkey", action: "Add a passkey" }, [
               input(this.adding, { name: "name", label: "Name of the passkey", hint: "For yourself, such as the name of this device.", required: true }),
               input(this.adding, PASSWORD),
+              this.view.secondFactor.isOn ? input(this.adding, ANY_CODE) : nothing,
             ])}
           </details>`
         : nothing}

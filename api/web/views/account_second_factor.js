@@ -9,6 +9,8 @@ import { day } from "../ui/moment.js";
 const PATH = "/api/me/second-factor";
 const PASSWORD = { name: "current_password", label: "Current password", type: "password", autocomplete: "current-password", required: true };
 const CODE = { name: "code", autocomplete: "one-time-code", required: true };
+/** What one types instead of a password alone, once the second step is on. */
+export const ANY_CODE = { ...CODE, label: "Code from the app, or a recovery code" };
 
 export class SecondFactor {
   /** The state as the API says it; null until it is known. */
@@ -38,6 +40,10 @@ export class SecondFactor {
       this.#codes = [];
       await this.#changed();
     });
+  }
+
+  get isOn() {
+    return this.#state?.enabled === true;
   }
 
   load() {
@@ -87,14 +93,14 @@ export class SecondFactor {
         <summary>Get new recovery codes</summary>
         ${formOf(this.renewing, { label: "New recovery codes", action: "Get new codes" }, [
           input(this.renewing, PASSWORD),
-          input(this.renewing, { ...CODE, label: "Code from the app, or a recovery code" }),
+          input(this.renewing, ANY_CODE),
         ])}
       </details>
       <details>
         <summary>Turn it off</summary>
         ${formOf(this.ending, { label: "Turn the second step off", action: "Turn it off", kind: "danger" }, [
           input(this.ending, PASSWORD),
-          input(this.ending, { ...CODE, label: "Code from the app, or a recovery code" }),
+          input(this.ending, ANY_CODE),
         ])}
       </details>`;
   }

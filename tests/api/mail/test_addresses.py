@@ -116,7 +116,11 @@ async def test_a_changed_address_counts_when_it_is_confirmed_and_the_old_one_is_
     assert await mails(rows, "address_changed") == [(ann.email, None)]
     assert (await mails(rows))[-1][0] == "New@Example.com"
     await api.call("POST", "/api/login", 401, json={"email": "new@example.com", "password": PASSWORD})
+    waiting = "INSERT INTO outbox (user_id, kind, address, facts) VALUES (%s, 'message', %s, '{}')"
+    await rows.execute(waiting, ann.id, ann.email)
     await confirm(api, await last_token(api, rows))
+    # What waits for the mail server follows the person.
+    assert [address for address, _ in await mails(rows, "message")] == ["New@Example.com"]
     await api.call("POST", "/api/login", 200, json={"email": "new@example.com", "password": PASSWORD})
     await api.call("POST", "/api/login", 401, json={"email": ann.email, "password": PASSWORD})
     assert [address for address, _ in await mails(rows, "address_changed")] == [ann.email] * 2

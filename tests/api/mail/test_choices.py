@@ -112,7 +112,9 @@ async def test_a_seller_gets_a_mail_about_a_reply_unless_they_do_not_want_it(api
     path = f"/api/listings/{listing}/replies"
     await api.call("POST", path, 201, who=bob, json={"text": "Is it still there?"})
     await api.call("POST", path, 201, who=ann, json={"text": "Yes."})
+    [[reply_id]] = await rows.fetch("SELECT id FROM replies WHERE author_id = %s", bob.id)
     facts = {"name": "Ann", "author": "Bob", "title": "A blue car", "listing_id": listing, "text": "Is it still there?"}
+    facts["reply_id"] = reply_id
     assert await mails_to(rows, ann) == [("reply", ann.email, facts)]
     assert await mails_to(rows, bob) == []
     await api.call("PUT", f"/api/users/{bob.id}/block", 200, who=ann)
@@ -124,6 +126,33 @@ async def test_a_seller_gets_a_mail_about_a_reply_unless_they_do_not_want_it(api
     for _ in range(2):
         await api.call("POST", path, 201, who=eve, json={"text": "Hi"}, headers=headers)
     assert len(await mails_to(rows, ann)) == 2
+
+
+@pytest.mark.parametrize("way", ["choice", "link"])
+async def test_mails_that_wait_are_not_sent_once_their_kind_is_switched_off(api: Api, rows: Rows, way: str) -> None:
+    ann, bob = await api.register("Ann"), await api.register("Bob")
+    listing = await rows.listing(ann.id, title="A blue car")
+    await api.call("POST", f"/api/listings/{listing}/replies", 201, who=bob, json={"text": "Is it still there?"})
+    assert len(await mails_to(rows, ann)) == 1
+    if way == "link":
+        response = await api.client.post(link_of(api, ann.id))
+        assert response.status == 200
+    else:
+        await api.call("PATCH", "/api/me/mail", 200, who=ann, json={"kind": "reply", "choice": "never"})
+    assert await mails_to(rows, ann) == []
+
+
+async def test_a_waiting_mail_loses_its_text_with_the_choice(api: Api, rows: Rows) -> None:
+    ann = await api.register("Ann")
+    await rows.execute(
+        """INSERT INTO outbox (user_id, kind, address, facts)
+           VALUES (%s, 'message', 'a@example.com', '{"text": "Hi"}')""",
+        ann.id,
+    )
+    for choice, text in (("with_text", "Hi"), ("at_once", None)):
+        await api.call("PATCH", "/api/me/mail", 200, who=ann, json={"kind": "message", "choice": choice})
+        [[facts]] = await rows.fetch("SELECT facts FROM outbox WHERE user_id = %s AND kind = 'message'", ann.id)
+        assert facts == {"text": text}
 
 
 async def test_without_a_mail_server_production_writes_no_mails_and_says_so(make_api: MakeApi, rows: Rows) -> None:

@@ -220,7 +220,7 @@ async def test_nobody_gets_a_mail_while_a_socket_of_theirs_is_joined(
     await away.mail()
 
 
-@pytest.mark.parametrize("meanwhile", ["read", "blocked", "online"])
+@pytest.mark.parametrize("meanwhile", ["read", "read and written again", "blocked", "online"])
 async def test_a_mail_that_waits_for_its_server_is_not_sent_if_there_is_nothing_to_tell_then(
     make_api: MakeApi, rows: Rows, smtp: MailServer, joined: Any, meanwhile: str
 ) -> None:
@@ -236,6 +236,11 @@ async def test_a_mail_that_waits_for_its_server_is_not_sent_if_there_is_nothing_
     match meanwhile:
         case "read":
             await away.reads(message_id)
+        case "read and written again":
+            # Another mail tells of that.
+            await away.reads(message_id)
+            await write(away.api, away.ann, away.bob, "Still there?")
+            await away.mail()
         case "blocked":
             await away.api.call("PUT", f"/api/users/{away.ann.id}/block", 200, who=away.bob)
         case "online":
@@ -249,3 +254,38 @@ async def test_a_mail_that_waits_for_its_server_is_not_sent_if_there_is_nothing_
     leave()
     await rows.execute("UPDATE outbox SET due_at = now()")
     await away.mail()
+
+
+async def test_a_sender_who_deletes_what_was_told_causes_no_other_mail(away: Away) -> None:
+    first = await write(away.api, away.ann, away.bob, "Hello")
+    await away.mail()
+    await away.api.call("DELETE", f"/api/messages/{first}", 204, who=away.ann)
+    second = await write(away.api, away.ann, away.bob, "Hello?")
+    await away.nothing_waits()
+    await away.reads(second)
+    await write(away.api, away.ann, away.bob, "Still there?")
+    await away.mail()
+
+
+@pytest.mark.parametrize("meanwhile", ["deleted", "blocked"])
+async def test_a_mail_about_a_reply_that_waits_is_not_sent_once_there_is_nothing_to_tell(
+    make_api: MakeApi, rows: Rows, smtp: MailServer, meanwhile: str
+) -> None:
+    away = await away_with(make_api, rows, smtp, mail_retry_seconds=600.0)
+
+    async def busy(step: str, _: Any) -> str | None:
+        return "451 later" if step == "RCPT" else None
+
+    smtp.on_step = busy
+    listing = await rows.listing(away.bob.id)
+    path = f"/api/listings/{listing}/replies"
+    reply = await away.api.call("POST", path, 201, who=away.ann, json={"text": "What a heap."})
+    await holds(rows, "SELECT 1 FROM outbox WHERE failure IS NOT NULL")
+    smtp.on_step = None
+    if meanwhile == "deleted":
+        await away.api.call("DELETE", f"/api/replies/{reply['id']}", 204, who=away.ann)
+    else:
+        await away.api.call("PUT", f"/api/users/{away.ann.id}/block", 200, who=away.bob)
+    await rows.execute("UPDATE outbox SET due_at = now()")
+    await holds(rows, "SELECT WHERE NOT EXISTS (SELECT FROM outbox)")
+    assert smtp.received == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from typing import Any
@@ -69,6 +70,16 @@ async def test_a_link_sets_a_new_password_once_and_ends_all_sessions(
     await log_in(api, ann, NEW, 200)
     told = await rows.fetch("SELECT kind, address FROM outbox WHERE kind = 'password_changed'")
     assert told == [("password_changed", ann.email)]
+
+
+async def test_of_two_links_that_are_used_at_once_one_works(api: Api, rows: Rows) -> None:
+    ann = await api.register("Ann")
+    for _ in range(2):
+        await forget(api, ann.email)
+    both = await tokens(api, rows)
+    bodies = [{"token": token, "password": NEW} for token in both]
+    answers = await asyncio.gather(*(api.client.post("/api/password/reset", json=body) for body in bodies))
+    assert sorted(answer.status for answer in answers) == [204, 410]
 
 
 async def test_any_spelling_of_the_address_is_the_account(api: Api, rows: Rows) -> None:

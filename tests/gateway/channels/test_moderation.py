@@ -16,8 +16,9 @@ from shared.access.admission import Banned
 from shared.domain.moderation import GroupSubject, SubjectKind
 from shared.domain.users import Role
 from shared.events.moderation import QUEUE_EVENTS, queue_payload
+from shared.events.topics import private_chat
 from shared.postgres import DatabaseUnavailable
-from shared.pubsub.memory import MemoryHub
+from shared.pubsub.memory import MemoryBroker, MemoryHub
 from tests.gateway.nodes import Client, actor, broadcast, closed, push, reply, start_node, wait_for_looks
 from tests.support.waiting import until
 
@@ -84,8 +85,10 @@ def holders(client: Client) -> list[int]:
 
 
 @pytest.mark.parametrize("user_id", [MONA, ROOT])
-async def test_moderators_and_admins_join(node: Endpoint, user_id: int) -> None:
+async def test_moderators_and_admins_join_and_count_as_online(node: Endpoint, user_id: int) -> None:
     await member(node, user_id)
+    assert isinstance(node.broker, MemoryBroker)
+    assert node.broker._subscriptions[private_chat(user_id)] > 0
 
 
 async def test_nobody_else_joins_whatever_the_node_believes(node: Endpoint, staff: Staff) -> None:

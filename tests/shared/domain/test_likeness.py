@@ -42,6 +42,10 @@ def sketch(text: str) -> Sketch:
         OFFER.replace("unique", "special").replace("tell you more", "send you more"),
         OFFER + " Bye, Max",
         "".join(chr(0x1D41A + ord(one) - 97) if "a" <= one <= "z" else one for one in OFFER),
+        # Letters that nobody sees, and blanks that are none.
+        "\u1160\u3164".join(OFFER),
+        "\u2800".join(OFFER),
+        "\ufffc".join(OFFER),
     ],
 )
 def test_a_reworded_text_is_nearly_the_same(reworded: str) -> None:

@@ -15,6 +15,7 @@ from shared.repositories import message_inserts as module
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.contacts import ContactRepository
 from shared.repositories.conversations import ConversationRepository
+from shared.repositories.holds import HoldRepository
 from shared.repositories.message_inserts import MessageInserts
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
@@ -182,12 +183,27 @@ async def test_a_recipient_sees_nothing_of_a_held_message(
     assert await conversations.with_users(4, [SPAMMER], before_id=MAX_ID, limit=5) == []
     assert [one.user_id for one in await conversations.latest(SPAMMER, before_id=MAX_ID, limit=5)] == [4, 3, 2]
     assert await messages.mark_read(4, SPAMMER, MAX_ID) is None
+    # Nor is the recipient told what its sender has read.
+    assert await messages.mark_read(SPAMMER, 4, MAX_ID) is None
     assert await database.fetch(Statement("", "SELECT FROM contacts WHERE 4 IN (user_id, other_id)")) == []
     assert not await contacts.are_apart(4, SPAMMER)
     # What the recipient then writes is a request, as it would be otherwise.
     [answer] = await inserts.insert_many([NewMessage(4, SPAMMER, "Who are you?")])
     assert became(answer) == "request"
     assert (await conversations.latest(4, before_id=MAX_ID, limit=5))[0].unread_count == 0
+
+
+async def test_nothing_is_delivered_of_whoever_has_an_unread_warning(
+    inserts: MessageInserts, database: Database
+) -> None:
+    await send(inserts, offer(2), offer(3), offer(4))
+    await database.execute(Statement("", "UPDATE held_messages SET may_go = true"))
+    warn = "INSERT INTO sanctions (kind, user_id, by_id, reason) VALUES ('warning', 1, 3, 'spam')"
+    await database.execute(Statement("", warn))
+    for seconds in (0.0, 1000.0):
+        assert await HoldRepository(database).due(seconds, 10) == []
+    await database.execute(Statement("", "UPDATE sanctions SET read_at = now()"))
+    assert len(await HoldRepository(database).due(1000.0, 10)) == 1
 
 
 @pytest.fixture
