@@ -186,14 +186,32 @@ test("a line that slept asks for a sign of life as soon as it wakes, and connect
   socket.connect();
   socket.opens();
   await clock.pass(5_000);
-  clock.sleep(60_000);
+  clock.sleep(5_000);
   await clock.pass(2_000);
   assert.equal(socket.pings.length, 0);
-  clock.sleep(3_600_000);
+  clock.sleep(20_000);
   await clock.pass(1_000);
   assert.deepEqual([socket.pings.length, socket.connects], [1, 1]);
   await clock.pass(5_000);
   assert.equal(socket.connects, 2);
+});
+
+test("a hidden page, whose timers run once a minute, slept only if it was longer", async () => {
+  const { socket } = lineOf();
+  socket.connect();
+  socket.opens();
+  globalThis.document = { visibilityState: "hidden" };
+  try {
+    await clock.pass(5_000);
+    clock.sleep(60_000);
+    await clock.pass(2_000);
+    assert.equal(socket.pings.length, 0);
+    clock.sleep(3_600_000);
+    await clock.pass(1_000);
+    assert.equal(socket.pings.length, 1);
+  } finally {
+    delete globalThis.document;
+  }
 });
 
 test("concurrent questions whether the line is alive share one ping", async () => {

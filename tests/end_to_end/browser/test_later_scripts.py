@@ -125,6 +125,8 @@ async def test_a_view_whose_script_cannot_be_reached_says_so_and_comes_when_it_i
     await expect(page.get_by_role("alert")).to_contain_text("Daveslist cannot be reached.")
     await page.get_by_role("button", name="Try again").click()
     await expect(page.locator(".waiting")).to_be_visible()
+    # That attempt has failed too. Otherwise it would succeed as soon as the network is back.
+    await expect(page.locator(".waiting")).to_have_count(0)
     await expect(page.get_by_role("alert")).to_contain_text("Daveslist cannot be reached.")
     await page.context.set_offline(False)
     await page.get_by_role("button", name="Try again").click()
