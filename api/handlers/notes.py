@@ -55,13 +55,9 @@ async def _find(
 ) -> Page[answers.Note]:
     query = call.query(PageQuery)
     before_id = decode_cursor(query.cursor, int) or MAX_ID
-    notes = call.services.notes
-    is_own = about == call.user.user_id
-    found = (
-        []
-        if is_own
-        else await notes.about(user_id=user_id, listing_id=listing_id, before_id=before_id, limit=query.limit + 1)
-    )
+    notes, found = call.services.notes, []
+    if about != call.user.user_id:
+        found = await notes.about(user_id=user_id, listing_id=listing_id, before_id=before_id, limit=query.limit + 1)
     return page(found, query.limit, answers.note, lambda note: note.id)
 
 

@@ -7,7 +7,7 @@ waits for an answer whose time would tell.
 
 from __future__ import annotations
 
-from shared.domain.mails import LinkUsed, Purpose
+from shared.domain.mails import LinkUsed
 from shared.postgres import Database, Statement, Transaction
 
 _ASK = Statement("forgotten_ask", "INSERT INTO forgotten_passwords (address) VALUES ($1)", ("text",))
@@ -39,7 +39,7 @@ _FIND = Statement(
 _USE = Statement(
     "mail_link_use",
     """DELETE FROM mail_links WHERE hash = $1 AND purpose = $2 AND expires_at > clock_timestamp()
-       RETURNING user_id, address""",
+       RETURNING address""",
     ("text", "text"),
 )
 _FORGET = Statement(
@@ -106,20 +106,16 @@ async def owner_of_link(database: Database | Transaction, hash: str, purpose: st
     return int(row[0])
 
 
-async def use_link(transaction: Transaction, hash: str, purpose: str) -> int:
-    """Use the link up. Returns the user whose link it is. Raises LinkUsed if it does not work any more."""
+async def use_link(transaction: Transaction, hash: str, purpose: str) -> str | None:
+    """Use the link up. Returns the address that it confirms, if that is its purpose.
+
+    Raises LinkUsed if it does not work any more.
+    """
     row = await transaction.fetch_one(_USE, hash, purpose)
     if row is None:
         raise LinkUsed
-    return int(row[0])
-
-
-async def use_address_link(transaction: Transaction, hash: str) -> tuple[int, str]:
-    """Use a link up that confirms an address. Returns the user and the address. Raises LinkUsed."""
-    row = await transaction.fetch_one(_USE, hash, Purpose.ADDRESS)
-    if row is None:
-        raise LinkUsed
-    return int(row[0]), str(row[1])
+    address: str | None = row[0]
+    return address
 
 
 async def forget_links(transaction: Transaction, user_id: int, purpose: str | None = None) -> None:

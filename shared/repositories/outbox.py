@@ -62,9 +62,9 @@ _GIVE_UP = Statement(
        WHERE id = $1 AND attempts = $2""",
     ("bigint", "integer", "text"),
 )
-# The mail server has nothing to do with a mail that waits for its reader, who is online.
 NOT_NOW = "not now"
 """The failure of a mail whose reader is online, or about whom nobody knows."""
+# Such a mail does not wait for the mail server.
 _WAITING = Statement(
     "outbox_waiting",
     f"""SELECT count(*), coalesce(extract(epoch FROM clock_timestamp()

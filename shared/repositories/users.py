@@ -35,7 +35,6 @@ from shared.repositories.mail_links import (
     forget_links,
     owner_of_link,
     spend_links,
-    use_address_link,
     use_link,
 )
 from shared.repositories.outbox import Outbox, forget_mails
@@ -402,7 +401,8 @@ class UserRepository:
             async with self._database.transaction() as transaction:
                 user_id = await owner_of_link(transaction, link, Purpose.ADDRESS)
                 before = _found(await transaction.fetch_one(_LOCK, user_id))
-                _, address = await use_address_link(transaction, link)
+                address = await use_link(transaction, link, Purpose.ADDRESS)
+                assert address is not None
                 user = _found(await transaction.fetch_one(_CONFIRM, user_id, address, account_of(address)))
                 await spend_links(transaction, user_id, Purpose.ADDRESS)
                 if account_of(before.email) != account_of(address):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import RawTestServer
 
 from tests.deployment.nginx import find_nginx, running_nginx
 from tests.support.ports import free_port
@@ -16,20 +16,8 @@ REQUESTS = 6
 """Enough for nginx to choose each process more than once."""
 
 
-@asynccontextmanager
-async def process(port: int) -> AsyncIterator[None]:
-    """Something that answers every request at this port."""
-
-    async def answer(_: web.BaseRequest) -> web.Response:
-        return web.Response(text="{}")
-
-    runner = web.ServerRunner(web.Server(answer))
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        yield
-    finally:
-        await runner.cleanup()
+async def answer(_: web.BaseRequest) -> web.Response:
+    return web.Response(text="{}")
 
 
 @pytest.mark.servers
@@ -50,7 +38,7 @@ async def test_a_process_that_has_just_come_back_serves_when_the_other_goes(path
                     statuses.append(response.status)
             return statuses
 
-        async with process(second):
+        async with RawTestServer(answer, port=second):
             assert await answers() == [200] * REQUESTS
-            await later.enter_async_context(process(first))
+            await later.enter_async_context(RawTestServer(answer, port=first))
         assert await answers() == [200] * REQUESTS

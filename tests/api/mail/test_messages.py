@@ -66,6 +66,11 @@ class Away:
         await self.api.call("PUT", path, 204, who=self.bob, json={"up_to": up_to})
 
 
+async def busy(step: str, _: Any) -> str | None:
+    """A mail server that takes mails later."""
+    return "451 later" if step == "RCPT" else None
+
+
 async def away_with(make_api: MakeApi, rows: Rows, smtp: MailServer, **changes: Any) -> Away:
     quick = {
         **QUICK,
@@ -226,9 +231,6 @@ async def test_a_mail_that_waits_for_its_server_is_not_sent_if_there_is_nothing_
 ) -> None:
     away = await away_with(make_api, rows, smtp, node_lease_seconds=60.0, mail_retry_seconds=600.0)
 
-    async def busy(step: str, _: Any) -> str | None:
-        return "451 later" if step == "RCPT" else None
-
     smtp.on_step = busy
     message_id = await write(away.api, away.ann, away.bob, "Hello")
     await holds(rows, "SELECT 1 FROM outbox WHERE failure IS NOT NULL")
@@ -272,9 +274,6 @@ async def test_a_mail_about_a_reply_that_waits_is_not_sent_once_there_is_nothing
     make_api: MakeApi, rows: Rows, smtp: MailServer, meanwhile: str
 ) -> None:
     away = await away_with(make_api, rows, smtp, mail_retry_seconds=600.0)
-
-    async def busy(step: str, _: Any) -> str | None:
-        return "451 later" if step == "RCPT" else None
 
     smtp.on_step = busy
     listing = await rows.listing(away.bob.id)
