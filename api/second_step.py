@@ -14,6 +14,19 @@ from shared.domain.second_factor import WrongCode, hash_of, is_of_app, step_of, 
 from shared.security_events import SecurityEvent
 
 
+async def check_code_if_on(call: Call, user_id: int, code: str | None, *, without: Exception) -> bool:
+    """Check and use up a code if the user's second factor is on. Returns whether it is.
+
+    Raises `without` if a code is needed and there is none, or WrongCode.
+    """
+    if (await call.services.second_factors.state(user_id)).since is None:
+        return False
+    if code is None:
+        raise without
+    await check_code(call, user_id, code)
+    return True
+
+
 async def check_code(call: Call, user_id: int, typed: str) -> None:
     """Check and use up a code of the user's second factor, which is on. Raises WrongCode or SecondFactorOff."""
     code, factors = tidied(typed), call.services.second_factors

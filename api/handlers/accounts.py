@@ -23,7 +23,7 @@ from api.problems import (
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
 from api.schemas.answers import accounts as answers
 from api.schemas.pages import PageQuery
-from api.second_step import check_code
+from api.second_step import check_code_if_on
 from api.services import Services
 from api.versions import as_seen
 from shared.access.tokens import InvalidToken, new_session_id
@@ -88,11 +88,7 @@ async def login(call: Call) -> answers.LoggedIn:
     call.is_of(user.id)
     if user.ban is not None:
         raise await banned(services, user.id)
-    has_factor = (await services.second_factors.state(user.id)).since is not None
-    if has_factor:
-        if body.code is None:
-            raise SecondFactorNeeded
-        await check_code(call, user.id, body.code)
+    has_factor = await check_code_if_on(call, user.id, body.code, without=SecondFactorNeeded())
     if services.passwords.is_outdated(password_hash, match):
         new_hash = await services.passwords.hash(body.password)
         if await services.users.replace_password_hash(user.id, password_hash, new_hash):

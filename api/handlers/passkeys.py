@@ -11,7 +11,7 @@ from api.problems import Invalid
 from api.schemas.answers import accounts as answers
 from api.schemas.passkeys import PasskeyBody, PasskeyLoginBody, PasskeyOptionsBody
 from api.schemas.second_factor import PasswordBody
-from api.second_step import check_code
+from api.second_step import check_code_if_on
 from shared.domain.passkeys import PasskeyRefused
 from shared.domain.users import PasswordChanged
 from shared.security_events import SecurityEvent
@@ -32,10 +32,8 @@ async def begin(call: Call) -> answers.PasskeyOptions:
     body = await call.body(PasskeyOptionsBody)
     user_id, services = call.user.user_id, call.services
     await check_password(call, body.current_password)
-    if (await services.second_factors.state(user_id)).since is not None:
-        if body.code is None:
-            raise Invalid({"code": ["Your second factor is on, so a code is needed."]})
-        await check_code(call, user_id, body.code)
+    needed = Invalid({"code": ["Your second factor is on, so a code is needed."]})
+    await check_code_if_on(call, user_id, body.code, without=needed)
     user, known = await services.users.by_id(user_id), await services.passkeys.credentials(user_id)
     return answers.PasskeyOptions(options=services.ceremonies.registration(_origin(call), user, known))
 
