@@ -24,12 +24,13 @@ async def find(call: Call) -> Page[answers.Hold]:
 async def decide(call: Call) -> answers.Hold:
     """Let messages go that wait, or keep them back. What was decided first stays.
 
-    Those that are let go are delivered within seconds, with a new `id`; what is kept back stays with its sender.
+    Those that are let go are delivered within seconds, with a new `id`; what is kept back stays with its sender. What
+    was held after the message `up_to` waits on, in another hold.
     """
     hold_id, holds, by = call.path_id(), call.services.holds, call.user.user_id
     hold = await holds.by_id(hold_id, by=by)
     body = await call.body(HoldDecisionBody)
-    if await holds.decide(hold_id, body.decision, by=by):
+    if await holds.decide(hold_id, body.decision, by=by, up_to=body.up_to or MAX_ID):
         subject = GroupSubject(SubjectKind.PERSON, hold.user_id)
         call.services.realtime.queue_changed(RESOLVED, subject, hold.user_id, [hold_id])
     return answers.hold(await holds.by_id(hold_id, by=by))

@@ -49,7 +49,7 @@ async def discard(call: Call) -> None:
 async def read(call: Call) -> web.Response:
     """A picture of one of your messages.
 
-    Moderators see it too if its message was reported; the audit log says so.
+    Moderators see it too if its message was reported, or waits for their decision; the audit log says so.
     """
     picture = await _visible(call)
     return await picture_file(call, picture.key, picture.content_type, f"picture-{picture.id}", is_for_anyone=False)
@@ -72,8 +72,8 @@ async def thumbnail(call: Call) -> web.Response:
 async def _visible(call: Call) -> MessagePicture:
     user_id, pictures = call.user.user_id, call.services.message_pictures
     found = await pictures.find(call.path_id(), for_user=user_id)
-    is_shown_to_moderator = found.report_id is not None and may(Action.REPORT_READ, call.actor, owner_id=None)
-    if not found.is_of_side and not is_shown_to_moderator:
+    is_before_moderators = found.report_id is not None or found.hold_id is not None
+    if not found.is_of_side and not (is_before_moderators and may(Action.REPORT_READ, call.actor, owner_id=None)):
         raise PictureNotFound
     call.query()
     if not found.is_of_side:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated
 
 from api.schemas.fields import Time
+from shared.domain.declared import Id
 from shared.domain.holds import HoldDecision
 
 
@@ -19,4 +20,7 @@ class SeenGroupBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldDecisionBody:
+    """`up_to` is `newest_id` of the hold, as it was read. Without it, the decision is about all that waits by then."""
+
     decision: HoldDecision
+    up_to: Id | None = None

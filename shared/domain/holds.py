@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 MAX_HELD_TEXTS = 5
 """The most texts of held messages that are read with a hold: the latest ones."""
+MAX_HELD_PICTURES = 10
+"""The most pictures of held messages that are read with a hold: those of the latest messages."""
 
 
 class HoldDecision(StrEnum):
@@ -38,6 +41,10 @@ class Hold:
     """To how many people."""
     texts: Sequence[str]
     """Different ones of those that wait, the latest first."""
+    newest_id: int | None
+    """The greatest id of a message that waits; None if none does."""
+    pictures: Sequence[Mapping[str, Any]]
+    """Those of the messages that wait, the latest first, as their payloads have them."""
 
 
 class HoldNotFound(Exception):

@@ -7,11 +7,12 @@ weight, the oldest comes first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 from shared.domain.findings import Finding, FindingKind
 from shared.domain.reports import ReportedListing, ReportReason
@@ -99,6 +100,12 @@ class Entry:
     listing_title: str | None
     people: int | None
     """Of held messages, to how many people they are."""
+    texts: Sequence[str] | None
+    """Of held messages, the latest different ones."""
+    newest_id: int | None
+    """Of held messages, the greatest id."""
+    pictures: Sequence[Mapping[str, Any]] | None
+    """Of held messages, the latest, as their payloads have them."""
     finding: Finding | None = None
     """Both listings of a finding."""
 

@@ -4,6 +4,8 @@ messages.py holds messages when it stores them. A decision is only noted here; e
 after the other, and publishes them (api/telling.py). A message goes when a moderator lets it go, when its recipient has
 written to its sender by themselves, or after a time without a decision. It is delivered as if it were sent then, with a
 new id and time: so whoever reads on after the last id gets it. If it would be refused then, it stays with its sender.
+
+A decision is about what a moderator has seen. What was held later goes to another hold, of which moderators are told.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from shared.access.policy import Action
-from shared.domain.holds import MAX_HELD_TEXTS, Hold, HoldDecision, HoldNotFound
+from shared.domain.holds import MAX_HELD_PICTURES, MAX_HELD_TEXTS, Hold, HoldDecision, HoldNotFound
+from shared.domain.ids import MAX_ID
 from shared.domain.messages import Message, ReadShown
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import require
@@ -30,13 +33,20 @@ FIRST_TEXT = """(SELECT m.text FROM held_messages h JOIN messages m ON m.id = h.
 """The text of the first message of `holds o` that waits."""
 PEOPLE = "(SELECT count(DISTINCT h.to_id) FROM held_messages h WHERE h.hold_id = o.id)"
 """To how many people the messages of `holds o` are."""
-
-_SELECT = f"""SELECT o.id, o.user_id, u.name, o.created_at, o.decided_at, o.decided_by, o.decision,
-        (SELECT count(*) FROM held_messages h WHERE h.hold_id = o.id), {PEOPLE},
-        ARRAY(SELECT text FROM (
+SEEN = f"""ARRAY(SELECT text FROM (
             SELECT m.text, max(m.id) AS id FROM held_messages h JOIN messages m ON m.id = h.message_id
             WHERE h.hold_id = o.id GROUP BY m.text
-        ) AS texts ORDER BY id DESC LIMIT {MAX_HELD_TEXTS})
+        ) AS texts ORDER BY id DESC LIMIT {MAX_HELD_TEXTS}),
+        (SELECT max(h.message_id) FROM held_messages h WHERE h.hold_id = o.id),
+        (SELECT coalesce(jsonb_agg(picture), '[]') FROM (
+            SELECT picture FROM held_messages h JOIN messages m ON m.id = h.message_id,
+                jsonb_array_elements(m.pictures) WITH ORDINALITY AS one (picture, n)
+            WHERE h.hold_id = o.id ORDER BY h.message_id DESC, n LIMIT {MAX_HELD_PICTURES}
+        ) AS shown)"""
+"""What a moderator sees of the messages of `holds o`: the texts, the greatest id, and the pictures."""
+
+_SELECT = f"""SELECT o.id, o.user_id, u.name, o.created_at, o.decided_at, o.decided_by, o.decision,
+        (SELECT count(*) FROM held_messages h WHERE h.hold_id = o.id), {PEOPLE}, {SEEN}
     FROM holds o JOIN users u ON u.id = o.user_id"""
 _OPEN = Statement(
     "hold_open",
@@ -45,22 +55,34 @@ _OPEN = Statement(
     ("bigint", "integer", "bigint"),
 )
 _BY_ID = Statement("hold_by_id", f"{_SELECT} WHERE o.id = $1 AND o.user_id <> $2", ("bigint", "bigint"))
-# It takes a turn among the inserts, so no message is added to a hold that was decided.
+# What was held of `decided` and is not {seen} gets another hold, in which it waits as before. The first hold is decided
+# by then, so the trigger that lets its messages go no longer finds these.
+_SET_APART = """later AS (
+           SELECT h.message_id, d.user_id FROM held_messages h JOIN decided d ON d.id = h.hold_id WHERE NOT {seen}
+       ), reopened AS (
+           INSERT INTO holds (user_id) SELECT DISTINCT user_id FROM later RETURNING id
+       ), set_apart AS (
+           UPDATE held_messages h SET hold_id = reopened.id FROM later, reopened WHERE h.message_id = later.message_id
+       )"""
+# It takes a turn among the inserts, so no message is added to a hold that was decided. The texts of who sent more
+# meanwhile still count, or more would pass before the next decision.
 _DECIDE = Statement(
     "hold_decide",
     f"""WITH decided AS (
            UPDATE holds SET decided_at = now(), decided_by = $2, decision = $3
            WHERE id = $1 AND decided_at IS NULL RETURNING id, user_id
-       ), kept AS (
-           DELETE FROM held_messages h USING decided d WHERE h.hold_id = d.id AND $3 = 'kept'
+       ), {_SET_APART.format(seen="h.message_id <= $4")}, kept AS (
+           DELETE FROM held_messages h USING decided d
+           WHERE h.hold_id = d.id AND h.message_id <= $4 AND $3 = 'kept'
        ), forgotten AS (
-           DELETE FROM recent_texts r USING decided d WHERE r.from_id = d.user_id AND $3 = 'let_go'
+           DELETE FROM recent_texts r USING decided d
+           WHERE r.from_id = d.user_id AND $3 = 'let_go' AND NOT EXISTS (SELECT FROM later)
        ), recorded AS (
            {RECORD} SELECT $2, CASE $3 WHEN 'let_go' THEN 'hold_let_go' ELSE 'hold_keep' END, 'hold', id, NULL,
                jsonb_build_object('user_id', user_id) FROM decided
        )
        SELECT user_id FROM decided""",
-    ("bigint", "bigint", "text"),
+    ("bigint", "bigint", "text", "bigint"),
     first=TURN,
 )
 # Triggers note `may_go` when a moderator decides, and when the recipient writes to the sender (schema.sql). Whoever has
@@ -115,16 +137,20 @@ _UNTOLD = Statement(
        )) RETURNING id, user_id""",
     ("integer",),
 )
-CLOSE = f"""WITH closed AS (
+NEWEST_AT = """greatest(o.created_at, (
+                SELECT h.held_at FROM held_messages h WHERE h.hold_id = o.id AND h.held_at <= {as_of}
+                ORDER BY h.message_id DESC LIMIT 1))"""
+"""When the newest message of `holds o` was held, of those until {as_of}."""
+CLOSE = f"""WITH decided AS (
         UPDATE holds o SET decided_at = now(), decided_by = $3, decision = 'kept'
         WHERE $1 = 0 AND o.user_id = $2 AND o.decided_at IS NULL AND o.created_at <= $4 RETURNING o.id, o.user_id
-    ), kept AS (
-        DELETE FROM held_messages h USING closed WHERE h.hold_id = closed.id
+    ), {_SET_APART.format(seen="h.held_at <= $4")}, kept AS (
+        DELETE FROM held_messages h USING decided d WHERE h.hold_id = d.id AND h.held_at <= $4
     ), recorded AS (
-        {RECORD} SELECT $3, 'hold_keep', 'hold', id, NULL, jsonb_build_object('user_id', user_id) FROM closed
+        {RECORD} SELECT $3, 'hold_keep', 'hold', id, NULL, jsonb_build_object('user_id', user_id) FROM decided
     )
-    SELECT 'held_messages', id FROM closed"""
-"""A moderator who closes all that waits about a person keeps the held messages back."""
+    SELECT 'held_messages', id FROM decided"""
+"""A moderator who closes all that waits about a person keeps the messages back that were held until then."""
 
 
 class NewHold(NamedTuple):
@@ -151,15 +177,15 @@ class HoldRepository:
             raise HoldNotFound
         return _hold(row)
 
-    async def decide(self, hold_id: int, decision: HoldDecision, *, by: int) -> bool:
-        """Decide about the messages of a hold, and about those that come while it is open.
+    async def decide(self, hold_id: int, decision: HoldDecision, *, by: int, up_to: int = MAX_ID) -> bool:
+        """Decide about the messages of a hold whose ids are at most `up_to`; the others wait on, in another hold.
 
         Returns False if that was done before. Raises NoLongerAllowed.
         """
         async with self._database.transaction() as transaction:
             await require(transaction, by, Action.REPORT_RESOLVE)
             await transaction.execute(HURRY)
-            row = await transaction.fetch_one(_DECIDE, hold_id, by, decision.value)
+            row = await transaction.fetch_one(_DECIDE, hold_id, by, decision.value, up_to)
         return row is not None
 
     async def due(self, seconds: float, limit: int) -> list[int]:

@@ -185,14 +185,16 @@ NOTED = f"""sides AS (
 """
 READS_SHOWN = "SELECT by_id, other_id, max(id) AS up_to FROM shown GROUP BY by_id, other_id"
 """The columns of ReadShown, from `shown`."""
-# Notes which messages wait for a moderator. A batch that was compared may have such.
+# Notes which messages wait for a moderator. A batch that was compared may have such. The time is one of this turn, so a
+# moderator who has seen what was held until a time has seen all of it.
 _HOLD = """, holding AS (
            INSERT INTO holds (user_id) SELECT DISTINCT from_id FROM inserted WHERE is_held
            ON CONFLICT (user_id) WHERE decided_at IS NULL DO UPDATE SET user_id = excluded.user_id
-           RETURNING id, user_id
+           RETURNING id, user_id, clock_timestamp() AS at
        ), waiting AS (
-           INSERT INTO held_messages (message_id, hold_id, from_id, to_id)
-           SELECT i.id, h.id, i.from_id, i.to_id FROM inserted i JOIN holding h ON h.user_id = i.from_id WHERE i.is_held
+           INSERT INTO held_messages (message_id, hold_id, from_id, to_id, held_at)
+           SELECT i.id, h.id, i.from_id, i.to_id, h.at
+           FROM inserted i JOIN holding h ON h.user_id = i.from_id WHERE i.is_held
        )"""
 
 

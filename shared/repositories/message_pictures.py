@@ -3,7 +3,8 @@
 The files are kept as those of listings are (pictures.py): a file's key is in a row, or among the abandoned ones. A
 picture that is not sent is deleted after some hours. A picture goes with its message, and with the account of its
 owner. Only if there is an open report of the message, its pictures wait, for moderators alone, until that report is
-resolved: nobody gets rid of a report by deleting what it is about.
+resolved: nobody gets rid of a report by deleting what it is about. Moderators also see the pictures of a message that
+waits for their decision.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ _FIND = Statement(
     f"""SELECT {_COLUMNS}, p.message_id,
                NOT p.is_of_deleted AND (p.owner_id = $2 OR EXISTS (
                    SELECT FROM messages m WHERE m.id = p.message_id AND m.to_id = $2 AND m.held_at IS NULL)),
-               (SELECT min(r.id) FROM reports r WHERE r.message_id = p.message_id), p.owner_id
+               (SELECT min(r.id) FROM reports r WHERE r.message_id = p.message_id),
+               (SELECT h.hold_id FROM held_messages h JOIN holds o ON o.id = h.hold_id
+                WHERE h.message_id = p.message_id AND o.decided_at IS NULL), p.owner_id
         FROM message_pictures p WHERE p.id = $1""",
     ("bigint", "bigint"),
 )
@@ -105,6 +108,8 @@ class FoundPicture(NamedTuple):
     """True if the user who asks is a side of its message, or has uploaded it."""
     report_id: int | None
     """The first report of its message, if there is one: then moderators may see it."""
+    hold_id: int | None
+    """The hold in which its message waits for a decision, if it does: then moderators may see it."""
     owner_id: int
 
 
@@ -141,16 +146,20 @@ class MessagePictureRepository:
         row = await self._database.fetch_one(_FIND, picture_id, for_user)
         if row is None:
             raise PictureNotFound
-        return FoundPicture(MessagePicture(*row[:-4]), *row[-4:])
+        return FoundPicture(MessagePicture(*row[:-5]), *row[-5:])
 
     async def note_look(self, found: FoundPicture, *, by: int) -> None:
-        """Note in the audit log that a moderator looks at a picture of a reported message. Raises NoLongerAllowed."""
-        assert found.report_id is not None
+        """Note in the audit log that a moderator looks at a picture of a reported or held message.
+
+        Raises NoLongerAllowed.
+        """
+        why, of = ("report", found.report_id) if found.report_id is not None else ("hold", found.hold_id)
+        assert of is not None
         async with self._database.transaction() as transaction:
             await require(transaction, by, Action.REPORT_READ)
             # The message or the picture would tell a reported admin, who may read the log, who got it.
             details = {"user_id": found.owner_id}
-            await record(transaction, by, "message_picture_look", "report", found.report_id, details=details)
+            await record(transaction, by, "message_picture_look", why, of, details=details)
 
 
 async def take(transaction: Transaction, owner_id: int, ids: Sequence[int]) -> list[MessagePicture] | None:

@@ -36,7 +36,7 @@ from shared.postgres import Database, Statement
 from shared.repositories.acting import require
 from shared.repositories.audit import RECORD
 from shared.repositories.findings import FindingRepository
-from shared.repositories.holds import CLOSE, FIRST_TEXT, HAS_MESSAGES, PEOPLE
+from shared.repositories.holds import CLOSE, FIRST_TEXT, HAS_MESSAGES, PEOPLE, SEEN
 from shared.repositories.listings import PICTURES
 from shared.repositories.queue_weights import CHANGED, DONE, IS_ABOUT, weighed
 from shared.repositories.turns import HURRY, TURN
@@ -47,14 +47,15 @@ _SHOWN: Mapping[EntryKind, str] = MappingProxyType(
     {
         EntryKind.REPORT: f"""SELECT '{EntryKind.REPORT.value}' AS kind, r.id, r.created_at, r.reason, r.text, r.quote,
                 r.message_id, r.reply_id, r.reporter_id, u.name AS reporter, l.id AS under_id, l.title,
-                NULL::bigint AS people
+                NULL::bigint AS people, NULL::text[] AS texts, NULL::bigint AS newest_id, NULL::jsonb AS pictures
             FROM reports r JOIN users u ON u.id = r.reporter_id LEFT JOIN replies p ON p.id = r.reply_id
             LEFT JOIN listings l ON l.id = p.listing_id
             WHERE r.resolved_at IS NULL AND {IS_ABOUT.format(listing="asked.listing_id", user="asked.user_id")}
             ORDER BY r.created_at DESC, r.id DESC LIMIT {MAX_ENTRIES}""",
         **{
             EntryKind(kind.value): f"""SELECT f.kind, f.id, f.created_at, f.kind AS reason, NULL::text, NULL::text,
-                NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, l.id AS under_id, l.title, NULL::bigint
+                NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, l.id AS under_id, l.title, NULL::bigint,
+                NULL::text[], NULL::bigint, NULL::jsonb
             FROM findings f JOIN listings l ON l.id = f.other_listing_id
             WHERE f.kind = '{kind.value}' AND f.decided_at IS NULL AND f.listing_id = nullif(asked.listing_id, 0)
             ORDER BY f.created_at DESC, f.id DESC LIMIT {MAX_ENTRIES}"""
@@ -62,7 +63,7 @@ _SHOWN: Mapping[EntryKind, str] = MappingProxyType(
         },
         EntryKind.HELD_MESSAGES: f"""SELECT '{EntryKind.HELD_MESSAGES.value}', o.id, o.created_at,
                 '{EntryKind.HELD_MESSAGES.value}' AS reason, NULL::text, {FIRST_TEXT}, NULL::bigint, NULL::bigint,
-                NULL::bigint, NULL::text, NULL::bigint, NULL::text, {PEOPLE}
+                NULL::bigint, NULL::text, NULL::bigint, NULL::text, {PEOPLE}, {SEEN}
             FROM holds o WHERE asked.listing_id = 0 AND o.user_id = asked.user_id AND o.decided_at IS NULL
               AND {HAS_MESSAGES}
             ORDER BY o.created_at DESC, o.id DESC LIMIT {MAX_ENTRIES}""",

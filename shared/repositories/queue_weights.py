@@ -20,7 +20,7 @@ from shared.domain.moderation import (
     EntryKind,
 )
 from shared.postgres import Database, Statement
-from shared.repositories.holds import HAS_MESSAGES
+from shared.repositories.holds import HAS_MESSAGES, NEWEST_AT
 
 IS_ABOUT = "(r.listing_id = nullif({listing}, 0) OR r.user_id = nullif({user}, 0))"
 """The condition that `reports r` is about a listing or a person; the other one of the two ids is 0. Each has an
@@ -29,26 +29,27 @@ index."""
 _WEIGHT = " ".join(f"WHEN '{reason.value}' THEN {weight}" for reason, weight in WEIGHTS.items())
 
 # Another kind of entry is another query here, of all that was open at the time {as_of} in the group `asked`, with the
-# same columns: who reported it (0 if the program found it), its weight, when it was made, and when it was closed. What
-# is open and what was closed since are two queries where each has an index.
+# same columns: who reported it (0 if the program found it), its weight, when it was made, when its newest part was
+# made, and when it was closed. What is open and what was closed since are two queries where each has an index.
 _SOURCES: Mapping[EntryKind, str] = MappingProxyType(
     {
         EntryKind.REPORT: " UNION ALL ".join(
             f"""SELECT r.reporter_id AS source_id, CASE r.reason {_WEIGHT} ELSE 1 END AS weight, r.created_at,
-                r.resolved_at AS closed_at
+                r.created_at AS newest_at, r.resolved_at AS closed_at
             FROM reports r WHERE {IS_ABOUT.format(listing="asked.listing_id", user="asked.user_id")}
               AND r.created_at <= {{as_of}} AND {condition}"""
             for condition in ("r.resolved_at IS NULL", "r.resolved_at > {as_of}")
         ),
         **{
             EntryKind(kind.value): f"""SELECT 0::bigint AS source_id, {weight} AS weight, f.created_at,
-                f.decided_at AS closed_at
+                f.created_at AS newest_at, f.decided_at AS closed_at
             FROM findings f WHERE f.listing_id = nullif(asked.listing_id, 0) AND f.kind = '{kind.value}'
               AND f.created_at <= {{as_of}} AND (f.decided_at IS NULL OR f.decided_at > {{as_of}})"""
             for kind, weight in FINDING_WEIGHTS.items()
         },
         EntryKind.HELD_MESSAGES: " UNION ALL ".join(
-            f"""SELECT 0::bigint AS source_id, {HOLD_WEIGHT} AS weight, o.created_at, o.decided_at AS closed_at
+            f"""SELECT 0::bigint AS source_id, {HOLD_WEIGHT} AS weight, o.created_at, {NEWEST_AT} AS newest_at,
+                o.decided_at AS closed_at
             FROM holds o WHERE o.user_id = nullif(asked.user_id, 0) AND o.created_at <= {{as_of}} AND {condition}"""
             for condition in ("o.decided_at > {as_of}", f"o.decided_at IS NULL AND {HAS_MESSAGES}")
         ),
@@ -78,7 +79,7 @@ _WEIGHED = f"""entries AS (
         ) AS every
     ), told AS (
         SELECT listing_id, user_id, source_id, max(weight) AS weight, count(*) FILTER (WHERE closed_at IS NULL) AS open,
-               min(created_at) AS since, max(created_at) FILTER (WHERE closed_at IS NULL) AS newest_at
+               min(created_at) AS since, max(newest_at) FILTER (WHERE closed_at IS NULL) AS newest_at
         FROM entries GROUP BY 1, 2, 3
     ), found AS (
         SELECT listing_id, user_id, sum(weight) AS weight,

@@ -311,3 +311,126 @@ async def test_several_apis_deliver_each_message_once_and_in_order(
     got = await all_messages(api, people[2])
     assert [one["message"][-7:] for one in got] == [OFFER[-7:], "r. Now!", "Please!"]
     assert await rows.fetch("SELECT count(*) FROM messages WHERE from_id = %s", sender.id) == [(6,)]
+
+
+@pytest.mark.parametrize("decision", ["let_go", "kept"])
+async def test_a_decision_up_to_what_was_seen_leaves_what_was_held_later(
+    api: Api, spam: Spam, rows: Rows, broadcasts: Broadcasts, decision: str
+) -> None:
+    sender, people, sent = spam
+    moderator = await somebody(api, rows, Role.MODERATOR)
+    await let_go(api)
+    seen = await the_hold(api, moderator)
+    assert seen["newest_id"] == sent[3]["id"]
+    eve = await somebody(api, rows)
+    later = await write(api, sender, eve, OFFER.format("Eve"))
+    assert later["held"] is True
+    broadcasts.seen.clear()
+    path, body = f"/api/holds/{seen['id']}/decision", {"decision": decision, "up_to": seen["newest_id"]}
+    decided = await api.call("PUT", path, 200, who=moderator, json=body)
+    assert (decided["id"], decided["decision"]) == (seen["id"], decision)
+    await let_go(api)
+    got = [[one["message"] for one in await all_messages(api, person)] for person in people[2:]]
+    assert got == ([[one["message"]] for one in sent[2:]] if decision == "let_go" else [[], []])
+    assert await all_messages(api, eve) == []
+    # It waits as before, and moderators are told of it.
+    hold = await the_hold(api, moderator)
+    assert hold["id"] != seen["id"]
+    assert (hold["texts"], hold["newest_id"], hold["messages"]) == ([OFFER.format("Eve")], later["id"], 1)
+    told = [(event, payload["ids"]) for topic, event, payload in broadcasts.seen if topic == MODERATION]
+    assert told == [("resolved", [seen["id"]]), ("reported", [hold["id"]])]
+    # More of the same is held still, in the same hold.
+    fay = await somebody(api, rows)
+    assert (await write(api, sender, fay, OFFER.format("Fay")))["held"] is True
+    assert (await the_hold(api, moderator))["messages"] == 2
+    # What was decided first stays, and takes nothing of the other hold along.
+    again = {"decision": "let_go", "up_to": later["id"]}
+    assert (await api.call("PUT", path, 200, who=moderator, json=again))["decision"] == decision
+    assert (await the_hold(api, moderator))["messages"] == 2
+    assert (await decide(api, moderator, "let_go"))["newest_id"] is not None
+    await let_go(api)
+    assert [len(await all_messages(api, one)) for one in (eve, fay)] == [1, 1]
+
+
+async def test_what_its_recipient_has_answered_goes_from_the_later_hold_too(api: Api, spam: Spam, rows: Rows) -> None:
+    sender, people, sent = spam
+    moderator = await somebody(api, rows, Role.MODERATOR)
+    await write(api, people[3], sender, "Are you the one with the watches?")
+    hold = await the_hold(api, moderator)
+    body = {"decision": "kept", "up_to": sent[2]["id"]}
+    await api.call("PUT", f"/api/holds/{hold['id']}/decision", 200, who=moderator, json=body)
+    await let_go(api)
+    got = [[one for one in await all_messages(api, person) if one["to"] == str(person.id)] for person in people[2:]]
+    assert [[one["was_id"] for one in messages] for messages in got] == [[], [sent[3]["id"]]]
+    assert await api.every_page("/api/holds", who=moderator) == []
+
+
+@pytest.mark.parametrize("up_to", [0, -1, 2**63, "x", "", 1.5, True, [1]])
+async def test_an_id_that_is_none_decides_nothing(api: Api, spam: Spam, rows: Rows, up_to: Any) -> None:
+    moderator = await somebody(api, rows, Role.MODERATOR)
+    hold = await the_hold(api, moderator)
+    body = {"decision": "let_go", "up_to": up_to}
+    problem = await api.call("PUT", f"/api/holds/{hold['id']}/decision", 422, who=moderator, json=body)
+    assert set(problem["errors"]) == {"up_to"}
+    assert await the_hold(api, moderator) == hold
+
+
+async def test_closing_a_group_as_it_was_seen_leaves_what_was_held_later(api: Api, spam: Spam, rows: Rows) -> None:
+    sender, _, sent = spam
+    moderator = await somebody(api, rows, Role.MODERATOR)
+    [group] = await api.every_page("/api/moderation/queue", who=moderator)
+    later = await write(api, sender, await somebody(api, rows), OFFER.format("Eve"))
+    path = f"/api/moderation/queue/people/{sender.id}/resolved"
+    await api.call("PUT", path, 200, who=moderator, json={"up_to": group["newest_at"]})
+    hold = await the_hold(api, moderator)
+    assert (hold["newest_id"], hold["messages"]) == (later["id"], 1)
+    waiting = await rows.fetch("SELECT message_id FROM held_messages")
+    assert waiting == [(later["id"],)]
+    # Read again, the group has it, and is closed as a whole.
+    [group] = await api.every_page("/api/moderation/queue", who=moderator)
+    await api.call("PUT", path, 200, who=moderator, json={"up_to": group["newest_at"]})
+    assert await api.every_page("/api/holds", who=moderator) == []
+    assert await rows.fetch("SELECT count(*) FROM held_messages") == [(0,)]
+    assert len(sent) == 4
+
+
+async def test_moderators_see_all_texts_of_a_hold_in_the_queue(api: Api, spam: Spam, rows: Rows) -> None:
+    sender, *_ = spam
+    moderator = await somebody(api, rows, Role.MODERATOR)
+    names = ("Eve", "Fay", "Gus", "Hal")
+    for name in names:
+        sent = await write(api, sender, await somebody(api, rows), OFFER.format(name))
+    [group] = await api.every_page("/api/moderation/queue", who=moderator)
+    [entry] = group["entries"]
+    latest = [OFFER.format(name) for name in reversed(("Dan", *names))]
+    assert (entry["texts"], entry["newest_id"], entry["pictures"]) == (latest, sent["id"], [])
+    hold = await the_hold(api, moderator)
+    assert (hold["texts"], hold["newest_id"], hold["pictures"]) == (latest, sent["id"], [])
+
+
+async def test_moderators_see_the_pictures_of_what_waits_and_the_audit_log_says_so(
+    api: Api, spam: Spam, rows: Rows
+) -> None:
+    sender, *_ = spam
+    eve, fay = await somebody(api, rows), await somebody(api, rows)
+    moderator, admin = [await somebody(api, rows, role) for role in (Role.MODERATOR, Role.ADMIN)]
+    pictures = [await upload(api, sender) for _ in range(3)]
+    assert (await send(api, sender, eve, *pictures[:2], message=OFFER.format("Eve")))["held"] is True
+    sent = await send(api, sender, fay, pictures[2], message=OFFER.format("Fay"))
+    hold = await the_hold(api, moderator)
+    [group] = await api.every_page("/api/moderation/queue", who=moderator)
+    assert hold["pictures"] == group["entries"][0]["pictures"] == [pictures[2], *pictures[:2]]
+    for who, expected in ((moderator, {200}), (admin, {200}), (eve, {404}), (fay, {404}), (None, {401})):
+        assert await statuses(api, pictures[2], who) == expected
+    looks = await rows.fetch(
+        "SELECT actor_id, target_type, target_id, details FROM audit WHERE action = 'message_picture_look' ORDER BY id"
+    )
+    # Not who would get it: an admin who would may read the log.
+    assert looks == [(who.id, "hold", hold["id"], {"user_id": sender.id}) for who in (moderator, admin) for _ in "123"]
+    # What is decided does not wait any more, whatever becomes of it.
+    path, body = f"/api/holds/{hold['id']}/decision", {"decision": "let_go", "up_to": sent["id"] - 1}
+    await api.call("PUT", path, 200, who=moderator, json=body)
+    assert [await statuses(api, one, moderator) for one in pictures] == [{404}, {404}, {200}]
+    await decide(api, moderator, "kept")
+    assert await statuses(api, pictures[2], moderator) == {404}
+    assert await statuses(api, pictures[2], sender) == {200}

@@ -196,6 +196,7 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("GET", "/api/holds", None, MODERATORS),
         ("PUT", "/api/holds/{id=hold}/decision", {"decision": "let_go"}, MODERATORS),
         ("PUT", "/api/holds/{id=hold}/decision", {"decision": "kept"}, MODERATORS),
+        ("PUT", "/api/holds/{id=hold}/decision", {"decision": "let_go", "up_to": 1}, MODERATORS),
         ("GET", "/api/reports/{id=message_report}/messages", None, MODERATORS),
         ("GET", "/api/reports/{id=report}/messages", None, MODERATORS.replace("200", "404")),
         ("GET", "/api/moderation/queue", None, MODERATORS),
@@ -331,6 +332,7 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
                 ("sent_message_picture", OWNS),
                 ("unsent_picture", OWNS),
                 ("held_message_picture", NOBODY.replace("404", "401", 1)),
+                ("waiting_message_picture", "401 404 404 404 404 403 200 200"),
                 ("reported_message_picture", OWNS.replace("403 404 404", "403 200 200")),
                 ("kept_message_picture", "401 404 404 404 404 403 200 200"),
             )
@@ -440,10 +442,23 @@ class World:
                 return await self._message_picture(owner.id, None)
             case "sent_message_picture":
                 return await self._message_picture(owner.id, await self.make("message_of_owner", owner))
-            case "message_picture" | "held_message_picture" | "reported_message_picture" | "kept_message_picture":
-                prefix = "held_" if kind.startswith("held") else ""
+            case (
+                "message_picture"
+                | "held_message_picture"
+                | "waiting_message_picture"
+                | "reported_message_picture"
+                | "kept_message_picture"
+            ):
+                prefix = "held_" if kind.startswith(("held", "waiting")) else ""
                 message_id = await self.make(f"{prefix}message_to_owner", owner)
                 [[sender_id]] = await rows.fetch("SELECT from_id FROM messages WHERE id = %s", message_id)
+                if kind.startswith("waiting"):
+                    await rows.execute("UPDATE holds SET decided_at = now() WHERE user_id = %s", sender_id)
+                    hold_id = await self._insert("holds", user_id=sender_id)
+                    await rows.execute(
+                        "INSERT INTO held_messages (message_id, hold_id, from_id, to_id) VALUES (%s, %s, %s, %s)",
+                        *(message_id, hold_id, sender_id, owner.id),
+                    )
                 if kind.startswith(("reported", "kept")):
                     report = {"user_id": sender_id, "message_id": message_id, "reporter_id": owner.id, "reason": "spam"}
                     await self._insert("reports", **report)

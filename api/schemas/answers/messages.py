@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 from marshmallow import fields
 
@@ -15,7 +15,7 @@ from shared.domain.declared import Id, Number, Timestamp
 from shared.domain.holds import HoldDecision
 from shared.domain.listings import Status
 from shared.domain.times import rfc3339, rfc3339_or_none
-from shared.events.messages import Message, message_payload
+from shared.events.messages import Message, MessagePicture, message_payload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +98,10 @@ def _in_brief(listing: messages.ConversationListing | None) -> ConversationListi
 class Hold:
     """Messages of `person` that wait because the same or nearly the same text went to many who have not answered.
 
-    `messages` of them wait, to `people` different people; `texts` are the latest different ones, at most five.
-    `decision` is null until a moderator has decided, or until the rule has let all go.
+    `messages` of them wait, to `people` different people; `texts` are the latest different ones, at most five, and
+    `pictures` the latest ten, which moderators may see while they wait. `newest_id` is the greatest id of a message
+    that waits: decide up to it, and what you have not seen waits on. `decision` is null until a moderator has decided,
+    or until the rule has let all go.
     """
 
     id: Id
@@ -108,9 +110,15 @@ class Hold:
     messages: Number
     people: Number
     texts: list[str]
+    newest_id: int | None
+    pictures: list[MessagePicture]
     decision: HoldDecision | None
     decided_at: Timestamp | None
     decided_by: Id | None
+
+
+def held_pictures(pictures: Sequence[Mapping[str, Any]]) -> list[MessagePicture]:
+    return [cast("MessagePicture", one) for one in pictures]
 
 
 def hold(one: holds.Hold) -> Hold:
@@ -121,6 +129,8 @@ def hold(one: holds.Hold) -> Hold:
         messages=one.messages,
         people=one.people,
         texts=list(one.texts),
+        newest_id=one.newest_id,
+        pictures=held_pictures(one.pictures),
         decision=one.decision,
         decided_at=rfc3339_or_none(one.decided_at),
         decided_by=one.decided_by,

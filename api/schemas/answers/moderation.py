@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.schemas.answers.common import Person
+from api.schemas.answers.messages import held_pictures
 from api.schemas.answers.reports import ReportedListing, listing_reported, reported_listing
 from shared.domain import findings, moderation
 from shared.domain.declared import Id, Number, Timestamp
 from shared.domain.findings import FindingKind
 from shared.domain.moderation import EntryKind, SubjectKind
 from shared.domain.times import rfc3339, rfc3339_or_none
+from shared.events.messages import MessagePicture
 from shared.repositories import audit
 
 
@@ -23,7 +25,7 @@ class QueueEntry:
     `quote` is the text of a message or reply; of a reply, `listing_id` and `listing_title` say where it is. Of what
     the program found (`same_picture`, `same_vin`) they say which earlier listing, of somebody else, has the same, and
     `finding` has both. Of `held_messages`, `id` is that of the hold, `quote` the first text that waits, and `people` to
-    how many it was sent.
+    how many it was sent; `texts`, `pictures` and `newest_id` are those of the hold, and null of any other kind.
     """
 
     kind: EntryKind
@@ -38,6 +40,9 @@ class QueueEntry:
     listing_id: int | None
     listing_title: str | None
     people: int | None
+    texts: list[str] | None
+    pictures: list[MessagePicture] | None
+    newest_id: int | None
     finding: Finding | None
 
 
@@ -107,6 +112,9 @@ def _queue_entry(entry: moderation.Entry) -> QueueEntry:
         listing_id=entry.listing_id,
         listing_title=entry.listing_title,
         people=entry.people,
+        texts=None if entry.texts is None else list(entry.texts),
+        pictures=None if entry.pictures is None else held_pictures(entry.pictures),
+        newest_id=entry.newest_id,
         finding=None if entry.finding is None else finding(entry.finding),
     )
 

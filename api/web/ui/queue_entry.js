@@ -53,10 +53,12 @@ function report({ reason, text, quote, message_id: messageId, reply_id: replyId,
     ${text ? html`<p class="user-text" dir="auto">${text}</p>` : nothing}`;
 }
 
-/** The first text of messages that wait for a decision, and to how many people they are. */
-function heldMessages({ quote, people }) {
+/** The latest texts of messages that wait for a decision, and to how many people they are. */
+function heldMessages({ texts, quote, people }) {
   return html`<p><span class="flag">Held</span> Nearly the same message to ${count(people, "more person, who has", "more people, who have")} not got it:</p>
-    <blockquote class="user-text" dir="auto">${quote}</blockquote>`;
+    ${(texts ?? [quote])
+      .filter((text) => text)
+      .map((text) => html`<blockquote class="user-text" dir="auto">${text}</blockquote>`)}`;
 }
 
 function twoListings({ finding }, { flag, words }) {

@@ -1,7 +1,9 @@
-// A reported message with those around it, for moderators. Each look is in the audit log.
+// A reported message with those around it, for moderators. Each look is in the audit log. They may see no other pictures than
+// those of the reported one.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { nameOf } from "../format.js";
+import { picturesOf } from "./message_pictures.js";
 import { exactly } from "./moment.js";
 import { userText } from "./user_text.js";
 
@@ -15,7 +17,8 @@ export function reportedMessages({ message_id: reportedId, people, data }) {
           <p class="quiet small-text"><bdi translate="no">${names.get(one.from)}</bdi>, ${exactly(one.inserted_at)}</p>
           ${one.deleted_at
             ? html`<p class="quiet">Message deleted</p>`
-            : html`<p class="user-text" dir="auto">${userText(one.message)}</p>`}
+            : html`${one.id === reportedId ? picturesOf(one, names.get(one.from)) : nothing}
+                <p class="user-text" dir="auto">${userText(one.message)}</p>`}
         </li>`,
     )}
   </ol>`;

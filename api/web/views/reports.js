@@ -16,6 +16,7 @@ import { Acts } from "../ui/acts.js";
 import { carInBrief } from "../ui/car_in_brief.js";
 import { hideDialog } from "../ui/hide_dialog.js";
 import { PagedList } from "../ui/list.js";
+import { picturesOf } from "../ui/message_pictures.js";
 import { ago } from "../ui/moment.js";
 import { queueEntry, REASONS } from "../ui/queue_entry.js";
 import { reportedMessages } from "../ui/reported_messages.js";
@@ -45,6 +46,8 @@ export class Reports extends View {
   #resolved = [];
   /** The messages that were looked at, by the id of their report; a Problem if they could not be read. */
   #messages = new Map();
+  /** The ids of the holds whose pictures are shown. */
+  #withPictures = new Set();
   #claiming = null;
   /** The groups that are being read again, and which of them changed meanwhile. */
   #reading = new Map();
@@ -241,12 +244,26 @@ export class Reports extends View {
   }
 
   /** What a moderator decides about held messages, unless another one looks at them. */
-  #decisions(group, { id }) {
+  #decisions(group, entry) {
     if (this.queue.holder(group)) return nothing;
-    return html`<div class="row-buttons">
-      <button class="button small" @click=${() => this.#decide(group, id, "let_go")}>Deliver</button>
-      <button class="button small" @click=${() => this.#decide(group, id, "kept")}>Keep back</button>
-    </div>`;
+    return html`${this.#heldPictures(group, entry)}
+      <div class="row-buttons">
+        <button class="button small" @click=${() => this.#decide(group, entry, "let_go")}>Deliver</button>
+        <button class="button small" @click=${() => this.#decide(group, entry, "kept")}>Keep back</button>
+      </div>`;
+  }
+
+  #heldPictures({ person }, { id, pictures }) {
+    if (!pictures?.length) return nothing;
+    if (this.#withPictures.has(id)) return picturesOf({ pictures }, nameOf(person));
+    const show = () => {
+      this.#withPictures.add(id);
+      this.update();
+    };
+    return html`<p>
+      <button class="button small" @click=${show}>${pictures.length > 1 ? "Show the pictures" : "Show the picture"}</button>
+      <span class="quiet small-text">Each look is in the audit log.</span>
+    </p>`;
   }
 
   #around(entry) {
@@ -271,13 +288,16 @@ export class Reports extends View {
     this.update();
   }
 
-  /** Decides about the held messages of a group. If another moderator has decided before, that stays. */
-  async #decide(group, id, decision) {
+  /**
+   * Decides about the held messages of a group as they are shown: what was held later waits on. If another moderator has decided
+   * before, that stays.
+   */
+  async #decide(group, { id, newest_id: upTo }, decision) {
     const next = rowAfter(group);
     let decided = null;
     await this.acts.do(
       async () => {
-        ({ decision: decided } = await api.put(`/api/holds/${id}/decision`, { decision }));
+        ({ decision: decided } = await api.put(`/api/holds/${id}/decision`, { decision, up_to: upTo }));
         await this.#changed(group);
       },
       () => {
@@ -289,7 +309,7 @@ export class Reports extends View {
   }
 
   #decideAll(group, decision) {
-    for (const { id } of group.entries.filter(isHeld)) this.#decide(group, id, decision);
+    for (const entry of group.entries.filter(isHeld)) this.#decide(group, entry, decision);
   }
 
   #lookAtAll({ entries }) {

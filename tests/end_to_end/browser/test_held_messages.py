@@ -9,6 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Locator, Page, Route, expect
 
 from shared.domain.users import Role
+from tests.api.test_pictures import a_jpeg, form
 from tests.end_to_end.browser.conftest import Open, Site
 from tests.end_to_end.browser.test_accessibility import View, faults_of, long
 from tests.end_to_end.browser.test_moderation import AT_ONCE_MS
@@ -143,6 +144,39 @@ async def test_who_decides_second_is_told_what_was_decided_first(site: Site, gua
     await page.route(f"**/api/holds/{hold['id']}/decision", decide_first)
     await deliver.click()
     await expect(page.locator(".acts")).to_contain_text("Another moderator was faster: the messages are kept back.")
+
+
+async def test_a_moderator_decides_about_what_the_page_has_shown(site: Site, guarded: Node, open_page: Open) -> None:
+    mona, ann, bob, eve = (
+        await site.person("Mona", Role.MODERATOR),
+        *[await site.person(n) for n in ("Ann", "Bob", "Eve")],
+    )
+    picture = await site.rest.call("POST", "/api/messages/pictures", 201, who=eve, data=form(a_jpeg()))
+    await spam(site, guarded, eve, ann)
+    body = {"to": bob.id, "message": OFFER.format("Bob"), "pictures": [picture["id"]]}
+    async with Rest(guarded.url) as rest:
+        await rest.call("POST", "/api/messages", 201, who=eve, body=body)
+    page = await opened(open_page, "/moderation", mona)
+    group = page.locator(f"[data-group='user {eve.id}']")
+    await expect(group.locator("blockquote")).to_have_text([OFFER.format("Bob"), OFFER.format("Ann")])
+    # The picture is fetched when somebody asks for it, because the audit log tells of it.
+    await expect(group).to_contain_text("Each look is in the audit log.")
+    await expect(group.locator("img")).to_have_count(0)
+    await group.get_by_role("button", name="Show the picture").click()
+    await expect(group.get_by_role("img", name="Picture 1 of 1 from Eve")).to_have_js_property("complete", True)
+    await expect(group.locator("img[src^='blob:']")).to_have_count(1)
+
+    async def send_more(route: Route) -> None:
+        async with Rest(guarded.url) as rest:
+            carl = await site.person("Carl")
+            more = {"to": carl.id, "message": OFFER.format("Carl")}
+            await rest.call("POST", "/api/messages", 201, who=eve, body=more)
+        await route.continue_()
+
+    await page.route("**/api/holds/*/decision", send_more)
+    await group.get_by_role("button", name="Deliver").click()
+    await expect(page.locator(".acts")).to_contain_text("The messages are delivered.")
+    await expect(group.locator("blockquote")).to_have_text([OFFER.format("Carl")], timeout=AT_ONCE_MS)
 
 
 # axe reads every element of each view, which takes long on a busy machine.
