@@ -14,7 +14,6 @@ from api.schemas.pages import PageQuery
 from api.schemas.sanctions import NoteBody
 from shared.access.policy import Action
 from shared.domain.ids import MAX_ID
-from shared.domain.sanctions import NoteNotFound
 
 
 async def about_user(call: Call) -> Page[answers.Note]:
@@ -42,9 +41,7 @@ async def add_about_listing(call: Call) -> answers.Note:
 
 async def delete(call: Call) -> None:
     """Delete a note of yours; an admin can delete any."""
-    note = await call.services.notes.by_id(call.path_id())
-    if note.user_id == call.user.user_id != note.author_id:
-        raise NoteNotFound
+    note = await call.services.notes.by_id(call.path_id(), by=call.user.user_id)
     call.require(Action.NOTE_DELETE, owner_id=note.author_id)
     call.query()
     await call.services.notes.delete(note, by=call.user.user_id)

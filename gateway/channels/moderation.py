@@ -4,6 +4,8 @@ A moderator who opens a group claims it. A claim is an entry of presence, so it 
 with a node that dies. Each channel holds one claim at most. Two who claim at the same moment on two nodes may both be
 told `ok`; shared/events/moderation.py says which of them holds the group, so that all devices agree. A claim forbids
 nothing: closing a group twice does nothing more.
+
+To a moderator, groups about themselves and their listings do not exist: they neither claim them nor see who does.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ import time
 from typing import Any
 
 from gateway.channel import Error, HandleResult, InfoResult, Ok
+from gateway.channels.authenticated import TRY_AGAIN
 from gateway.channels.staff import StaffChannel
-from gateway.presence.outlet import PRESENCE_STATE
+from gateway.presence.outlet import PRESENCE_DIFF, PRESENCE_STATE
 from shared.access.policy import Action
 from shared.domain.ids import parse_id
 from shared.domain.moderation import GroupSubject, SubjectKind
 from shared.events.moderation import QUEUE_EVENTS, TAKEN, claim_key
+from shared.postgres import DatabaseUnavailable
 
 CLAIM = "claim"
 RELEASE = "release"
@@ -35,7 +39,7 @@ class Moderation(StaffChannel):
     """
 
     action = Action.REPORT_READ
-    intercepts = QUEUE_EVENTS | {TAKEN}
+    intercepts = QUEUE_EVENTS | {TAKEN, PRESENCE_DIFF}
     tracks_presence = True
 
     _claimed: str | None = None
@@ -46,7 +50,7 @@ class Moderation(StaffChannel):
     async def handle_info(self, message: Any) -> InfoResult:
         if message != _PRESENT:
             return await super().handle_info(message)
-        self.push(PRESENCE_STATE, self.list_presence())
+        self.push(PRESENCE_STATE, self._about_others(self.list_presence()))
         return None
 
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
@@ -57,11 +61,15 @@ class Moderation(StaffChannel):
         if event == RELEASE:
             self._release()
             return Ok()
-        return self._claim(payload if isinstance(payload, dict) else {})
+        return await self._claim(payload if isinstance(payload, dict) else {})
 
-    def _claim(self, payload: dict[str, Any]) -> Ok | Error:
+    async def _claim(self, payload: dict[str, Any]) -> Ok | Error:
         subject = _subject(payload)
-        if subject is None or subject == GroupSubject(SubjectKind.PERSON, self.actor.user_id):
+        try:
+            person_id = None if subject is None else await self._person_of(subject)
+        except DatabaseUnavailable:
+            return TRY_AGAIN
+        if subject is None or person_id is None or person_id == self.actor.user_id:
             return INVALID_CLAIM
         key = claim_key(subject)
         holder = self._holder(key)
@@ -69,13 +77,21 @@ class Moderation(StaffChannel):
             if payload.get("take") is not True:
                 return Error({"reason": "claimed", "by": {"id": holder["user_id"], "name": holder["name"]}})
             by = {"id": self.actor.user_id, "name": self.actor.name}
-            self.broadcast(TAKEN, {"kind": subject.kind.value, "id": subject.id, "by": by})
+            taken = {"kind": subject.kind.value, "id": subject.id, "person_id": person_id, "by": by}
+            self.broadcast(TAKEN, taken)
         if key != self._claimed:
             self._release()
             meta = {"user_id": self.actor.user_id, "name": self.actor.name, "at": time.time_ns() // 1_000_000}
-            self.track(key, meta)
+            self.track(key, {**meta, "person_id": person_id})
             self._claimed = key
         return Ok()
+
+    async def _person_of(self, subject: GroupSubject) -> int | None:
+        """Returns the person whom a group is about; None if there is no such listing. Raises DatabaseUnavailable."""
+        if subject.kind is SubjectKind.PERSON:
+            return subject.id
+        audience = await self.context.audiences.get_now(subject.id)
+        return None if audience is None else audience.listing.seller_id
 
     def _release(self) -> None:
         if self._claimed is not None:
@@ -87,7 +103,11 @@ class Moderation(StaffChannel):
         return min(metas, key=lambda meta: (meta["at"], meta["phx_ref"]), default=None)
 
     async def handle_out(self, event: str, payload: Any) -> InfoResult:
-        if event in QUEUE_EVENTS and payload["person_id"] == self.actor.user_id:
+        if event == PRESENCE_DIFF:
+            payload = {change: self._about_others(entries) for change, entries in payload.items()}
+            if not any(payload.values()):
+                return None
+        elif payload.get("person_id") == self.actor.user_id:
             return None
         if event == TAKEN and payload["by"]["id"] != self.actor.user_id:
             subject = _subject(payload)
@@ -95,6 +115,17 @@ class Moderation(StaffChannel):
                 self._release()
         self.push(event, payload)
         return None
+
+    def _about_others(self, entries: dict[str, Any]) -> dict[str, Any]:
+        """Returns the entries of presence without those of groups about this moderator."""
+        me = self.actor.user_id
+        own = claim_key(GroupSubject(SubjectKind.PERSON, me))
+        # What a node of an earlier release tells does not name the person.
+        return {
+            key: entry
+            for key, entry in entries.items()
+            if key != own and all(meta.get("person_id") != me for meta in entry["metas"])
+        }
 
 
 def _subject(payload: dict[str, Any]) -> GroupSubject | None:

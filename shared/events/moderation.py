@@ -4,8 +4,9 @@ An event about the queue says which group has changed, and nothing of what was r
 REST. Who is reported gets none about themselves.
 
 Presence on the topic says who looks at what: its keys are those of `claim_key`, and each meta has the `user_id`, the
-`name` and `at`, when the moderator took the group, in milliseconds since the epoch. Of several metas the one with the
-least `at` holds the group; of equal ones, the one with the least `phx_ref`. Pure.
+`name` and `at`, when the moderator took the group, in milliseconds since the epoch, and as `person_id` the one whom the
+group is about, who sees none of it. Of several metas the one with the least `at` holds the group; of equal ones, the
+one with the least `phx_ref`. Pure.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ DECIDED = "decided"
 LOOK_AGAIN = "look_again"
 """From a gateway that may have missed events: read the queue again. Payload: `{}`."""
 TAKEN = "taken"
-"""A moderator took over a group that another one held. Payload: `{kind, id, by: {id, name}}`."""
+"""A moderator took over a group that another one held. Payload: `{kind, id, person_id, by: {id, name}}`."""
 
 
 def queue_payload(subject: GroupSubject, person_id: int, entry_ids: Sequence[int]) -> dict[str, Any]:

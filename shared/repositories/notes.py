@@ -22,7 +22,10 @@ _ABOUT = Statement(
     ("bigint", "bigint", "bigint", "integer"),
 )
 _BY_ID = Statement(
-    "note_by_id", f"SELECT {_COLUMNS} FROM notes n JOIN users a ON a.id = n.author_id WHERE n.id = $1", ("bigint",)
+    "note_by_id",
+    f"""SELECT {_COLUMNS} FROM notes n JOIN users a ON a.id = n.author_id LEFT JOIN listings l ON l.id = n.listing_id
+        WHERE n.id = $1 AND (n.author_id = $2 OR coalesce(n.user_id, l.seller_id) IS DISTINCT FROM $2)""",
+    ("bigint", "bigint"),
 )
 _DELETE = Statement("note_delete", "DELETE FROM notes WHERE id = $1", ("bigint",))
 
@@ -52,9 +55,12 @@ class NoteRepository:
         """Returns the notes about a user or a listing with ids below `before_id`, latest first."""
         return [Note(*row) for row in await self._database.fetch(_ABOUT, user_id, listing_id, before_id, limit)]
 
-    async def by_id(self, note_id: int) -> Note:
-        """Returns the note. Raises NoteNotFound."""
-        row = await self._database.fetch_one(_BY_ID, note_id)
+    async def by_id(self, note_id: int, *, by: int) -> Note:
+        """Returns the note.
+
+        Raises NoteNotFound, also if it is about the user `by` or their listing, and somebody else has written it.
+        """
+        row = await self._database.fetch_one(_BY_ID, note_id, by)
         if row is None:
             raise NoteNotFound
         return Note(*row)

@@ -576,5 +576,11 @@ async def test_a_moderator_reads_no_notes_about_themselves(api: Api, rows: Rows)
         made = await api.call("POST", path, 201, who=ada, json={"text": "Ann has reported Mo."})
         assert await api.every_page(path, who=mo) == []
         assert [one["id"] for one in await api.every_page(path, who=ada)] == [made["id"]]
-    about_ada = await api.call("POST", f"/api/users/{ada.id}/notes", 201, who=mo, json={"text": "Deletes too much."})
-    await api.call("DELETE", f"/api/notes/{about_ada['id']}", 404, who=ada)
+    hers = await rows.listing(ada.id)
+    for path in (f"/api/users/{ada.id}/notes", f"/api/listings/{hers}/notes"):
+        about_ada = await api.call("POST", path, 201, who=mo, json={"text": "Deletes too much."})
+        await api.call("DELETE", f"/api/notes/{about_ada['id']}", 404, who=ada)
+        assert [one["id"] for one in (await api.call("GET", path, 200, who=mo))["data"]] == [about_ada["id"]]
+        # What one has written oneself, one may take back.
+        own = await api.call("POST", path, 201, who=ada, json={"text": "Not true."})
+        await api.call("DELETE", f"/api/notes/{own['id']}", 204, who=ada)

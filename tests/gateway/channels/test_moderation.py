@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,10 +20,14 @@ from shared.events.moderation import QUEUE_EVENTS, queue_payload
 from shared.events.topics import private_chat
 from shared.postgres import DatabaseUnavailable
 from shared.pubsub.memory import MemoryBroker, MemoryHub
+from shared.repositories.listing_access import Audience, SeenListing
 from tests.gateway.nodes import Client, actor, broadcast, closed, push, reply, start_node, wait_for_looks
 from tests.support.waiting import until
 
 MONA, OTTO, ROOT, EVE = 1, 2, 3, 4
+HERS = 6
+"""A listing of Mona's; every other one that there is belongs to Eve."""
+NOWHERE = 404
 ROLES = {MONA: Role.MODERATOR, OTTO: Role.MODERATOR, ROOT: Role.ADMIN, EVE: Role.USER}
 TOPIC = "moderation"
 LISTING = {"kind": "listing", "id": 5}
@@ -34,7 +39,19 @@ class Staff:
     def __init__(self) -> None:
         self.roles = dict(ROLES)
         self.is_away = False
-        self.context = SimpleNamespace(admission=SimpleNamespace(readmit=self.readmit), join_budget=None)
+        self.context = SimpleNamespace(
+            admission=SimpleNamespace(readmit=self.readmit),
+            audiences=SimpleNamespace(get_now=self.audience),
+            join_budget=None,
+        )
+
+    async def audience(self, listing_id: int) -> Audience | None:
+        if self.is_away:
+            raise DatabaseUnavailable("away")
+        if listing_id == NOWHERE:
+            return None
+        seller_id = MONA if listing_id == HERS else EVE
+        return Audience(SeenListing(listing_id, seller_id, 1, datetime.now(UTC), True), frozenset())
 
     async def readmit(self, known: Actor) -> Actor:
         if self.is_away:
@@ -68,6 +85,19 @@ async def member(node: Endpoint, user_id: int) -> Client:
     assert answer.payload["status"] == "ok"
     client.take()
     return client
+
+
+def frames_about(client: Client, *keys: str) -> list[Any]:
+    """What the client has got of these groups, by presence or as `taken`."""
+    found = []
+    for frame in client.take():
+        if frame.event == "taken":
+            found.append(f"{frame.payload['kind']}:{frame.payload['id']}")
+        elif frame.event == "presence_state":
+            found += [key for key in frame.payload if key in keys]
+        elif frame.event == "presence_diff":
+            found += [key for entries in frame.payload.values() for key in entries if key in keys]
+    return found
 
 
 def claims(client: Client, **more: Any) -> Any:
@@ -182,7 +212,7 @@ async def test_who_takes_a_group_over_holds_it_and_all_are_told(node: Endpoint) 
     assert claims(otto, take=True)["status"] == "ok"
     await wait_for_looks(mona, otto, root)
     await until(lambda: holders(root) == [OTTO])
-    told = push("taken", {**LISTING, "by": {"id": OTTO, "name": "A name"}}, TOPIC)
+    told = push("taken", {**LISTING, "person_id": EVE, "by": {"id": OTTO, "name": "A name"}}, TOPIC)
     for client in (mona, root):
         assert told in client.take()
 
@@ -217,12 +247,53 @@ async def test_claims_are_seen_on_all_nodes_and_end_with_their_node(
         {"kind": ["listing"], "id": 5},
         {"kind": None, "id": 5},
         {"kind": "person", "id": MONA},
+        {"kind": "person", "id": MONA, "take": True},
+        {"kind": "listing", "id": HERS},
+        {"kind": "listing", "id": HERS, "take": True},
+        {"kind": "listing", "id": NOWHERE},
     ],
 )
 async def test_a_claim_of_nothing_or_of_oneself_is_refused(node: Endpoint, payload: Any) -> None:
     mona = await member(node, MONA)
     mona.says("j1", "r1", TOPIC, "claim", payload)
     assert mona.take() == [reply("r1", {"reason": "invalid claim"}, "error", topic=TOPIC)]
+
+
+@pytest.mark.parametrize("group", [{"kind": "person", "id": MONA}, {"kind": "listing", "id": HERS}])
+async def test_who_is_reported_sees_no_claim_about_themselves(
+    node: Endpoint, staff: Staff, hub: MemoryHub, group: dict[str, Any]
+) -> None:
+    key = f"{group['kind']}:{group['id']}"
+    other = await start_node({TOPIC: Moderation}, hub, context=staff.context)
+    mona, otto, root = await member(node, MONA), await member(other, OTTO), await member(node, ROOT)
+    otto.says("j1", "r2", TOPIC, "claim", group)
+    await until(lambda: key in node.presence.list(TOPIC))
+    root.says("j1", "r2", TOPIC, "claim", {**group, "take": True})
+    otto.says("j1", "r3", TOPIC, "claim", LISTING)
+    await until(lambda: "listing:5" in node.presence.list(TOPIC))
+    root.says("j1", "r3", TOPIC, "release")
+    await wait_for_looks(mona, otto, root)
+    assert set(frames_about(root, key, "listing:5")) == {key, "listing:5"}
+    # What else happens reaches her.
+    assert set(frames_about(mona, key, "listing:5")) == {"listing:5"}
+    await until(lambda: key not in other.presence.list(TOPIC))
+    otto.says("j1", "r4", TOPIC, "claim", group)
+    await until(lambda: key in node.presence.list(TOPIC))
+    again = Client(node, actor(MONA, role=Role.MODERATOR))
+    again.says("j1", "j1", TOPIC, "phx_join")
+    [*_, state] = await again.until("presence_state")
+    assert state.payload == {}
+    again.says("j1", "r1", TOPIC, "claim", {**group, "take": True})
+    assert again.take()[-1] == reply("r1", {"reason": "invalid claim"}, "error", topic=TOPIC)
+    await other.stop()
+
+
+async def test_a_claim_without_the_database_is_answered_try_again(node: Endpoint, staff: Staff) -> None:
+    mona = await member(node, MONA)
+    staff.is_away = True
+    assert claims(mona) == {"status": "error", "response": {"reason": "try again"}}
+    staff.is_away = False
+    assert claims(mona)["status"] == "ok"
 
 
 async def test_claims_are_limited(node: Endpoint, staff: Staff) -> None:
