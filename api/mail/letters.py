@@ -3,6 +3,8 @@
 For one more kind of mail: a value of MailKind, a template here with its name, and, if the template needs more than the
 mail's facts, a function in VALUES. If people may switch it off, also a line in SWITCHES (shared/domain/mails.py).
 
+What other people wrote passes `unlinked` in the templates: mail programs make links of addresses that they find.
+
 The same mail has the same Message-ID and Date at each attempt.
 """
 
@@ -31,6 +33,7 @@ from shared.access.smtp_server import mailbox
 from shared.domain.email_addresses import deliverable
 from shared.domain.mails import SWITCHES, MailKind, Purpose, WaitingMail
 from shared.domain.text import in_words
+from shared.domain.unlinked import unlinked
 from shared.settings import Settings
 
 Values = Callable[[WaitingMail, MailLinks], Mapping[str, Any]]
@@ -177,7 +180,7 @@ def _environment(*, is_html: bool) -> Environment:
         auto_reload=False,
     )
     parts: Parts = HtmlParts() if is_html else TextParts()
-    made.filters |= {"named": named, "date": words.date, "date_time": words.date_time}
+    made.filters |= {"named": named, "unlinked": unlinked, "date": words.date, "date_time": words.date_time}
     made.globals |= {
         "paragraph": parts.paragraph,
         "quote": parts.quote,

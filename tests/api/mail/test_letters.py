@@ -140,6 +140,22 @@ def test_what_people_wrote_is_neither_markup_nor_a_header_nor_a_template(kind: M
         assert line.count("\u2068") <= line.count("\u2069")
 
 
+LINK = "Pay at https://evil.example/pay or www.evil.example"
+
+
+@pytest.mark.parametrize("kind", [MailKind.MESSAGE, MailKind.REPLY, MailKind.MATCH, MailKind.PRICE_DROP])
+def test_an_address_that_somebody_else_wrote_is_no_link(kind: MailKind) -> None:
+    theirs: dict[str, Any] = dict.fromkeys(("sender", "author", "text", "title"), LINK)
+    theirs["items"] = [{**FACTS["items"][0], "title": LINK}]
+    if kind is MailKind.REPLY:
+        # The title is the reader's own.
+        del theirs["title"]
+    message = message_of(mail(kind, **theirs))
+    for part in (*parts(message), str(message["Subject"])):
+        assert "evil" in part
+        assert not re.search(r"evil\.|://evil|www\.", part)
+
+
 ENCODED = (
     "=?utf-8?q?=0d=0aBcc=3A_eve@evil.example?=",
     "=?utf-8?b?DQpSZXBseS1UbzogZXZlQGV2aWwuZXhhbXBsZQ0KDQo8Yj4=?=",
