@@ -165,7 +165,8 @@ class Read(Event):
 class Typing(Event):
     """Tells `to` that the user is writing, with `{from, to}`.
 
-    Nobody is told if one of them has blocked the other, or has not accepted the other's request.
+    Nobody is told if one of them has blocked the other, or has not accepted the other's request, or if neither has
+    written to the other.
     """
 
     NAME = "typing"
@@ -177,7 +178,7 @@ class Typing(Event):
         return settings.typings_per_second, settings.typing_burst
 
     async def happen(self, chats: Chats, user_id: int) -> Outcome:
-        if await chats.contacts.are_apart(user_id, self.to):
+        if not await chats.contacts.are_in_touch(user_id, self.to):
             return Outcome()
         return Outcome([topics.private_chat(self.to)], {"from": str(user_id), "to": str(self.to)})
 

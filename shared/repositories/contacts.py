@@ -39,6 +39,17 @@ def are_apart(one: str, other: str) -> str:
         ) AND (NOT {is_in_inbox(one, other)} OR NOT {is_in_inbox(other, one)} OR {is_blocked(one, other)}))"""
 
 
+def _has_written(one: str, other: str) -> str:
+    return f"EXISTS (SELECT FROM messages m WHERE m.from_id = {one} AND m.to_id = {other} AND m.held_at IS NULL)"
+
+
+# People who wrote to each other before there were requests have no row of `contacts`.
+_ARE_IN_TOUCH = Statement(
+    "contacts_are_in_touch",
+    f"""SELECT NOT {are_apart("$1", "$2")} AND (EXISTS (SELECT FROM contacts c WHERE c.user_id = $2 AND c.other_id = $1)
+            OR {_has_written("$1", "$2")} OR {_has_written("$2", "$1")})""",
+    ("bigint", "bigint"),
+)
 _DECIDE = Statement(
     "contacts_decide",
     f"""WITH wrote AS MATERIALIZED (
@@ -58,7 +69,6 @@ _DECIDE = Statement(
     ("bigint", "bigint", "text"),
     first="SELECT pg_advisory_xact_lock(7239870111)",
 )
-_ARE_APART = Statement("contacts_are_apart", f"SELECT {are_apart('$1', '$2')}", ("bigint", "bigint"))
 _SHOW_READ = Statement(
     "contacts_show_read",
     f"""WITH shown AS (
@@ -104,8 +114,8 @@ class ContactRepository:
                 shown.append(ReadShown(by, other, row[0]))
         return shown
 
-    async def are_apart(self, one_id: int, other_id: int) -> bool:
-        """Whether neither may learn what the other does: one has blocked the other, or a request was not accepted."""
-        row = await self._database.fetch_one(_ARE_APART, one_id, other_id)
+    async def are_in_touch(self, one_id: int, other_id: int) -> bool:
+        """Whether each may learn what the other does: one has written to the other, and they are not apart."""
+        row = await self._database.fetch_one(_ARE_IN_TOUCH, one_id, other_id)
         assert row is not None
         return bool(row[0])

@@ -136,9 +136,18 @@ async def test_a_send_repeated_by_another_connection_or_by_rest_is_one_message(
     assert len(sent_messages(deployment.database_url, ann.id)) == 1
 
 
-async def test_typing_reaches_the_other_user_unless_they_block_the_sender(daveslist: Daveslist) -> None:
+async def test_typing_reaches_the_other_user_unless_a_stranger_types_or_they_block_the_sender(
+    daveslist: Daveslist,
+) -> None:
     ann, bob = await daveslist.rest.register("Ann"), await daveslist.rest.register("Bob")
     async with await connected(daveslist, ann, 0) as anns, await connected(daveslist, bob, 1) as bobs:
+        assert await anns.push(ann.topic, "typing", {"to": str(bob.id)}) == OK
+        await anns.push(ann.topic, "send", {"to": str(bob.id), "message": "Hello"})
+        assert (await bobs.event("send"))["request"] is True
+        assert await anns.push(ann.topic, "typing", {"to": str(bob.id)}) == OK
+        await bobs.push(bob.topic, "send", {"to": str(ann.id), "message": "Who are you?"})
+        await bobs.event("send")
+        assert "typing" not in [frame[3] for frame in bobs.frames]
         assert await anns.push(ann.topic, "typing", {"to": str(bob.id)}) == OK
         assert await bobs.event("typing") == {"from": str(ann.id), "to": str(bob.id)}
         await daveslist.rest.call("PUT", f"/api/users/{ann.id}/block", 200, who=bob)

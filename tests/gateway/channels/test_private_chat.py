@@ -49,7 +49,7 @@ class Post:
             settings=Settings(),
             admission=SimpleNamespace(admit=self.admit, is_registered=self.is_registered),
             chats=SimpleNamespace(
-                contacts=SimpleNamespace(are_apart=self.are_apart),
+                contacts=SimpleNamespace(are_in_touch=self.are_in_touch),
                 messages=SimpleNamespace(
                     mark_read=self.mark_read, may_write=self.may_write, has_warning=self.has_warning
                 ),
@@ -69,9 +69,9 @@ class Post:
         self.fail_if_away()
         return user_id != NOBODY
 
-    async def are_apart(self, one_id: int, other_id: int) -> bool:
+    async def are_in_touch(self, one_id: int, other_id: int) -> bool:
         self.fail_if_away()
-        return EVE in (one_id, other_id)
+        return EVE not in (one_id, other_id)
 
     async def may_write(self, from_id: int, to_id: int) -> bool:
         self.fail_if_away()
@@ -331,7 +331,7 @@ async def test_reading_is_broadcast_once_to_both_users(node: Endpoint) -> None:
     assert (ann.take(), bob.take()) == ([], [answer(bob)])
 
 
-async def test_typing_reaches_the_other_user_unless_the_two_are_apart(node: Endpoint) -> None:
+async def test_typing_reaches_the_other_user_if_the_two_are_in_touch(node: Endpoint) -> None:
     ann, bob, eve = [await chatting(node, user_id) for user_id in (ANN, BOB, EVE)]
     says(ann, TYPING, {"to": str(BOB)})
     says(ann, TYPING, {"to": str(EVE)}, "r2")

@@ -186,7 +186,7 @@ async def test_a_recipient_sees_nothing_of_a_held_message(
     # Nor is the recipient told what its sender has read.
     assert await messages.mark_read(SPAMMER, 4, MAX_ID) is None
     assert await database.fetch(Statement("", "SELECT FROM contacts WHERE 4 IN (user_id, other_id)")) == []
-    assert not await contacts.are_apart(4, SPAMMER)
+    assert not await contacts.are_in_touch(SPAMMER, 4)
     # What the recipient then writes is a request, as it would be otherwise.
     [answer] = await inserts.insert_many([NewMessage(4, SPAMMER, "Who are you?")])
     assert became(answer) == "request"

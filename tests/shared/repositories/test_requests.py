@@ -234,3 +234,31 @@ async def test_messages_of_one_batch_behave_like_batches_of_one_message(
         assert await send(inserts, *batch) == expected
         rows = await database.fetch(Statement("", "SELECT user_id, other_id, state FROM contacts"))
         assert {(row[0], row[1]): row[2] for row in rows} == model.state
+
+
+async def test_people_are_in_touch_once_both_have_written_or_accepted(
+    inserts: MessageInserts,
+    contacts: ContactRepository,
+    blocks: BlockRepository,
+    listings: dict[int, int],
+    database: Database,
+) -> None:
+    async def in_touch(one: int, other: int) -> bool:
+        found = await contacts.are_in_touch(one, other)
+        assert await contacts.are_in_touch(other, one) == found
+        return found
+
+    # A stranger has written nothing, or a request that waits.
+    assert not await in_touch(ANN, BOB)
+    await send(inserts, hi(ANN, BOB))
+    assert not await in_touch(ANN, BOB)
+    await send(inserts, hi(BOB, ANN))
+    assert await in_touch(ANN, BOB)
+    await blocks.block(BOB, ANN)
+    assert not await in_touch(ANN, BOB)
+    await send(inserts, hi(ANN, CAT, listings[CAT]))
+    assert await in_touch(ANN, CAT)
+    # People who wrote to each other before there were requests have none.
+    await send(inserts, hi(CAT, BOB))
+    await database.execute(Statement("", "DELETE FROM contacts"))
+    assert await in_touch(CAT, BOB)
