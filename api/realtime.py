@@ -13,7 +13,7 @@ from shared.access.seal import Seal
 from shared.domain.messages import Decision, ReadShown
 from shared.domain.moderation import GroupSubject
 from shared.domain.sanctions import Sanction
-from shared.domain.users import Role
+from shared.domain.users import Role, User
 from shared.events import control, topics
 from shared.events.envelope import SEALED_FOR, Envelope, json_payload, pack
 from shared.events.listings import LISTING_UPDATED, LOOK_AGAIN, listing_id_payload
@@ -73,6 +73,11 @@ class Realtime:
     def blocks_changed(self, user_id: int) -> None:
         """Make the gateways ask again to whom the user, who blocks or unblocks somebody, may be shown."""
         self.broadcast([control.CONTROL], control.BLOCKS_CHANGED, control.blocks_changed(user_id))
+
+    def came_back(self, user: User) -> None:
+        """Tell the gateways of the blocks that the user, whose address counts now, has taken over."""
+        for blocker_id in user.blocked_anew_by:
+            self.blocks_changed(blocker_id)
 
     def request_decided(self, user_id: int, other_id: int, decision: Decision) -> None:
         """Tell the devices of the user that they have accepted or declined what the other one writes."""

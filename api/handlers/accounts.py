@@ -50,6 +50,7 @@ async def register(call: Call) -> answers.LoggedIn:
     link = new_link(settings.address_link_seconds) if settings.has_mail else None
     must_confirm = settings.confirms_addresses
     user = await services.users.create(body.email, name, password_hash, link=link, must_confirm=must_confirm)
+    services.realtime.came_back(user)
     return await begin_session(call, user, password_hash, services.devices.issue(user.id), is_new_device=False)
 
 
@@ -191,6 +192,7 @@ async def change(call: Call) -> answers.Profile:
             must_confirm=settings.confirms_addresses,
             takes_requests=body.takes_requests,
         )
+    services.realtime.came_back(user)
     if password_hash is not None:
         call.tell(SecurityEvent.PASSWORD_CHANGED)
         services.realtime.disconnect(user_id, kept_session_id=call.user.session_id)

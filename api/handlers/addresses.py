@@ -18,6 +18,7 @@ async def confirm(call: Call) -> None:
     if hash is None:
         raise InvalidLink
     user = await services.users.confirm_address(hash)
+    services.realtime.came_back(user)
     call.is_of(user.id)
 
 

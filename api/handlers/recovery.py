@@ -40,7 +40,7 @@ async def reset(call: Call) -> None:
     # A password that is refused does not use the link up.
     refuse_password_of(body.password, user.name, user.email)
     password_hash = await services.passwords.hash(body.password)
-    await services.users.reset_password(hash, password_hash)
+    services.realtime.came_back(await services.users.reset_password(hash, password_hash))
     call.is_of(user.id)
     call.tell(SecurityEvent.PASSWORD_CHANGED, how="link in a mail")
     services.realtime.disconnect(user.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -58,6 +59,8 @@ class User:
     """Whether the user has a warning to read, and may neither publish nor write until then."""
     takes_requests: bool = True
     """Whether people may write to the user about anything, or first only about a listing of the user."""
+    blocked_anew_by: Sequence[int] = ()
+    """Who had blocked an account with this address before, and blocks the user from now on."""
 
 
 @dataclass(frozen=True, slots=True)

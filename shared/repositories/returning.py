@@ -19,7 +19,7 @@ _TAKE_OVER = Statement(
     """WITH kept AS (DELETE FROM blocks WHERE address_hash = ANY ($2) RETURNING blocker_id, created_at)
        INSERT INTO blocks (blocker_id, blocked_id, created_at)
        SELECT blocker_id, $1, min(created_at) FROM kept WHERE blocker_id <> $1 GROUP BY blocker_id
-       ON CONFLICT DO NOTHING""",
+       ON CONFLICT DO NOTHING RETURNING blocker_id""",
     ("bigint", "text[]"),
 )
 
@@ -35,6 +35,10 @@ class Returning:
         if user.is_confirmed or not user.must_confirm:
             await transaction.execute(_KEEP, user.id, self._hashes.all_of(account_of(user.email))[0])
 
-    async def has_address(self, transaction: Transaction, user: User) -> None:
-        """Let the user, whose address counts now, be blocked as whoever had the account with this address before."""
-        await transaction.execute(_TAKE_OVER, user.id, self._hashes.all_of(account_of(user.email)))
+    async def has_address(self, transaction: Transaction, user: User) -> list[int]:
+        """Let the user, whose address counts now, be blocked as whoever had the account with this address before.
+
+        Returns who blocks the user by that: the gateways have to be told of each of them.
+        """
+        rows = await transaction.fetch(_TAKE_OVER, user.id, self._hashes.all_of(account_of(user.email)))
+        return [row[0] for row in rows]

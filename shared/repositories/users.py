@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -244,7 +244,7 @@ class UserRepository:
             if link is not None:
                 await self._send_link(transaction, user, user.email, link)
             if not must_confirm:
-                await self._has_address(transaction, user)
+                user = await self._has_address(transaction, user)
             return user
 
     async def by_id(self, user_id: int) -> User:
@@ -360,8 +360,7 @@ class UserRepository:
             await transaction.execute(_REVOKE_SESSIONS, user_id, None, "password changed")
             await forget_links(transaction, user_id)
             await self._tell_of_password(transaction, user)
-            await self._has_address(transaction, user)
-            return user
+            return await self._has_address(transaction, user)
 
     async def _new_address(
         self,
@@ -384,7 +383,7 @@ class UserRepository:
         if link is not None and not await self._send_link(transaction, changed, new, link, most=most):
             raise TooManyLinks
         if not must_confirm:
-            await self._has_address(transaction, changed)
+            changed = await self._has_address(transaction, changed)
         await self._tell_old_address(transaction, changed, old, new, is_done=not must_confirm)
         return changed
 
@@ -409,14 +408,15 @@ class UserRepository:
                     await forget_links(transaction, user_id, Purpose.PASSWORD_RESET)
                     await transaction.execute(_READDRESS, user_id, address)
                     await self._tell_old_address(transaction, user, before.email, address, is_done=True)
-                await self._has_address(transaction, user)
-                return user
+                return await self._has_address(transaction, user)
         except psycopg2.errors.UniqueViolation:
             raise EmailTaken from None
 
-    async def _has_address(self, transaction: Transaction, user: User) -> None:
-        if self._returning is not None:
-            await self._returning.has_address(transaction, user)
+    async def _has_address(self, transaction: Transaction, user: User) -> User:
+        """Returns the user, with those who block them by that."""
+        if self._returning is None:
+            return user
+        return replace(user, blocked_anew_by=await self._returning.has_address(transaction, user))
 
     async def send_link_again(self, user_id: int, link: NewLink, *, most: int) -> bool:
         """Send another link to the address that is not confirmed yet. Returns False if there is none.

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from api.mail_links import MailLinks, new_link
+from api.services import SERVICES
+from shared.domain.mails import Purpose
+from shared.events.control import BLOCKS_CHANGED, CONTROL
 from tests.api.conftest import PASSWORD, Api, Broadcasts, Person, person
 from tests.api.locks import Hold
 from tests.api.rows import Rows
@@ -146,3 +150,36 @@ async def test_a_block_comes_back_with_an_address_that_is_changed_to_the_blocked
     body = {"email": bob.email, "current_password": PASSWORD}
     await api.call("PATCH", "/api/me", 200, who=again, json=body)
     await api.call("POST", "/api/messages", 403, who=again, json={"to": ann.id, "message": "Hello"})
+
+
+@pytest.mark.parametrize("how", ["registers", "changes the address", "confirms it", "chooses a new password"])
+async def test_gateways_are_told_of_the_blocks_of_whoever_comes_back(
+    api: Api, rows: Rows, broadcasts: Broadcasts, how: str
+) -> None:
+    ann, cat, bob = await api.register("Ann"), await api.register("Cat"), await api.register("Bob")
+    for who in (ann, cat):
+        await block(api, who, bob)
+    await leave(api, bob)
+    if how != "registers":
+        again = await api.register("Bob again")
+    broadcasts.seen.clear()
+    match how:
+        case "registers":
+            await come_back(api, bob.email)
+        case "changes the address":
+            body = {"email": bob.email, "current_password": PASSWORD}
+            await api.call("PATCH", "/api/me", 200, who=again, json=body)
+        case _:
+            purpose = Purpose.ADDRESS if how == "confirms it" else Purpose.PASSWORD_RESET
+            link, links = new_link(3600.0), api.client.app[SERVICES].links
+            assert await links.make(link.hash, again.id, purpose, seconds=3600.0, most=5, address=bob.email)
+            if purpose is Purpose.PASSWORD_RESET:
+                await rows.execute(
+                    "UPDATE users SET email = %s, email_account = %s WHERE id = %s", bob.email, bob.email, again.id
+                )
+            token = MailLinks(api.settings).token(purpose, link.seed)
+            path = "/api/address/confirm" if purpose is Purpose.ADDRESS else "/api/password/reset"
+            body = {"token": token} if purpose is Purpose.ADDRESS else {"token": token, "password": PASSWORD + "!"}
+            await api.call("POST", path, 204, json=body)
+    told = [payload for topic, event, payload in broadcasts.seen if (topic, event) == (CONTROL, BLOCKS_CHANGED)]
+    assert sorted(one["user_id"] for one in told) == [ann.id, cat.id]
