@@ -73,6 +73,15 @@ CREATE OR REPLACE TRIGGER users_rename_account BEFORE UPDATE OF email ON users F
     WHEN (old.email IS DISTINCT FROM new.email) EXECUTE FUNCTION name_email_account();
 UPDATE users SET email_account = lower(email) WHERE id IN (
     SELECT id FROM users WHERE email_account IS NULL AND email IS NOT NULL LIMIT 1000 FOR UPDATE);
+-- When somebody was given another name, which can be reported again then.
+ALTER TABLE users ADD COLUMN IF NOT EXISTS renamed_at timestamptz;
+CREATE OR REPLACE FUNCTION note_new_name() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.renamed_at := CASE WHEN NEW.deleted_at IS NULL THEN now() END;
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER users_note_new_name BEFORE UPDATE OF name ON users FOR EACH ROW
+    WHEN (old.name <> new.name) EXECUTE FUNCTION note_new_name();
 CREATE INDEX IF NOT EXISTS users_admins ON users (id) WHERE role = 'admin' AND deleted_at IS NULL;
 CREATE INDEX IF NOT EXISTS users_moderators ON users (id) WHERE role = 'moderator' AND deleted_at IS NULL;
 CREATE INDEX IF NOT EXISTS users_banned ON users (id) WHERE banned_at IS NOT NULL AND deleted_at IS NULL;

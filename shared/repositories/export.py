@@ -64,7 +64,7 @@ SECTIONS: tuple[Section, ...] = (
         "profile",
         (("users", "id"),),
         f"""u.id, u.email, u.new_email, u.name, u.role, u.ban_reason, u.takes_requests,
-            {_times("u", "created_at", "confirmed_at", "banned_at", "banned_until")}""",
+            {_times("u", "created_at", "confirmed_at", "renamed_at", "banned_at", "banned_until")}""",
         "users u WHERE u.id = $1",
         "u.id",
     ),

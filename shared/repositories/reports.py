@@ -49,12 +49,13 @@ _CREATE = Statement(
         SELECT {_COLUMNS} FROM actor LEFT JOIN made r ON true""",
     ("bigint", "bigint", "text", "text"),
 )
-# When the person last wrote to the reporter, wrote a reply, or published or changed a listing.
+# When the person last wrote to the reporter, wrote a reply, published or changed a listing, or took another name.
 _LAST_DEED = """greatest(
     (SELECT m.inserted_at FROM messages m WHERE m.from_id = {user} AND m.to_id = {reporter} AND m.held_at IS NULL
      ORDER BY m.id DESC LIMIT 1),
     (SELECT max(r.created_at) FROM replies r WHERE r.author_id = {user}),
-    (SELECT max(l.updated_at) FROM listings l WHERE l.seller_id = {user}))"""
+    (SELECT max(l.updated_at) FROM listings l WHERE l.seller_id = {user}),
+    (SELECT u.renamed_at FROM users u WHERE u.id = {user}))"""
 _CREATE_ABOUT = Statement(
     "report_create_about",
     f"""WITH actor AS MATERIALIZED ({acting("$1", Action.REPORT_CREATE)}), made AS (
@@ -184,7 +185,7 @@ class ReportRepository:
         """Add a report about a person.
 
         Raises NoLongerAllowed, or AlreadyReported: while the same report is open, and after it was resolved until the
-        person writes to the reporter or publishes something.
+        person writes to the reporter, publishes something or takes another name.
         """
         about = (subject.user_id, subject.message_id, subject.reply_id, subject.quote)
         row = await self._database.fetch_one(_CREATE_ABOUT, reporter_id, reason.value, text, *about)

@@ -11,7 +11,7 @@ import pytest
 
 from shared.domain.users import Role
 from shared.settings import Settings
-from tests.api.conftest import Api, Person
+from tests.api.conftest import PASSWORD, Api, Person
 from tests.api.rows import Rows
 from tests.support.roles import as_owner
 
@@ -197,6 +197,21 @@ async def test_people_messages_and_replies_can_be_reported_and_moderators_see_wh
     log = await rows.fetch("SELECT action, details::text FROM audit ORDER BY id")
     assert [action for action, _ in log] == ["report_resolve", "report_reopen", "report_resolve"]
     assert f'"user_id": {eve.id}' in log[0][1]
+
+
+async def test_a_person_can_be_reported_again_once_they_have_another_name(api: Api, rows: Rows) -> None:
+    moderator, ann, eve = await api.register(role=Role.MODERATOR), await api.register("Ann"), await api.register("Eve")
+    path, body = f"/api/users/{eve.id}/reports", {"reason": "offensive"}
+    made = await api.call("POST", path, 201, who=ann, json=body)
+    await api.call("PUT", f"/api/reports/{made['id']}/resolved", 200, who=moderator)
+    for profile in ({"name": "Eve"}, {"takes_requests": False}):
+        await api.call("PATCH", "/api/me", 200, who=eve, json=profile)
+        await api.call("POST", path, 409, who=ann, json=body)
+    await api.call("PATCH", "/api/me", 200, who=eve, json={"name": "Rude Eve"})
+    await api.call("POST", path, 201, who=ann, json=body)
+    # Nothing of it is left of who leaves.
+    await api.call("DELETE", "/api/me", 204, who=eve, json={"current_password": PASSWORD})
+    assert await rows.fetch("SELECT name, renamed_at FROM users WHERE id = %s", eve.id) == [("", None)]
 
 
 async def test_an_unknown_report_is_404(api: Api) -> None:
