@@ -115,7 +115,8 @@ async def second_factor_off(settings: Settings, options: argparse.Namespace) -> 
             user_id = await UserRepository(database).id_by_email(options.email)
         except UserNotFound:
             raise CommandFailed(f"no user has the e-mail address {options.email}") from None
-        was_on = await SecondFactorRepository(database, vault_of(settings)).remove(user_id, by=None)
+        factors = SecondFactorRepository(database, vault_of(settings), has_mail=settings.has_mail)
+        was_on = await factors.remove(user_id, by=None)
         if was_on:
             event = SecurityEvent.SECOND_FACTOR_CHANGED.value
             log.warning(event, by="command line", of_user_id=user_id, is_on=False)

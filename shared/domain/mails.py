@@ -15,6 +15,8 @@ class MailKind(StrEnum):
 
     PASSWORD_RESET = "password_reset"
     PASSWORD_CHANGED = "password_changed"
+    LOGIN_CHANGED = "login_changed"
+    """The account can be logged in to in another way: `what` is a LoginChange."""
     ADDRESS_CONFIRM = "address_confirm"
     ADDRESS_CHANGED = "address_changed"
     NEW_LOGIN = "new_login"
@@ -28,6 +30,15 @@ class MailKind(StrEnum):
     OBJECTION_DECIDED = "objection_decided"
     MATCH = "match"
     PRICE_DROP = "price_drop"
+
+
+class LoginChange(StrEnum):
+    """What has changed about how somebody logs in, apart from the password."""
+
+    PASSKEY_ADDED = "passkey_added"
+    SECOND_FACTOR_ON = "second_factor_on"
+    SECOND_FACTOR_OFF = "second_factor_off"
+    RECOVERY_CODES = "recovery_codes"
 
 
 class Purpose(StrEnum):

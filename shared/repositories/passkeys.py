@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from shared.domain.mails import LoginChange
 from shared.domain.passkeys import (
     MAX_PASSKEYS,
     NewPasskey,
@@ -15,6 +16,7 @@ from shared.domain.passkeys import (
     TooManyPasskeys,
 )
 from shared.postgres import Database, Statement, Transaction
+from shared.repositories.login_changes import tell_of_login_change
 
 _OF_USER = Statement(
     "passkeys_of_user",
@@ -55,8 +57,10 @@ _SPEND = Statement(
 class PasskeyRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, has_mail: bool) -> None:
+        """`has_mail` says whether people are told of a new key by mail."""
         self._database = database
+        self._has_mail = has_mail
 
     async def of_user(self, user_id: int) -> list[Passkey]:
         """Returns the user's keys, oldest first."""
@@ -78,6 +82,7 @@ class PasskeyRepository:
             row = await transaction.fetch_one(_ADD, user_id, *values)
             if row is None:
                 raise PasskeyKnown
+            await tell_of_login_change(transaction, user_id, LoginChange.PASSKEY_ADDED, has_mail=self._has_mail)
             return _passkey(row)
 
     async def delete(self, user_id: int, passkey_id: int) -> None:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from shared.access.policy import Action
 from shared.access.vault import Locked, Vault
+from shared.domain.mails import LoginChange
 from shared.domain.second_factor import SecondFactor, SecondFactorOff, SecondFactorOn
 from shared.domain.users import UserNotFound
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import require
 from shared.repositories.audit import record
+from shared.repositories.login_changes import tell_of_login_change
 from shared.repositories.users import KeptToken, end_other_tokens
 from shared.settings import Settings
 
@@ -39,7 +41,11 @@ _CONFIRM = Statement(
        WHERE user_id = $1 AND seed = $2 AND confirmed_at IS NULL AND last_step < $3""",
     ("bigint", "text", "bigint"),
 )
-_DELETE = Statement("second_factor_delete", "DELETE FROM second_factors WHERE user_id = $1", ("bigint",))
+_DELETE = Statement(
+    "second_factor_delete",
+    "DELETE FROM second_factors WHERE user_id = $1 RETURNING confirmed_at IS NOT NULL",
+    ("bigint",),
+)
 _DELETE_CODES = Statement("recovery_codes_delete", "DELETE FROM recovery_codes WHERE user_id = $1", ("bigint",))
 _ADD_CODES = Statement(
     "recovery_codes_add", "INSERT INTO recovery_codes (user_id, hash) SELECT $1, unnest($2)", ("bigint", "text[]")
@@ -71,8 +77,10 @@ def vault_of(settings: Settings) -> Vault:
 class SecondFactorRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database | Transaction, vault: Vault) -> None:
+    def __init__(self, database: Database | Transaction, vault: Vault, *, has_mail: bool) -> None:
+        """`has_mail` says whether people are told of a change by mail."""
         self._database = database
+        self._has_mail = has_mail
         self._vault = vault
 
     async def state(self, user_id: int) -> SecondFactor:
@@ -111,11 +119,13 @@ class SecondFactorRepository:
                 raise SecondFactorOff
             await _set_codes(transaction, user_id, code_hashes)
             await end_other_tokens(transaction, user_id, kept, "second factor turned on")
+            await self._tell(transaction, user_id, LoginChange.SECOND_FACTOR_ON)
 
     async def set_codes(self, user_id: int, code_hashes: Sequence[str]) -> None:
         """Replace the recovery codes, used and unused."""
         async with self._database.transaction() as transaction:
             await _set_codes(transaction, user_id, code_hashes)
+            await self._tell(transaction, user_id, LoginChange.RECOVERY_CODES)
 
     async def remove(self, user_id: int, *, by: int | None) -> bool:
         """Turn the second factor off. Returns whether there was one. `by` is None for the owner and the command line.
@@ -128,10 +138,16 @@ class SecondFactorRepository:
             if await transaction.fetch_one(_EXISTS, user_id) is None:
                 raise UserNotFound
             await transaction.execute(_DELETE_CODES, user_id)
-            was_on = await transaction.execute(_DELETE, user_id) > 0
-            if by is not None and was_on:
+            removed = await transaction.fetch_one(_DELETE, user_id)
+            if by is not None and removed is not None:
                 await record(transaction, by, "second_factor_remove", "user", user_id)
-            return was_on
+            # One that waited for its first code was never on.
+            if removed is not None and removed[0]:
+                await self._tell(transaction, user_id, LoginChange.SECOND_FACTOR_OFF)
+            return removed is not None
+
+    async def _tell(self, transaction: Transaction, user_id: int, what: LoginChange) -> None:
+        await tell_of_login_change(transaction, user_id, what, has_mail=self._has_mail)
 
 
 async def lock_anew(vault: Vault, transaction: Transaction) -> bool:

@@ -15,7 +15,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from api.mail.letters import _FOLDER, Letters
 from api.mail_links import MailLinks
-from shared.domain.mails import SWITCHES, MailKind, Purpose, WaitingMail
+from shared.domain.mails import SWITCHES, LoginChange, MailKind, Purpose, WaitingMail
 from shared.settings import InvalidSettings, Settings
 from tests.support.secret import JWT_SECRET
 
@@ -46,6 +46,7 @@ FACTS: dict[str, Any] = {
     "sanction_id": 9,
     "outcome": "lifted",
     "answer": "We are sorry.",
+    "what": "passkey_added",
 }
 """The facts of all kinds together."""
 
@@ -101,6 +102,14 @@ def test_every_kind_has_a_template_and_no_template_is_left_over() -> None:
 def test_the_same_mail_is_the_same_message_each_time() -> None:
     letters = Letters(SETTINGS, LINKS)
     assert letters.message(mail()) == letters.message(replace(mail(), attempt=7))
+
+
+@pytest.mark.parametrize("what", LoginChange)
+def test_each_change_of_a_log_in_has_its_words(what: LoginChange) -> None:
+    message = message_of(mail(MailKind.LOGIN_CHANGED, what=what.value))
+    plain, _ = parts(message)
+    assert what.value.split("_")[0] in (str(message["Subject"]) + plain).lower()
+    assert re.findall(r"https?://\S+", plain) == ["https://cars.example.com/account"]
 
 
 @pytest.mark.parametrize("kind", MailKind)
