@@ -27,7 +27,7 @@ from typing import Any
 from shared.listening import cannot_listen
 from shared.logs import configure_logs, log_of
 from shared.settings import Settings
-from shared.workers import sockets
+from shared.workers import deaths, sockets
 from shared.workers.worker import LEAVE, LISTENING, READY, SIGN_SECONDS, assign
 
 log = log_of(__name__)
@@ -173,6 +173,7 @@ class Parent:
         self._children: set[Child] = set()
         self._spare: Child | None = None
         self._places: list[Place] = []
+        self._deaths = [0] * workers
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
 
@@ -187,6 +188,7 @@ class Parent:
             raise cannot_listen(self._name, self._host, self._port, error) from None
         self._places = [Place(number, each) for number, each in enumerate(bound, start=1)]
         self._folder = _private_folder()
+        deaths.write(self._folder, self._deaths)
         self._watch_signals()
         try:
             return await self._run()
@@ -264,6 +266,9 @@ class Parent:
         """Returns the worker that takes the place of one that has ended by itself."""
         place.failures = place.failures + 1 if child.is_young else 0
         seconds = seconds_to_wait(place.failures)
+        self._deaths[place.number - 1] += 1
+        with contextlib.suppress(OSError):  # The metrics have it after the next one.
+            deaths.write(self._folder, self._deaths)
         log.error(
             "a worker has ended; another one takes its place",
             worker=place.number,
@@ -344,7 +349,9 @@ class Parent:
                 # A round counts for no more than its own time: if the machine stood still, nobody could give a sign.
                 child.silent_for += SIGN_SECONDS
                 if child.silent_for > (SILENT_SECONDS if child.has_begun else READY_SECONDS):
-                    log.error("a worker gives no sign of life; it is killed", worker=child.number, pid=child.process.pid)
+                    log.error(
+                        "a worker gives no sign of life; it is killed", worker=child.number, pid=child.process.pid
+                    )
                     child.process.kill()
             if self._spare is not None and self._spare.has_ended.is_set() and time.monotonic() > spare_after:
                 spare_after = time.monotonic() + LONGEST_WAIT_SECONDS

@@ -109,7 +109,8 @@ async def test_the_port_is_free_as_soon_as_the_parent_has_died(servers: Servers,
         orphans = living(gateway)
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(
-            b"GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nHost: localhost\r\n"
+            b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
         )
         await reader.readuntil(b"\r\n\r\n")
