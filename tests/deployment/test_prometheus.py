@@ -119,7 +119,7 @@ CASES = {
 }
 
 
-QUIET = {
+QUIET: dict[str, list[dict[str, float]]] = {
     "JoinsFail": [{'gateway_join_seconds_count{status="ok"}': 0, 'gateway_join_seconds_count{status="error"}': 1}],
     "RequestsFail": [{'http_requests_total{status="200"}': 10, 'http_requests_total{status="503"}': 0.5}],
     "RequestsSlow": [
@@ -187,7 +187,7 @@ def test_each_alert_fires_while_there_is_what_it_is_about_and_neither_before_nor
 
 @pytest.mark.servers
 def test_single_failures_where_few_people_come_call_nobody(tmp_path: Path) -> None:
-    tests = [
+    tests: list[dict[str, Any]] = [
         {
             "interval": "1m",
             "input_series": [{"series": name, "values": f"0+{gained}x90"} for name, gained in gains.items()],
