@@ -658,8 +658,8 @@ CREATE TABLE IF NOT EXISTS reports (
     resolved_by bigint REFERENCES users (id)
 );
 -- A person has one open report of a listing, and may make another when it was resolved and the listing changed.
-ALTER TABLE reports DROP CONSTRAINT IF EXISTS reports_listing_id_reporter_id_key;
 CREATE UNIQUE INDEX IF NOT EXISTS reports_open_of_reporter ON reports (listing_id, reporter_id) WHERE resolved_at IS NULL;
+ALTER TABLE reports DROP CONSTRAINT IF EXISTS reports_listing_id_reporter_id_key;
 CREATE INDEX IF NOT EXISTS reports_of_reporter ON reports (listing_id, reporter_id);
 -- A report is about a listing, or about a person: about one of their messages to the reporter, one of their replies, or all that
 -- they do. `quote` is the text of the message or the reply, because moderators read no messages, and a reply may be deleted.
@@ -1250,10 +1250,10 @@ CREATE TABLE IF NOT EXISTS holds (
     decision   text        CHECK (decision IN ('let_go', 'kept')),
     told_at    timestamptz
 );
-ALTER TABLE holds DROP CONSTRAINT IF EXISTS holds_user_id_fkey;
 CREATE UNIQUE INDEX IF NOT EXISTS holds_open ON holds (user_id) WHERE decided_at IS NULL;
 CREATE INDEX IF NOT EXISTS holds_decided ON holds (decided_at);
 CREATE INDEX IF NOT EXISTS holds_to_tell ON holds (id) WHERE told_at IS NULL;
+ALTER TABLE holds DROP CONSTRAINT IF EXISTS holds_user_id_fkey;
 
 -- The messages that are held and may still be let go. It is a table of its own, because an index of messages by held_at would lock a
 -- large table while it is made. As in messages, there are no foreign keys to users.

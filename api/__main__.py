@@ -86,7 +86,7 @@ def _run(options: argparse.Namespace) -> int:
     from api.server import SchemaMissing, serve
     from shared.logs import configure_logs
     from shared.postgres import DatabaseUnavailable
-    from shared.postgres.schema import SchemaRefused
+    from shared.postgres.schema import SchemaFailed, SchemaRefused
     from shared.start import settings_for_the_schema, settings_to_start_with
     from shared.workers.worker import assigned
 
@@ -116,6 +116,8 @@ def _run(options: argparse.Namespace) -> int:
         return _fail(f"DATABASE_URL: the database is away: {error}", 1)
     except (commands.CommandFailed, SchemaMissing, SchemaRefused, OSError) as error:
         return _fail(str(error), 1)
+    except SchemaFailed as error:
+        return _fail(f"the schema could not be applied: {error}", 1)
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -88,39 +88,60 @@ async def token(settings: Settings, options: argparse.Namespace) -> None:
 
 async def role(settings: Settings, options: argparse.Namespace) -> None:
     """Give a role to a user, and tell the gateways."""
-    async with _database(settings) as database:
+    async with _database(settings) as database, _telling(settings) as told:
         users = UserRepository(database)
-        node_id, wanted = new_node_id(), Role(options.role)
-        broker = broker_for(settings, node_id)
-        realtime = Realtime(settings, broker, node_id)
-        async with realtime.membership():
-            try:
-                user, is_change = await users.set_role(await users.id_by_email(options.email), wanted, by=None)
-            except UserNotFound:
-                raise CommandFailed(f"no user has the e-mail address {options.email}") from None
-            except LastAdmin:
-                raise CommandFailed("the last admin must stay one") from None
-            if is_change:
-                log.warning(SecurityEvent.ROLE_CHANGED.value, by="command line", of_user_id=user.id, role=user.role)
-                await broker.start(realtime)
+        try:
+            user, is_change = await users.set_role(await users.id_by_email(options.email), Role(options.role), by=None)
+        except UserNotFound:
+            raise CommandFailed(f"no user has the e-mail address {options.email}") from None
+        except LastAdmin:
+            raise CommandFailed("the last admin must stay one") from None
+        if is_change:
+            log.warning(SecurityEvent.ROLE_CHANGED.value, by="command line", of_user_id=user.id, role=user.role)
+            async with told() as realtime:
                 realtime.role_changed(user.id, user.role)
-                await broker.stop()
     print(f"{user.email} is {'now' if is_change else 'already'} {user.role.value}")
 
 
 async def second_factor_off(settings: Settings, options: argparse.Namespace) -> None:
-    """Turn a user's second factor off, who has lost it and the recovery codes."""
-    async with _database(settings) as database:
+    """Turn a user's second factor off, who has lost it and the recovery codes, and tell the gateways.
+
+    Without one, staff may have to leave what they have joined (SECOND_FACTOR_FOR_STAFF).
+    """
+    async with _database(settings) as database, _telling(settings) as told:
+        users = UserRepository(database)
         try:
-            user_id = await UserRepository(database).id_by_email(options.email)
+            user = await users.by_id(await users.id_by_email(options.email))
         except UserNotFound:
             raise CommandFailed(f"no user has the e-mail address {options.email}") from None
         factors = SecondFactorRepository(database, vault_of(settings), has_mail=settings.has_mail)
-        was_on = await factors.remove(user_id, by=None)
+        was_on = await factors.remove(user.id, by=None)
         if was_on:
             event = SecurityEvent.SECOND_FACTOR_CHANGED.value
-            log.warning(event, by="command line", of_user_id=user_id, is_on=False)
-    print(f"the second factor of user {user_id} {'is now off' if was_on else 'was off already'}")
+            log.warning(event, by="command line", of_user_id=user.id, is_on=False)
+            async with told() as realtime:
+                realtime.role_changed(user.id, user.role)
+    print(f"the second factor of user {user.id} {'is now off' if was_on else 'was off already'}")
+
+
+@asynccontextmanager
+async def _telling(settings: Settings) -> AsyncIterator[Callable[[], AbstractAsyncContextManager[Realtime]]]:
+    """Yields what connects to the gateways. Use it after a change: until then this process is noted in Postgres, so
+    that they look there if it dies before it has told them."""
+    node_id = new_node_id()
+    broker = broker_for(settings, node_id)
+    realtime = Realtime(settings, broker, node_id)
+
+    @asynccontextmanager
+    async def told() -> AsyncIterator[Realtime]:
+        await broker.start(realtime)
+        try:
+            yield realtime
+        finally:
+            await broker.stop()
+
+    async with realtime.membership():
+        yield told
 
 
 @asynccontextmanager

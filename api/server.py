@@ -41,19 +41,19 @@ async def serve(settings: Settings, worker: Worker | None = None) -> None:
     `worker` says what this process serves as one of several. Raises InvalidSettings, DatabaseUnavailable,
     SchemaMissing, OSError.
     """
+    stop = stop_signal(worker)
     await check_services(settings)
     # Do this before any long waiting, so that the operator sees a wrong setting at once.
     node_id = new_node_id()
     tracing.start(settings, "api", node_id)
     try:
-        await _serve(settings, node_id, worker)
+        await _serve(settings, node_id, stop, worker)
     finally:
         tracing.stop()
 
 
-async def _serve(settings: Settings, node_id: str, worker: Worker | None) -> None:
+async def _serve(settings: Settings, node_id: str, stop: asyncio.Event, worker: Worker | None) -> None:
     app = create_app(settings, broker_for(settings, node_id), node_id)
-    stop = stop_signal(worker)
     waiting = asyncio.create_task(_until_schema_is_applied(settings))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)

@@ -154,7 +154,7 @@ class RedactedStream(io.TextIOBase):
 def _lines(settings: Settings, process: str, is_terminal: bool) -> logging.Formatter:
     if settings.log_format == "json" or not (settings.log_format or is_terminal):
         return JsonLines()
-    return ReadableLines(process, has_colours=is_terminal and not settings.no_color)
+    return ReadableLines(process, has_colours=is_terminal and not settings.no_color and settings.term != "dumb")
 
 
 def redact_bad_requests(record: logging.LogRecord) -> bool:

@@ -48,6 +48,11 @@ _CLASSES: dict[type[AbstractConnection] | None, type[AbstractConnection]] = {
     SSLConnection: TlsConnection,
     UnixDomainSocketConnection: UnixConnection,
 }
+_PROTOCOL = "protocol=3"
+_FIXED = frozenset(
+    {"protocol", "decode_responses", "legacy_responses", "encoding", "encoding_errors", "parser_class", "encoder_class"}
+)
+"""Options of redis-py that change what answers look like. A URL cannot change them."""
 _PLACE = re.compile(
     r"(?P<scheme>[^:/]*)://(?:(?P<user>[^/?#]*)@)?(?P<hosts>[^/?#@]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?"
 )
@@ -67,6 +72,9 @@ def url_fault(url: str) -> str | None:
     """Returns why the URL cannot be used, without its password; None if it can."""
     if is_sentinel(url) and (fault := _sentinel_fault(url)):
         return fault
+    for name, value in parse_qsl(url.partition("?")[2].partition("#")[0], keep_blank_values=True):
+        if name in _FIXED and f"{name}={value}" != _PROTOCOL:
+            return f"its option {name} is fixed"
     try:
         _pool(url, {}).make_connection()  # type: ignore[no-untyped-call]
         parts = urlsplit("redis://h" if is_sentinel(url) else _server_url(url))
@@ -129,7 +137,9 @@ def client(url: str, timeout_seconds: float) -> Redis | RedisCluster:
 
 def links(url: str, name: str) -> Connect:
     """Returns a maker of connections to the master for redis_link.py. Redis's CLIENT LIST shows `name`."""
-    return _pool(url, _link_options(name)).make_connection
+    pool = _pool(url, {})
+    pool.connection_kwargs |= _link_options(name)
+    return pool.make_connection
 
 
 class ClusterServers:
@@ -224,5 +234,8 @@ def _limits(timeout_seconds: float) -> dict[str, Any]:
 
 
 def _link_options(name: str) -> dict[str, Any]:
-    """Returns options for RESP3, where pushes arrive among the answers. The caller sets timeouts and reconnects."""
+    """Returns options for RESP3, where pushes arrive among the answers. The caller sets timeouts and reconnects.
+
+    They come before what the URL says.
+    """
     return {"protocol": 3, "socket_timeout": None, "retry": None, "client_name": name}

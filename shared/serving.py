@@ -110,7 +110,8 @@ async def serve_until(
 ) -> None:
     """Start the application and listen. After `stop`, await `leave`, then accept no more connections.
 
-    A `worker` whose successor is there accepts no more connections before `leave`. Its parent is told when `is_ready`.
+    A `worker` whose successor is there, or whose parent has died, accepts no more connections before `leave`. Its
+    parent is told when `is_ready`.
 
     Current requests then have `finish_seconds` to finish, and at least 3 s. If `finish_seconds` is more than 3 s, the
     rest of a body may still arrive meanwhile. A connection without a request is closed after `keepalive_seconds`, also
@@ -127,6 +128,8 @@ async def serve_until(
     listener: Listener | None = None
     telling: asyncio.Task[None] | None = None
     try:
+        if worker is not None:
+            worker.is_about_to_listen()
         try:
             listener = await listen(runner.server)
         except OSError as error:
@@ -136,8 +139,9 @@ async def serve_until(
             worker.is_listening()
             telling = asyncio.create_task(_tell_when_ready(worker, is_ready))
         await stop.wait()
-        if worker is not None and worker.is_replaced:
-            # Those that wait in the socket are for the successor. Whoever was accepted just now is still served.
+        if worker is not None and (worker.is_replaced or worker.is_orphan):
+            # Those that wait in the socket are for the successor; another parent needs the port. Whoever was accepted
+            # just now is still served.
             listener.close()
             await _settled(listener)
         await leave()

@@ -88,6 +88,8 @@ class Settings:
     terminal, else `json`."""
     no_color: str = ""
     """With any value, lines for people have no colours. They have none where standard error is no terminal."""
+    term: str = ""
+    """The kind of terminal, which the terminal itself sets. `dumb`: it shows no colours."""
     otel_exporter_otlp_endpoint: str = ""
     """The receiver of traces (OpenTelemetry, OTLP over HTTP), such as `http://127.0.0.1:4318`. Empty: no traces are
     made. The further variables of OpenTelemetry count too, such as `OTEL_EXPORTER_OTLP_HEADERS` and

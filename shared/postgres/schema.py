@@ -51,11 +51,15 @@ class SchemaRefused(Exception):
     """The role may not change the schema. The message is one line for the operator."""
 
 
+class SchemaFailed(Exception):
+    """A statement failed, for example because rows have what a new index forbids. The message is one line."""
+
+
 async def apply_schema(settings: Settings) -> bool:
     """Bring the database and the rights of the processes' role up to date. Returns True if schema.sql had to run.
 
     If exactly this file has been applied before, it does not run. In a database with rows it runs beside traffic.
-    Raises DatabaseUnavailable, and SchemaRefused if the role does not own the database.
+    Raises DatabaseUnavailable, SchemaRefused if the role does not own the database, and SchemaFailed.
     """
     connection = await _connect(settings)
     try:
@@ -69,6 +73,9 @@ async def apply_schema(settings: Settings) -> bool:
                 return await _apply(connection)
         except psycopg2.errors.InsufficientPrivilege:
             raise _refused(role) from None
+        except psycopg2.Error as error:
+            # The lines below the first one have values of rows.
+            raise SchemaFailed(str(error).partition("\n")[0]) from error
     finally:
         connection.close()
 
@@ -115,8 +122,7 @@ async def _take(connection: Connection, step: Step) -> None:
                 continue
             return
         except DatabaseUnavailable as error:
-            is_locked = isinstance(error.__cause__, psycopg2.errors.LockNotAvailable | psycopg2.errors.DeadlockDetected)
-            if not is_locked or asyncio.get_running_loop().time() >= deadline:
+            if not _is_locked(error) or asyncio.get_running_loop().time() >= deadline:
                 raise
             await _run(connection, "ROLLBACK")
         except psycopg2.Error:
@@ -125,19 +131,31 @@ async def _take(connection: Connection, step: Step) -> None:
         await asyncio.sleep(_LOCK_SECONDS)
 
 
+def _is_locked(error: DatabaseUnavailable) -> bool:
+    """Whether the statement ended because others had locks that it needs."""
+    return isinstance(error.__cause__, psycopg2.errors.LockNotAvailable | psycopg2.errors.DeadlockDetected)
+
+
 async def _build(connection: Connection, step: Step) -> None:
-    """Build an index while rows are written."""
-    state = await _run(connection, _INDEX_STATE, step.index)
-    if state == [(True,)]:
-        return
-    if state:
-        # An earlier call was ended while it built the index.
-        await _drop(connection, step)
-    try:
-        await connection.run(step.concurrently, None, None)
-    except psycopg2.Error:
-        await _drop(connection, step)
-        raise
+    """Build an index while rows are written. If that ends because of others' locks, try again."""
+    deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+    while True:
+        try:
+            state = await _run(connection, _INDEX_STATE, step.index)
+            if state == [(True,)]:
+                return
+            if state:
+                # This call or an earlier one was ended while it built the index.
+                await _drop(connection, step)
+            await connection.run(step.concurrently, None, None)
+            return
+        except DatabaseUnavailable as error:
+            if not _is_locked(error) or asyncio.get_running_loop().time() >= deadline:
+                raise
+        except psycopg2.Error:
+            await _drop(connection, step)
+            raise
+        await asyncio.sleep(_LOCK_SECONDS)
 
 
 async def _drop(connection: Connection, step: Step) -> None:

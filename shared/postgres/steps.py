@@ -58,10 +58,13 @@ def steps(sql: str) -> list[Step]:
             replaced.append(statement)
             continue
         index = _INDEX.match(statement)
-        if index is not None and not replaced:
-            found.append(Step(statement, index["name"], index["table"]))
-        else:
+        if index is None:
             found.append(Step(";\n".join([*replaced, statement])))
+        else:
+            # An index is built concurrently, and that is in no transaction with anything else.
+            if replaced:
+                found.append(Step(";\n".join(replaced)))
+            found.append(Step(statement, index["name"], index["table"]))
         replaced = []
     if replaced:
         found.append(Step(";\n".join(replaced)))

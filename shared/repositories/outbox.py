@@ -65,11 +65,12 @@ _GIVE_UP = Statement(
 )
 NOT_NOW = "not now"
 """The failure of a mail whose reader is online, or about whom nobody knows."""
-# Such a mail does not wait for the mail server.
+# Such a mail does not wait for the mail server, and neither does one whose recipient alone is refused for now.
 _WAITING = Statement(
     "outbox_waiting",
     f"""SELECT count(*), coalesce(extract(epoch FROM clock_timestamp()
-               - min(written_at) FILTER (WHERE failure IS DISTINCT FROM '{NOT_NOW}'))::float8, 0)
+               - min(written_at) FILTER (WHERE coalesce(failure, '') <> '{NOT_NOW}'
+                                           AND coalesce(failure, '') NOT LIKE 'recipient %'))::float8, 0)
        FROM outbox WHERE given_up_at IS NULL""",
 )
 _GIVEN_UP = Statement("outbox_given_up", "SELECT count(*) FROM outbox WHERE given_up_at IS NOT NULL")

@@ -23,6 +23,7 @@ import msgspec
 from prometheus_client.core import Metric
 
 from shared.logs import log_of
+from shared.workers import deaths
 from shared.workers.worker import Worker
 
 log = log_of(__name__)
@@ -135,7 +136,9 @@ class Pages:
 
     async def collect(self) -> list[Metric]:
         """Returns the metrics of all workers."""
+        shown: list[Metric] = []
         try:
+            shown = [deaths.metric(deaths.read(self._folder))]
             with self._lock():
                 counts = self._counts()
             others = [path for path in self._folder.glob(f"*{_SOCKET}") if path.stem != self._node_id]
@@ -147,7 +150,7 @@ class Pages:
             answers, counts = [self._own()], {}
         for answer in answers:
             counts[answer.node_id] = (answer.number, _cumulative(answer.families))
-        return page(answers, counts.values(), self._worker.count)
+        return [*page(answers, counts.values(), self._worker.count), *shown]
 
     def _own(self) -> Answer:
         families = [

@@ -1,7 +1,7 @@
 """The parent of the workers: it starts them, replaces those that die, and stops them. It serves nobody itself.
 
 One process more than needed has imported the program and waits: a worker that dies is replaced at once, and not after
-the second that imports take.
+the second that imports take. A worker that hangs gives no sign of life: it is killed, and replaced as well.
 
 SIGTERM and SIGINT stop all workers, as they stop a single process. SIGHUP replaces the workers one after the other with
 processes that import the program anew and read the files of secrets again.
@@ -27,8 +27,8 @@ from typing import Any
 from shared.listening import cannot_listen
 from shared.logs import configure_logs, log_of
 from shared.settings import Settings
-from shared.workers import sockets
-from shared.workers.worker import LEAVE, LISTENING, READY, assign
+from shared.workers import deaths, sockets
+from shared.workers.worker import LEAVE, LISTENING, READY, SIGN_SECONDS, assign
 
 log = log_of(__name__)
 
@@ -40,6 +40,8 @@ READY_SECONDS = 60.0
 """A successor that is not ready within this time is given up, and the worker stays."""
 CLEANING_SECONDS = 15.0
 """How long a worker may take to end after its time to shut down; then it is killed."""
+SILENT_SECONDS = 10.0
+"""A worker that has given no sign of life for this long is killed. Its clients have no answer from it meanwhile."""
 LONGEST_FOLDER = 60
 """Characters. The address of a Unix socket below the folder has at most 107."""
 
@@ -62,6 +64,12 @@ class Child:
         self.link, theirs = socket.socketpair()
         self.link.setblocking(False)
         self._listening_since = math.inf
+        self.number: int | None = None
+        """The number of its place; None while it waits for work."""
+        self.silent_for = 0.0
+        """Seconds in which this parent ran, since it gave this process work or heard of it."""
+        self.has_begun = False
+        """Whether it has given a sign of life: what it imports before that takes long on a busy machine."""
         self.is_listening, self.is_ready, self.has_ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
         try:
             with theirs:
@@ -86,6 +94,8 @@ class Child:
             told = b""
         if not told:
             asyncio.get_running_loop().remove_reader(self.link)
+            return
+        self.has_begun, self.silent_for = True, 0.0
         if LISTENING in told:
             self._listening_since = time.monotonic()
             self.is_listening.set()
@@ -163,6 +173,7 @@ class Parent:
         self._children: set[Child] = set()
         self._spare: Child | None = None
         self._places: list[Place] = []
+        self._deaths = [0] * workers
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
 
@@ -177,6 +188,7 @@ class Parent:
             raise cannot_listen(self._name, self._host, self._port, error) from None
         self._places = [Place(number, each) for number, each in enumerate(bound, start=1)]
         self._folder = _private_folder()
+        deaths.write(self._folder, self._deaths)
         self._watch_signals()
         try:
             return await self._run()
@@ -198,7 +210,7 @@ class Parent:
             return await self._end()
         keeping = [asyncio.create_task(self._keep(place)) for place in self._places]
         reloading = asyncio.create_task(self._reload_when_asked())
-        working = [reloading, *keeping]
+        working = [reloading, asyncio.create_task(self._watch()), *keeping]
         stopping = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait([stopping, *working], return_when=asyncio.FIRST_COMPLETED)
@@ -254,6 +266,9 @@ class Parent:
         """Returns the worker that takes the place of one that has ended by itself."""
         place.failures = place.failures + 1 if child.is_young else 0
         seconds = seconds_to_wait(place.failures)
+        self._deaths[place.number - 1] += 1
+        with contextlib.suppress(OSError):  # The metrics have it after the next one.
+            deaths.write(self._folder, self._deaths)
         log.error(
             "a worker has ended; another one takes its place",
             worker=place.number,
@@ -288,7 +303,7 @@ class Parent:
     async def _replaced(self, place: Place, child: Child) -> Child:
         """Returns the worker's successor; or the worker, if no successor becomes ready."""
         try:
-            successor = self._begin(place)
+            successor = self._begin(place, is_successor=True)
         except OSError as error:
             log.error("a worker's successor cannot be started; the worker stays", worker=place.number, error=str(error))
             place.answer(False)
@@ -323,6 +338,25 @@ class Parent:
             child.process.kill()
             await child.has_ended.wait()
 
+    async def _watch(self) -> None:
+        """Kill workers that hang. Now and then, start another process in the place of one that waited and has ended."""
+        spare_after = 0.0
+        while True:
+            await asyncio.sleep(SIGN_SECONDS)
+            for child in self._children:
+                if child.number is None:
+                    continue
+                # A round counts for no more than its own time: if the machine stood still, nobody could give a sign.
+                child.silent_for += SIGN_SECONDS
+                if child.silent_for > (SILENT_SECONDS if child.has_begun else READY_SECONDS):
+                    log.error(
+                        "a worker gives no sign of life; it is killed", worker=child.number, pid=child.process.pid
+                    )
+                    child.process.kill()
+            if self._spare is not None and self._spare.has_ended.is_set() and time.monotonic() > spare_after:
+                spare_after = time.monotonic() + LONGEST_WAIT_SECONDS
+                self._prepare_spare()
+
     async def _reload_when_asked(self) -> None:
         while True:
             await self._reload.wait()
@@ -338,14 +372,21 @@ class Parent:
 
     # Processes
 
-    def _begin(self, place: Place) -> Child:
+    def _begin(self, place: Place, *, is_successor: bool = False) -> Child:
         """Let a process be the worker in this place. Raises OSError if none can be started."""
         child, self._spare = self._spare, None
         if child is None or child.has_ended.is_set():
             child = self._spawn()
         with contextlib.suppress(OSError):  # It has just ended, and will be found.
-            assign(child.link, number=place.number, count=self._count, folder=self._folder, sockets=place.sockets)
-        place.child = child
+            assign(
+                child.link,
+                number=place.number,
+                count=self._count,
+                folder=self._folder,
+                sockets=place.sockets,
+                is_successor=is_successor,
+            )
+        place.child, child.number, child.silent_for = child, place.number, 0.0
         log.info("a worker begins", worker=place.number, pid=child.process.pid)
         return child
 

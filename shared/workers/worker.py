@@ -1,7 +1,8 @@
 """A worker's side of its link to the parent: what it is told to serve, and what it tells.
 
 The link is a pair of connected sockets. The parent's first message has the worker's number and the sockets on which it
-listens. If the link ends, the parent has died: the worker then stops as after SIGTERM.
+listens. The worker gives a sign of life every second. If the link ends, the parent has died: the worker then gives up
+its sockets, for a parent that may come, and stops as after SIGTERM.
 """
 
 from __future__ import annotations
@@ -15,16 +16,32 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from shared.logs import log_of
+from shared.workers.sockets import pause
+
+log = log_of(__name__)
+
 _MOST_BYTES = 65536
 _MOST_SOCKETS = 64
-LISTENING, READY, LEAVE = b"listening\n", b"ready\n", b"leave\n"
+LISTENING, READY, LEAVE, ALIVE = b"listening\n", b"ready\n", b"leave\n", b"alive\n"
+SIGN_SECONDS = 1.0
+"""How often a worker gives a sign of life."""
+EMPTY_SECONDS = 1.0
+"""A worker in an empty place that does not listen after this time lets others have the place's connections."""
 
 
 class Worker:
     """This process, as one of several on a port."""
 
     def __init__(
-        self, link: socket.socket, number: int, count: int, folder: Path, sockets: list[socket.socket]
+        self,
+        link: socket.socket,
+        number: int,
+        count: int,
+        folder: Path,
+        sockets: list[socket.socket],
+        *,
+        is_successor: bool = False,
     ) -> None:
         self.number = number
         """From 1 on. A successor has the number of the worker that it replaces."""
@@ -34,13 +51,39 @@ class Worker:
         """A folder that only the workers of this parent use."""
         self.sockets = sockets
         """On these the worker listens."""
+        self.is_successor = is_successor
+        """Whether a worker that it is to replace accepts connections on the same sockets until this one is ready."""
         self.is_replaced = False
         """Whether a successor already accepts connections on the same sockets."""
+        self.is_orphan = False
+        """Whether the parent has died."""
         self._link = link
+        self._letting_go: asyncio.TimerHandle | None = None
 
     def watch(self, stop: Callable[[], None]) -> None:
-        """Call `stop` when a successor is ready, or when the parent has died. Needs a running loop."""
-        asyncio.get_running_loop().add_reader(self._link, self._read, stop)
+        """Call `stop` when a successor is ready, or when the parent has died; give signs of life. Needs a running loop.
+
+        Call this at the begin of the start, which may have to wait, for Postgres for example.
+        """
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._link, self._read, stop)
+        self._give_sign(loop)
+        if not self.is_successor:
+            self._letting_go = loop.call_later(EMPTY_SECONDS, self._let_go)
+
+    def is_about_to_listen(self) -> None:
+        """The start did not have to wait for anything, or not any more. Call this before the sockets listen."""
+        if self._letting_go is not None:
+            self._letting_go.cancel()
+
+    def _let_go(self) -> None:
+        # Only this process knows whether the sockets listen because it does, or because the dead one before did.
+        pause(self.sockets)
+        log.warning("others get the connections of this place", worker=self.number)
+
+    def _give_sign(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._tell(ALIVE)
+        loop.call_later(SIGN_SECONDS, self._give_sign, loop)
 
     def _read(self, stop: Callable[[], None]) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -51,6 +94,7 @@ class Worker:
             if told:
                 self.is_replaced = LEAVE in told
             else:
+                self.is_orphan = True
                 asyncio.get_running_loop().remove_reader(self._link)
                 # The parent can no longer do it.
                 shutil.rmtree(self.folder, ignore_errors=True)
@@ -86,10 +130,14 @@ def assigned(descriptor: int) -> Worker | None:
     link.setblocking(False)
     work = json.loads(told)
     sockets = [socket.socket(fileno=each) for each in descriptors]
-    return Worker(link, work["number"], work["count"], Path(work["folder"]), sockets)
+    folder = Path(work["folder"])
+    return Worker(link, work["number"], work["count"], folder, sockets, is_successor=work["is_successor"])
 
 
-def assign(link: socket.socket, *, number: int, count: int, folder: Path, sockets: list[socket.socket]) -> None:
+def assign(
+    link: socket.socket, *, number: int, count: int, folder: Path, sockets: list[socket.socket], is_successor: bool
+) -> None:
     """The parent's end of `assigned`."""
-    work = json.dumps({"number": number, "count": count, "folder": str(folder)}).encode()
+    told = {"number": number, "count": count, "folder": str(folder), "is_successor": is_successor}
+    work = json.dumps(told).encode()
     socket.send_fds(link, [work], [each.fileno() for each in sockets])

@@ -43,7 +43,12 @@ def goal(value: float, bound: float, *, at_most: bool = False, show: Callable[[f
     """The value with its goal, such as `1.83 (goal: at least 1.80, met)`."""
     is_met = value <= bound if at_most else value >= bound
     words = "at most" if at_most else "at least"
-    return f"{show(value)} (goal: {words} {show(bound)}{', met' if is_met else ', MISSED'})"
+    return f"{show(value)} (goal: {words} {show(bound)}, {met(is_met)})"
+
+
+def met(is_met: bool) -> str:
+    """What the table says of a goal."""
+    return "met" if is_met else "MISSED"
 
 
 def thousands(value: float) -> str:

@@ -64,22 +64,24 @@ def production(database_url: str, redis_url: str, data: Path) -> Settings:
 
 
 @asynccontextmanager
-async def running(settings: Settings, directory: Path) -> AsyncIterator[Deployment]:
+async def running(settings: Settings, directory: Path, *, of: Path | None = None) -> AsyncIterator[Deployment]:
+    """Run a deployment, of the checkout `of` if it is given; what replaces its processes is of this one."""
     program = find_nginx()
     if program is None:
         pytest.skip("no nginx on this machine")
     processes = Processes(settings, directory)
+    first = processes if of is None else Processes(settings, directory, of, nursery=None)
     try:
         # The schema has been applied, so no process has to wait for another.
         gateway, other_gateway, api, other_api = await asyncio.gather(
-            processes.gateway(), processes.gateway(), processes.api(), processes.api()
+            first.gateway(), first.gateway(), first.api(), first.api()
         )
         ports = {"gateway-1:4000": gateway.port, "gateway-2:4000": other_gateway.port}
         ports |= {"api-1:4001": api.port, "api-2:4001": other_api.port}
         async with running_nginx(program, ports) as nginx:
             yield Deployment(settings, [gateway, other_gateway], [api, other_api], nginx, processes)
     finally:
-        await processes.stop()
+        await asyncio.gather(*(started.stop() for started in {first, processes}))
 
 
 @pytest.fixture(scope="module")

@@ -54,10 +54,11 @@ class Case:
         return found
 
 
-def slow(metric: str, fast: str, late: str) -> Case:
+def slow(metric: str, fast: str, late: str, **labels: str) -> Case:
     """A histogram whose observations are below `fast` in calm minutes, and between `fast` and `late` in loud ones."""
     bounds = {fast: (60, 0), late: (60, 60), "+Inf": (60, 60)}
-    return Case(gains={f'{metric}_bucket{{le="{bound}"}}': gained for bound, gained in bounds.items()})
+    others = "".join(f', {name}="{value}"' for name, value in labels.items())
+    return Case(gains={f'{metric}_bucket{{le="{bound}"{others}}}': gained for bound, gained in bounds.items()})
 
 
 def event(name: str, calm: float, loud: float) -> Case:
@@ -66,6 +67,8 @@ def event(name: str, calm: float, loud: float) -> Case:
 
 CASES = {
     "ProcessGone": Case(values={'up{job="api"}': (1, 0)}),
+    "WorkerGone": Case(values={'daveslist_worker_up{worker="2"}': (1, 0)}),
+    "WorkersDie": Case(gains={'daveslist_worker_deaths_total{job="gateway", instance="a"}': (0, 1)}),
     "RedisAway": Case(values={'daveslist_redis_up{job="api"}': (1, 0)}),
     "BroadcastsPileUp": Case(values={'daveslist_unpublished_messages{job="api"}': (1000, 1001)}),
     "PostgresSlow": Case(values={'daveslist_postgres_waiting{job="api"}': (0, 1)}),
@@ -95,7 +98,7 @@ CASES = {
     "RequestsFail": Case(
         gains={'http_requests_total{status="200"}': (995, 980), 'http_requests_total{status="503"}': (5, 20)}
     ),
-    "RequestsSlow": slow("http_request_duration_seconds", "1.0", "2.5"),
+    "RequestsSlow": slow("http_request_duration_seconds", "1.0", "2.5", route="/api/listings"),
     "ListingsLate": Case(values={'api_waiting_changes{instance="a"}': (1000, 1001)}),
     "PushesFail": Case(
         gains={
@@ -114,6 +117,26 @@ CASES = {
     "SecondFactorsChange": event("passkey_changed", 0, 10),
     "RoleChanged": event("role_changed", 0, 1),
 }
+
+
+QUIET: dict[str, list[dict[str, float]]] = {
+    "JoinsFail": [{'gateway_join_seconds_count{status="ok"}': 0, 'gateway_join_seconds_count{status="error"}': 1}],
+    "RequestsFail": [{'http_requests_total{status="200"}': 10, 'http_requests_total{status="503"}': 0.5}],
+    "RequestsSlow": [
+        {
+            f'http_request_duration_seconds_bucket{{le="{bound}", route="{route}"}}': gained
+            for bound, gained in (("1.0", 0), ("2.5", 0), ("+Inf", 5))
+        }
+        for route in ("/api/listings/{id}/pictures", "/api/uploads/{id}")
+    ],
+    "PushesFail": [{'api_pushes_total{outcome="sent"}': 0, 'api_pushes_total{outcome="later"}': 0.5}],
+    "MailsNotSent": [
+        {"api_mail_failures_total": 0.2, "api_sent_mails_total": 0},
+        {"api_mail_failures_total": 9, "api_sent_mails_total": 0.2},
+    ],
+    "WorkersDie": [{'daveslist_worker_deaths_total{job="gateway", instance="a"}': 0}],
+}
+"""What happens where few people come, or is as it should be: what counters gain in each minute. Nobody is called."""
 
 
 def run(*command: str | Path) -> None:
@@ -162,6 +185,40 @@ def test_each_alert_fires_while_there_is_what_it_is_about_and_neither_before_nor
     run(program("promtool"), "test", "rules", file)
 
 
+@pytest.mark.servers
+def test_single_failures_where_few_people_come_call_nobody(tmp_path: Path) -> None:
+    tests: list[dict[str, Any]] = [
+        {
+            "interval": "1m",
+            "input_series": [{"series": name, "values": f"0+{gained}x90"} for name, gained in gains.items()],
+            "alert_rule_test": [
+                {"eval_time": f"{minute}m", "alertname": alert, "exp_alerts": []} for minute in range(90)
+            ],
+        }
+        for alert, cases in QUIET.items()
+        for gains in cases
+    ]
+    file = tmp_path / "tests.yml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests}))
+    run(program("promtool"), "test", "rules", file)
+
+
+@pytest.mark.servers
+def test_mails_that_no_recipient_takes_call_somebody(tmp_path: Path) -> None:
+    series = [
+        {"series": "api_mail_failures_total", "values": "0+2x90"},
+        {"series": "api_sent_mails_total", "values": "0+0x90"},
+        {"series": "api_oldest_mail_seconds", "values": "0x90"},
+    ]
+    [said] = [rule for rule in rules() if rule["alert"] == "MailsNotSent"]
+    expected = [{"exp_labels": said["labels"], "exp_annotations": said["annotations"]}]
+    asked = [{"eval_time": "60m", "alertname": "MailsNotSent", "exp_alerts": expected}]
+    test = {"interval": "1m", "input_series": series, "alert_rule_test": asked}
+    file = tmp_path / "tests.yml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}))
+    run(program("promtool"), "test", "rules", file)
+
+
 def expressions() -> list[str]:
     """All queries of the dashboard, with a short time in the place of the one that Grafana chooses."""
     panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
@@ -200,7 +257,8 @@ def test_the_dashboard_shows_every_metric_of_the_guide() -> None:
 
 async def test_every_query_of_the_dashboard_has_data_of_a_running_pair(processes: Processes, database_url: str) -> None:
     program("prometheus")
-    api, gateway = await asyncio.gather(processes.api(RATE_LIMITS="off"), processes.gateway(RATE_LIMITS="off"))
+    one_of_two = {"RATE_LIMITS": "off", "GATEWAY_WORKERS": "2"}
+    api, gateway = await asyncio.gather(processes.api(RATE_LIMITS="off"), processes.gateway(**one_of_two))
     async with Rest(api.url) as rest:
         ann, bob = await rest.register("Ann"), await rest.register("Bob")
         targets = {"api": [api.port], "gateway": [gateway.port]}

@@ -47,7 +47,7 @@ def test_every_named_setting_exists() -> None:
 async def test_exactly_the_existing_metrics_are_explained(processes: Processes) -> None:
     found = set()
     async with aiohttp.ClientSession() as client:
-        for node in (await processes.api(), await processes.gateway()):
+        for node in (await processes.api(), await processes.gateway(GATEWAY_WORKERS="2")):
             async with client.get(node.url + "/metrics") as response:
                 text = await response.text()
             families = list(text_string_to_metric_families(text))

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from shared.settings import Settings
+from tests.support.processes import base_environment, environment_of
+from tests.support.roles import as_owner
+from tests.support.servers import Servers
 
 CHECKOUT = Path(__file__).parents[2]
 COMMIT = Path(__file__).with_name("release_before.txt").read_text(encoding="utf-8").strip()
@@ -37,3 +45,23 @@ def unpack(folder: Path) -> None:
     if missing is not None:
         pytest.skip(missing)
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive(*PROGRAM), check=True)
+
+
+def apply_its_schema(folder: Path, database_url: str) -> None:
+    """Give a database of this owner the schema of the release in a folder."""
+    settings = Settings(database_url=database_url, redis_url="redis://127.0.0.1:1")
+    subprocess.run(
+        [sys.executable, "-m", "api", "schema"],
+        cwd=folder,
+        env={**base_environment(), **environment_of(settings)},
+        check=True,
+        capture_output=True,
+    )
+
+
+@contextmanager
+def database_of(folder: Path, servers: Servers) -> Iterator[str]:
+    """A database with the schema of the release in a folder."""
+    with servers.empty_database() as url:
+        apply_its_schema(folder, as_owner(url))
+        yield url

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import aiohttp
@@ -31,9 +32,28 @@ class Noticed:
     absences: list[Absence]
     """The longest first."""
 
+    @property
+    def lost(self) -> int:
+        """Messages that were sent and not stored, and deliveries of stored ones that are missing. Each has two."""
+        return self.reckoning.sent - self.reckoning.stored + 2 * self.reckoning.stored - self.reckoning.received
 
-async def replace_all(deployment: Deployment, *, users: int, rate: float, sends: int) -> Noticed:
-    """Replace each process while people send `rate` messages a second, after `sends` more of them each time."""
+    @property
+    def failed(self) -> int:
+        """Requests that were answered with 5xx."""
+        return sum(count for status, count in self.statuses.items() if status >= 500)
+
+
+async def nothing() -> None:
+    """What is to be done before the first replacement, if there is nothing."""
+
+
+async def replace_all(
+    deployment: Deployment, *, users: int, rate: float, sends: int, first: Callable[[], Awaitable[object]] = nothing
+) -> Noticed:
+    """Replace each process while people send `rate` messages a second, after `sends` more of them each time.
+
+    `first` is done after the first of these messages.
+    """
     statuses: Counter[int] = Counter()
     enough = asyncio.Event()
 
@@ -52,6 +72,8 @@ async def replace_all(deployment: Deployment, *, users: int, rate: float, sends:
             for user in load.users[:READERS]:
                 tasks.create_task(read(client, user.token))
             try:
+                await load.more_acknowledged(sends)
+                await first()
                 for number in (0, 1):
                     await load.more_acknowledged(sends)
                     patience = Patience(LONGEST_AWAY_SECONDS, deployment.process_ids)

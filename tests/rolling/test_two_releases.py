@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
+import re
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from shared.postgres.schema import apply_schema
 from shared.settings import Settings
+from shared.version import VERSION
 from tests.end_to_end.faults.load import Load
-from tests.rolling.release_before import unpack
+from tests.rolling.release_before import CHECKOUT, archive, database_of, unpack, what_is_missing
 from tests.support.client import Person, Rest, Socket
 from tests.support.database import acquaint, query
-from tests.support.processes import Node, Processes, base_environment, environment_of
+from tests.support.processes import Node, Processes
 from tests.support.roles import as_owner
 from tests.support.servers import Servers
 
@@ -36,16 +38,22 @@ def before(tmp_path: Path) -> Path:
 @pytest.fixture
 def database_url(servers: Servers, before: Path) -> Iterator[str]:
     """A database with the schema of the release before."""
-    with servers.empty_database() as url:
-        settings = Settings(database_url=as_owner(url), redis_url="redis://127.0.0.1:1")
-        subprocess.run(
-            [sys.executable, "-m", "api", "schema"],
-            cwd=before,
-            env={**base_environment(), **environment_of(settings)},
-            check=True,
-            capture_output=True,
-        )
+    with database_of(before, servers) as url:
         yield url
+
+
+@pytest.mark.servers
+def test_the_release_before_is_one_of_the_changelog() -> None:
+    missing = what_is_missing()
+    if missing is not None:
+        pytest.skip(missing)
+    with tarfile.open(fileobj=BytesIO(archive("shared/version.py"))) as files:
+        source = files.extractfile("shared/version.py")
+        assert source is not None
+        [version] = re.findall(r'^VERSION.* = "(.*)"$', source.read().decode(), re.MULTILINE)
+    changelog = (CHECKOUT / "CHANGELOG.md").read_text(encoding="utf-8")
+    [*_, earlier] = changelog.partition(f"\n## {VERSION}")
+    assert f"\n## {version} " in changelog if version == VERSION else f"\n## {version} " in earlier
 
 
 async def talk(one: tuple[Person, Socket, Rest], other: tuple[Person, Socket, Rest], say: str) -> None:

@@ -150,8 +150,11 @@ def test_log_format_json_wins_over_the_terminal(terminal: Terminal, configured: 
     assert [json.loads(one)["event"] for one in terminal.read().splitlines()] == ["request", "refused"]
 
 
-def test_no_color_is_honoured(terminal: Terminal, configured: Callable[..., None]) -> None:
-    configured(terminal.writer, no_color="1")
+@pytest.mark.parametrize("given", [{"no_color": "1"}, {"term": "dumb"}])
+def test_who_wants_no_colours_gets_none(
+    terminal: Terminal, configured: Callable[..., None], given: dict[str, str]
+) -> None:
+    configured(terminal.writer, **given)
     write_some()
     assert "user 7" in terminal.read()
     assert "\x1b" not in terminal.read()

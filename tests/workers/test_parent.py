@@ -129,3 +129,11 @@ async def test_nobody_waits_for_the_end_of_a_process_that_has_no_work(gateway: N
     freeze(await one_waits(gateway))
     assert await gateway.stop() == 0
     assert logged(gateway, "workers did not end in time") == []
+
+
+async def test_a_process_that_waits_and_ends_has_a_successor_too(gateway: Node) -> None:
+    ended = await one_waits(gateway)
+    end(ended, signal.SIGKILL)
+    assert await all_ended({ended})
+    assert await one_waits(gateway) != ended
+    assert await gateway.stop() == 0

@@ -95,7 +95,7 @@ def not_backwards(before: Page, after: Page) -> None:
 
 
 async def test_no_worker_has_more_than_its_share_of_the_connections(gateway: Node) -> None:
-    before = values(await page(gateway), "process_open_fds")
+    before = values(await all_up(gateway), "process_open_fds")
     writers: list[asyncio.StreamWriter] = []
     try:
         for _ in range(CONNECTIONS // 100):
@@ -103,7 +103,7 @@ async def test_no_worker_has_more_than_its_share_of_the_connections(gateway: Nod
             writers += [writer for _, writer in opened]
         async with asyncio.timeout(SOON):
             while True:
-                now = values(await page(gateway), "process_open_fds")
+                now = values(await all_up(gateway), "process_open_fds")
                 shares = [now[worker] - before[worker] for worker in ("1", "2")]
                 if sum(shares) >= CONNECTIONS:
                     break
@@ -118,7 +118,7 @@ async def test_no_worker_has_more_than_its_share_of_the_connections(gateway: Nod
 
 
 async def test_each_worker_is_a_node_of_its_own_and_one_page_has_all(gateway: Node) -> None:
-    found = await page(gateway)
+    found = await all_up(gateway)
     nodes = {dict(labels)["node"] for name, labels in found if name == "daveslist_process_info"}
     assert len(nodes) == 2
     assert set(values(found, "gateway_connections")) == {"1", "2"}

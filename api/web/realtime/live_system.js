@@ -2,13 +2,17 @@
 
 import { LiveChannel } from "./live_channel.js";
 
-/** A gateway that has not reported for so long is shown no more. */
+/** A gateway that has not reported for so long is shown no more, and neither are a person's connections to it. */
 const FORGOTTEN_MS = 10_000;
+/** A person's connections are asked for with every second event `nodes`: every six seconds. */
+const ASK_EVERY = 2;
 
 export class LiveSystem {
   #gateways = new Map();
   #devices = new Map();
   #asked = null;
+  /** The events `nodes` since gateways were asked for the person's connections. */
+  #rounds = 0;
   nodes = null;
 
   /** `connection` is as in live.js. `changed()` is called when anything here has changed. */
@@ -27,36 +31,47 @@ export class LiveSystem {
 
   /** The last report of each gateway that reports. */
   get gateways() {
-    const since = performance.now() - FORGOTTEN_MS;
-    return [...this.#gateways.values()].filter(({ at }) => at > since).map(({ report }) => report);
+    return fresh(this.#gateways);
   }
 
-  /** The connections of the person who was asked about, by session. */
-  connectionsOf(sessionId) {
-    return [...this.#devices.values()].flat().filter((one) => one.session_id === sessionId);
+  /** The connections of the person who was asked about: of each its session, which may be null, and how it came. */
+  get connections() {
+    return fresh(this.#devices).flat();
   }
 
-  /** Lets all gateways say where the person is connected; null for nobody. */
+  /** Lets all gateways say where the person is connected, now and again and again; null for nobody. */
   ask(userId) {
     this.#asked = userId;
     this.#devices.clear();
-    if (userId !== null) this.live.channel?.push("devices", { user_id: userId });
+    this.#askAgain();
+  }
+
+  #askAgain() {
+    this.#rounds = 0;
+    if (this.#asked !== null) this.live.channel?.push("devices", { user_id: this.#asked });
   }
 
   #joined(channel, joining) {
     joining.receive("ok", () => this.ask(this.#asked));
     channel.on("nodes", ({ nodes }) => {
       this.nodes = nodes;
+      if ((this.#rounds += 1) === ASK_EVERY) this.#askAgain();
       this.changed();
     });
     channel.on("gateway", (report) => {
-      this.#gateways.set(report.node, { report, at: performance.now() });
+      this.#gateways.set(report.node, { what: report, at: performance.now() });
       this.changed();
     });
     channel.on("devices", ({ node, user_id: userId, devices }) => {
       if (userId !== this.#asked) return;
-      this.#devices.set(node, devices);
+      this.#devices.set(node, { what: devices, at: performance.now() });
       this.changed();
     });
   }
+}
+
+/** What each gateway has said lately. */
+function fresh(said) {
+  const since = performance.now() - FORGOTTEN_MS;
+  return [...said.values()].filter(({ at }) => at > since).map(({ what }) => what);
 }

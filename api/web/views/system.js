@@ -19,9 +19,11 @@ export class System extends View {
   title = "System";
   acts = new Acts(this);
   form = new Form(this, "devices", "", () => {});
-  system = new LiveSystem({ connection: live, changed: () => this.update() });
+  system = new LiveSystem({ connection: live, changed: () => this.#changed() });
   person = null;
   devices = null;
+  /** The sessions of connections for which the list was read again, since it did not have them. */
+  #lookedFor = new Set();
 
   start() {
     this.system.start();
@@ -38,6 +40,22 @@ export class System extends View {
   stop() {
     super.stop();
     this.system.stop();
+  }
+
+  #changed() {
+    // Somebody has logged in meanwhile.
+    const others = this.#others().map((one) => one.session_id).filter((id) => id !== null && !this.#lookedFor.has(id));
+    if (others.length && this.devices.isLoaded && !this.devices.isLoading) {
+      for (const id of others) this.#lookedFor.add(id);
+      this.devices.loadPages(this.devices.pages);
+    }
+    this.update();
+  }
+
+  /** The person's connections of sessions that the list does not have. */
+  #others() {
+    const listed = new Set(this.devices?.items.map((one) => one.id));
+    return this.devices ? this.system.connections.filter((one) => !listed.has(one.session_id)) : [];
   }
 
   template() {
@@ -156,18 +174,26 @@ export class System extends View {
       ${this.person
         ? html`<p><a href=${`/moderation/people/${this.person.id}`}><bdi translate="no">${nameOf(this.person)}</bdi></a></p>`
         : nothing}
-      ${this.devices?.rows((one) => this.#device(one), "They are logged in nowhere.") ?? nothing}`;
+      ${this.devices?.rows((one) => this.#device(one), "They are logged in nowhere.") ?? nothing}
+      ${this.#unlisted()}`;
+  }
+
+  #unlisted() {
+    const others = this.devices?.isLoaded ? this.#others() : [];
+    return others.length
+      ? html`<p class="quiet" id="unlisted">Connected without a device in this list: ${others.map(wayOf).join(", ")}</p>`
+      : nothing;
   }
 
   #device(one) {
     const device = one.device || "An unknown device";
-    const connected = this.system.connectionsOf(one.id);
+    const connected = this.system.connections.filter((each) => each.session_id === one.id);
     return html`<li data-session=${one.id}>
       <div class="row-text">
         <p><bdi>${device}</bdi></p>
         <p class="quiet small-text">
           ${connected.length
-            ? html`Connected by ${connected.map((each) => WAYS[each.transport] ?? each.transport).join(", ")}`
+            ? html`Connected by ${connected.map(wayOf).join(", ")}`
             : "Not connected"},
           used ${ago(one.used_at)}
         </p>
@@ -183,6 +209,8 @@ export class System extends View {
     }, "That device is disconnected and logged out.");
   }
 }
+
+const wayOf = ({ transport }) => WAYS[transport] ?? transport;
 
 const list = (rows, none) => (rows.length ? html`<ul>${rows}</ul>` : html`<p class="quiet">${none}</p>`);
 

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from api.mail.mailing import Mailing, wait_after
 from tests.api.mail.conftest import MakeMailing, Post
+from tests.api.rows import Rows
 from tests.support.certificate import make_certificate
 from tests.support.mail_server import Conversation, MailServer, Step, mail_server
 from tests.support.ports import free_port
@@ -66,6 +67,20 @@ async def test_a_mail_that_is_refused_for_now_waits_and_is_sent_later(
             assert len(smtp.received) == 1, (step, answer)
             assert await post.left() == []
             smtp.received.clear()
+
+
+@pytest.mark.parametrize(("step", "answer", "is_counted"), [("RCPT", "450 full", False), ("MAIL", "451 later", True)])
+async def test_a_mailbox_that_takes_nothing_for_now_says_nothing_of_the_mail_server(
+    mailing: Mailing, post: Post, rows: Rows, smtp: MailServer, step: str, answer: str, is_counted: bool
+) -> None:
+    """The age of the oldest mail wakes an operator, and anybody can register an address whose mailbox is full."""
+    await post.write()
+    await rows.execute("UPDATE outbox SET written_at = now() - interval '1 hour'")
+    smtp.on_step = answering(step, answer)
+    await mailing.step()
+    counts = await post.outbox.counts()
+    assert counts.waiting == 1
+    assert (counts.oldest_seconds > 1800) is is_counted
 
 
 async def test_a_mail_that_is_refused_for_good_is_given_up_at_once_and_keeps_nothing_personal(

@@ -20,12 +20,18 @@ from shared.postgres.steps import Step, statements, steps
 from shared.settings import Settings
 from tests.api.old_databases import VERSIONS, old_database
 from tests.support.database import query
+from tests.support.processes import NURSERY, base_environment
 from tests.support.roles import as_owner, as_superuser
 from tests.support.servers import Servers
 
 LONGEST_LOCK = "1s"
 """A writer fails that waits longer for a lock. The steps wait for at most a fifth of it."""
 PATIENCE_SECONDS = 4.0
+COLUMNS_WITH_A_CHECK = {
+    *("body", "colour", "condition", "doors", "drive", "engine_cc"),
+    *("fuel", "owners", "power_kw", "title_status", "transmission", "vin"),
+}
+"""Columns of listings that every release has. No other one has a check: Postgres reads every row for it."""
 MANY_ROWS = """
 INSERT INTO users (id, email, name, password_hash)
 SELECT 1000 + n, 'person' || n || '@example.com', 'Person ' || n, '-' FROM generate_series(1, 20000) n;
@@ -193,15 +199,60 @@ def test_what_replaces_a_trigger_or_a_constraint_is_one_step() -> None:
     """
     first, index, batch = steps(sql)
     assert first.sql.count(";") == 2
+    # An index is a step of its own in any case: no other statement could be in one transaction with it.
+    dropped, index_only = steps("ALTER TABLE a DROP CONSTRAINT IF EXISTS b; CREATE INDEX IF NOT EXISTS i ON a (x)")
+    assert (dropped.index, index_only.index) == ("", "i")
     assert (index.index, index.table) == ("i", "a")
     assert index.concurrently == "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON a (x)"
     assert batch.is_batch
 
 
 def test_no_step_reads_or_writes_every_row_of_a_table() -> None:
-    found = [step.sql for step in steps(SCHEMA.read_text(encoding="utf-8"))]
-    assert all(step.index for step in steps(SCHEMA.read_text(encoding="utf-8")) if re.match("CREATE .*INDEX", step.sql))
+    made = steps(SCHEMA.read_text(encoding="utf-8"))
+    found = [step.sql for step in made]
+    assert all(step.index for step in made if re.search(r"CREATE (UNIQUE )?INDEX", step.sql))
     constraints = [sql for sql in found if "ADD CONSTRAINT" in sql]
     assert all("NOT VALID" in sql or "USING INDEX" in sql for sql in constraints)
     columns = [sql for sql in found if "ADD COLUMN" in sql and ("GENERATED" in sql or "UNIQUE" in sql)]
     assert columns == []
+    checked = {
+        (table, column)
+        for sql in found
+        if "CHECK" in sql
+        for table, column in re.findall(r"ALTER TABLE (\w+) ADD COLUMN IF NOT EXISTS (\w+)", sql)
+    }
+    assert checked == {("listings", column) for column in COLUMNS_WITH_A_CHECK}
+
+
+async def test_an_index_that_loses_to_other_locks_is_built_anew(servers: Servers) -> None:
+    """As after a deadlock: whoever builds an index is ended, and what is left of the index is of no use."""
+    with servers.empty_database() as url:
+        owner = as_owner(url)
+        query(owner, "CREATE TABLE a (x int)")
+        query(as_superuser(url), "ALTER ROLE daveslist SET lock_timeout = '100ms'")
+        step = Step("CREATE INDEX IF NOT EXISTS a_x ON a (x)", "a_x", "a")
+        connection = await schema._connect(Settings(database_url=owner))
+        with closing(psycopg2.connect(owner)) as writer, writer.cursor() as cursor:
+            cursor.execute("INSERT INTO a VALUES (1)")
+            building = asyncio.create_task(schema._build(connection, step))
+            invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+            while query(owner, invalid) == [(0,)]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            # It has lost at least once when it waits for the second time.
+            await asyncio.sleep(3 * schema._LOCK_SECONDS)
+            assert not building.done()
+            writer.rollback()
+            await building
+        connection.close()
+        assert query(owner, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'a_x'::regclass") == [(True,)]
+
+
+def test_rows_that_an_index_forbids_are_told_in_one_line(servers: Servers) -> None:
+    with servers.empty_database() as url:
+        owner = as_owner(url)
+        query(owner, old_database("before_mail"))
+        query(owner, "DROP INDEX users_email_key; UPDATE users SET email = 'ann@example.com'")
+        done = NURSERY.run("api", "schema", environment={**base_environment(), "DATABASE_URL": owner})
+        assert done.returncode == 1
+        assert done.stderr.startswith("python -m api: the schema could not be applied: could not create unique index")
+        assert done.stderr.count("\n") == 1

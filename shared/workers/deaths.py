@@ -1,0 +1,33 @@
+"""How many workers have died in each place. The parent counts them from its begin on, and any worker shows them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from prometheus_client.core import Metric
+
+_FILE = "deaths"
+_NAME = "daveslist_worker_deaths"
+
+
+def write(folder: Path, deaths: Sequence[int]) -> None:
+    """Let the workers of this folder know. `deaths` has a number for each place. Raises OSError."""
+    new = folder / f"{_FILE}.new"
+    new.write_text(json.dumps(deaths), encoding="ascii")
+    new.replace(folder / _FILE)
+
+
+def read(folder: Path) -> list[int]:
+    """Returns what was written last. Raises OSError if the folder is gone."""
+    found: list[int] = json.loads((folder / _FILE).read_text(encoding="ascii"))
+    return found
+
+
+def metric(deaths: Sequence[int]) -> Metric:
+    """Returns the metric, with the label `worker`."""
+    made = Metric(_NAME, "Workers in this place that have ended without being told to", "counter")
+    for number, count in enumerate(deaths, start=1):
+        made.add_sample(f"{_NAME}_total", {"worker": str(number)}, float(count))
+    return made
