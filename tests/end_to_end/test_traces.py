@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import aiohttp
+import pytest
 
 from tests.support.client import Person, Rest, Socket
 from tests.support.database import acquaint
 from tests.support.ports import free_port
 from tests.support.processes import Processes
 from tests.support.trace_receiver import Received, trace_receiver
+from tests.support.waiting import PATIENCE_SECONDS
 
 TEXT = "Is the Corolla still there, and may I see it on Tuesday?"
 TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -50,6 +53,7 @@ async def test_a_trace_leads_to_the_other_node_and_says_nothing_about_people(
         spans = await receiver.until(is_complete)
         for node in (api, here, there):
             assert '"exception"' not in node.output(), node.output()
+            assert "traces not sent" not in node.output(), node.output()
 
         # The push.
         [push] = [span for span in spans if span.name == "PrivateChat send"]
@@ -129,8 +133,25 @@ def is_complete(spans: list[Received]) -> bool:
     return [found.count(name) for name in ("PrivateChat other", "POST /api/messages", "deliver send")] == [1, 2, 5]
 
 
-async def test_a_receiver_that_is_away_delays_neither_requests_nor_the_end(processes: Processes) -> None:
-    api = await processes.api(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}")
-    async with Rest(api.url) as rest:
-        await rest.call("GET", "/api/categories", 200)
-    assert await api.stop() == 0
+@pytest.mark.parametrize("answer", [None, 401, 503], ids=["away", "refuses the key", "overloaded"])
+async def test_a_receiver_that_takes_nothing_is_no_fault_and_delays_neither_requests_nor_the_end(
+    processes: Processes, answer: int | None
+) -> None:
+    async with trace_receiver() as receiver:
+        receiver.status = answer or 200
+        api = await processes.api(
+            OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url if answer else f"http://127.0.0.1:{free_port()}",
+            OTEL_EXPORTER_OTLP_TIMEOUT="0.5",
+            OTEL_BSP_SCHEDULE_DELAY="50",
+        )
+        async with Rest(api.url) as rest:
+            await rest.call("GET", "/api/categories", 200)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while '"traces not sent"' not in api.output():  # noqa: ASYNC110 (another process's)
+                    await asyncio.sleep(0.05)
+        async with aiohttp.ClientSession() as client, client.get(f"{api.url}/metrics") as metrics:
+            assert "\ndaveslist_faults_total 0.0\n" in await metrics.text()
+        assert await api.stop() == 0
+        said = [json.loads(line) for line in api.output().splitlines() if "traces not sent" in line]
+        assert {(line["level"], line.get("status")) for line in said} <= {("warning", None), ("warning", answer)}
+        assert [line for line in api.output().splitlines() if '"error"' in line and '"level": "error"' in line] == []
