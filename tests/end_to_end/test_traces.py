@@ -17,6 +17,7 @@ from tests.support.waiting import PATIENCE_SECONDS
 
 TEXT = "Is the Corolla still there, and may I see it on Tuesday?"
 TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+UNSAMPLED_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 def one(spans: list[Received], name: str, trace_id: str) -> Received:
@@ -45,7 +46,11 @@ async def test_a_trace_leads_to_the_other_node_and_says_nothing_about_people(
                 for socket, person in ((from_ann, ann), (to_bob, bob)):
                     assert (await socket.join(person.topic, {"after_id": 0}))["status"] == "ok"
                 await pushed(from_ann, to_bob, ann, bob)
-                for traceparent in (f"00-{TRACE_ID}-{PARENT_ID}-01", f"00-{'0' * 32}-{PARENT_ID}-01"):
+                for traceparent in (
+                    f"00-{UNSAMPLED_ID}-{PARENT_ID}-00",
+                    f"00-{TRACE_ID}-{PARENT_ID}-01",
+                    f"00-{'0' * 32}-{PARENT_ID}-01",
+                ):
                     await posted(api.url, traceparent, to_bob, ann, bob)
                 # The name of an event that the channel does not know is text of the client.
                 await from_ann.send(["j1", "r9", ann.topic, "my private event", {}])
@@ -90,6 +95,11 @@ async def test_a_trace_leads_to_the_other_node_and_says_nothing_about_people(
         assert [span.parent_id for span in deliveries] == [publish.id] * 2
         assert {span.service for span in deliveries} == {"daveslist-gateway", "the-other"}
         assert [span for span in spans if span.parent_id == stored.id and span.name.startswith("postgres ")]
+
+        # A request that is not sampled.
+        assert UNSAMPLED_ID not in {span.trace_id for span in spans}
+        first_of_traces = {span.name for span in spans if not span.parent_id}
+        assert first_of_traces & {"deliver send", "publish send", "store messages"} == set()
 
         # A `traceparent` that is not valid, and what the spans say.
         [parent] = [each.parent_id for each in spans if each.name == request.name and each.trace_id != TRACE_ID]
