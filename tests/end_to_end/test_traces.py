@@ -17,6 +17,7 @@ from tests.support.waiting import PATIENCE_SECONDS
 
 TEXT = "Is the Corolla still there, and may I see it on Tuesday?"
 TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+NAMED = "cars"
 UNSAMPLED_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
@@ -32,9 +33,11 @@ async def test_a_trace_leads_to_the_other_node_and_says_nothing_about_people(
     async with trace_receiver() as receiver:
         traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_BSP_SCHEDULE_DELAY": "50"}
         api, here, there = await asyncio.gather(
-            processes.api(**traced, TRUSTED_PROXIES="127.0.0.0/8"),
+            processes.api(**traced, TRUSTED_PROXIES="127.0.0.0/8", OTEL_RESOURCE_ATTRIBUTES=f"service.name={NAMED}"),
             processes.gateway(**traced),
-            processes.gateway(**traced, OTEL_SERVICE_NAME="the-other"),
+            processes.gateway(
+                **traced, OTEL_SERVICE_NAME="the-other", OTEL_RESOURCE_ATTRIBUTES=f"service.name={NAMED}"
+            ),
         )
         async with Rest(api.url) as rest:
             ann, bob = await rest.register("Annabel"), await rest.register("Bobby")
@@ -87,7 +90,7 @@ async def test_a_trace_leads_to_the_other_node_and_says_nothing_about_people(
 
         # The request.
         request = one(spans, "POST /api/messages", TRACE_ID)
-        assert (request.parent_id, request.service) == (PARENT_ID, "daveslist-api")
+        assert (request.parent_id, request.service) == (PARENT_ID, NAMED)
         assert request.attributes["http.response.status_code"] == 201
         stored, publish = one(spans, "store messages", TRACE_ID), one(spans, "publish send", TRACE_ID)
         deliveries = [span for span in spans if (span.name, span.trace_id) == ("deliver send", TRACE_ID)]
