@@ -25,6 +25,7 @@ from shared.log_limits import LineLimit
 from shared.readable import readable
 from shared.redaction import redacted, redacted_field
 from shared.settings import Settings
+from shared.tracing.lines import hide_text_about_traces
 
 _SENT = (HttpProcessingError, web.RequestPayloadError)
 """Errors that quote what a client sent, which may have tokens: they occur in request lines and headers."""
@@ -208,6 +209,7 @@ def configure_logs(settings: Settings, process: str = "") -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_lines(settings, process, stream.isatty()))
     handler.addFilter(redact_bad_requests)
+    handler.addFilter(hide_text_about_traces)
     handler.addFilter(FAULTS.note)
     handler.addFilter(LineLimit(settings))
     root = logging.getLogger()

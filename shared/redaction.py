@@ -35,13 +35,27 @@ _RUN = re.compile(r"[\w%+=.-]{20,}+", re.ASCII)
 _MIXED = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])", re.ASCII)
 _LONG_MIXED = re.compile(r"(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z]).{36}", re.ASCII)
 
-_NAMES = ("token", "passw", "secret", "jwt", "credential", "authorization", "cookie", "websocket-protocol")
+_KINDS_OF_KEYS = ("api", "access", "license", "private")
+_NAMES = (
+    *(
+        "token",
+        "passw",
+        "secret",
+        "jwt",
+        "credential",
+        "authorization",
+        "cookie",
+        "websocket-protocol",
+        "honeycomb-team",
+    ),
+    *(f"{kind}{between}key" for kind in _KINDS_OF_KEYS for between in ("", "-", "_")),
+)
 # What may be between a name and its value, in a query, a header, a dict, a tuple, JSON, or JSON within JSON.
 _BETWEEN = r"(?:%3D|[\"'\\]*\s*(?:=|:|,(?=\s*b?[\"'\\]))\s*b?[\"'\\]*)"
 _NAMED = re.compile(
     # A list of secrets, whose parts have commas between them.
     rf"((?:jwt_)?secrets{_BETWEEN})([^\s\"'&;)}}\\]+)"
-    rf"|((?:token|password|passwd|secret|jwt|credential)[\w-]{{0,30}}{_BETWEEN})([^\s\"'&,;)}}\\]+)"
+    rf"|((?:token|password|passwd|secret|jwt|credential|honeycomb-team|(?:{'|'.join(_KINDS_OF_KEYS)})[-_]?key)[\w-]{{0,30}}{_BETWEEN})([^\s\"'&,;)}}\\]+)"
     # Headers whose whole value is secret.
     rf"|((?:authorization|cookie|websocket-protocol){_BETWEEN})([^\"'\\\r\n]+)",
     re.ASCII | re.IGNORECASE,

@@ -1,4 +1,5 @@
-"""Reads the environment once, into one frozen `Settings`. Nothing else in the project reads it.
+"""Reads the environment once, into one frozen `Settings`. Nothing else in the project reads it, except for the packages
+of OpenTelemetry, which have further variables (shared/tracing/variables.py).
 
 Every limit has a name, a default for development, and a check for production where that matters.
 """
@@ -93,17 +94,20 @@ class Settings:
     otel_exporter_otlp_endpoint: str = ""
     """The receiver of traces (OpenTelemetry, OTLP over HTTP), such as `http://127.0.0.1:4318`. Empty: no traces are
     made. The further variables of OpenTelemetry count too, such as `OTEL_EXPORTER_OTLP_HEADERS` and
-    `OTEL_TRACES_SAMPLER`."""
+    `OTEL_TRACES_SAMPLER`. A value that cannot be used ends the start."""
     otel_exporter_otlp_traces_endpoint: str = ""
     """The same with its whole path, such as `http://127.0.0.1:4318/v1/traces`."""
+    otel_exporter_otlp_traces_protocol: str = ""
+    """`http/protobuf` is the only one. Empty: `otel_exporter_otlp_protocol` counts."""
     otel_exporter_otlp_protocol: str = ""
     """`http/protobuf` is the only one."""
     otel_traces_exporter: str = ""
     """`otlp` makes traces, and `none` makes none. Empty: the endpoint decides."""
     otel_sdk_disabled: str = ""
-    """`true` switches traces off."""
+    """`true` switches traces off, and `false` does not."""
     otel_service_name: str = ""
-    """The name of the processes in traces. Empty: `daveslist-api` and `daveslist-gateway`."""
+    """The name of the processes in traces. Empty: `service.name` of `OTEL_RESOURCE_ATTRIBUTES`, else `daveslist-api`
+    and `daveslist-gateway`."""
     log_lines_per_second: float = 20.0
     """Log lines about one event that a process writes, per second in the long run. Further lines are left out; the next
     line about the event has their number in `left_out`."""

@@ -6,12 +6,14 @@ were no such thing. Only spans.py imports the packages of OpenTelemetry, which n
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from shared.access.addresses import Networks, is_trusted
 from shared.settings import InvalidSettings, Settings
+from shared.tracing.variables import check_variables, service_name, tidy
 
 if TYPE_CHECKING:
     from shared.tracing.spans import Tracing
@@ -50,23 +52,31 @@ def is_wanted(settings: Settings) -> bool:
     return "none" not in exporters
 
 
-def check(settings: Settings) -> None:
+def check(settings: Settings, environ: Mapping[str, str] | None = None) -> None:
     """Raises InvalidSettings if the settings ask for traces that cannot be made."""
     if not is_wanted(settings):
         return
-    if settings.otel_exporter_otlp_protocol not in ("", "http/protobuf"):
-        raise InvalidSettings("OTEL_EXPORTER_OTLP_PROTOCOL: must be http/protobuf")
+    check_variables(os.environ if environ is None else environ)
     if not all(find_spec(name) for name in ("opentelemetry", "opentelemetry.sdk", "opentelemetry.exporter")):
         raise InvalidSettings(f"OTEL_EXPORTER_OTLP_ENDPOINT: traces need more packages: {_INSTALL}")
 
 
 def start(settings: Settings, service: str, node_id: str) -> None:
-    """Begin to make traces, if the settings ask for them. `service` names the kind of process."""
+    """Begin to make traces, if the settings ask for them. `service` names the kind of process.
+
+    Raises InvalidSettings.
+    """
     global _active
     if is_wanted(settings):
-        from shared.tracing.spans import Tracing
+        tidy(os.environ)
+        name = settings.otel_service_name or service_name(os.environ) or f"daveslist-{service}"
+        try:
+            from shared.tracing.spans import Tracing
 
-        _active = Tracing.exported(settings.otel_service_name or f"daveslist-{service}", node_id)
+            _active = Tracing.exported(name, node_id)
+        except Exception as error:
+            # Its text may quote a secret.
+            raise InvalidSettings(f"OTEL_*: OpenTelemetry cannot start: {type(error).__name__}") from None
 
 
 def stop() -> None:

@@ -24,7 +24,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shared.access.addresses import Networks
@@ -96,9 +96,10 @@ class Tracing:
         """Returns what the handler of a push or a join returns. After `unknown`, the span does not name the event.
 
         The span is below the current one; if there is none, below `traceparent`, which the client's socket began with.
+        If the one above is not sampled, neither is this one.
         It must run in a context of its own (`alone`), which nobody uses after it.
         """
-        with self._last(f"{channel} push", _parent() or _of(traceparent)) as span:
+        with self._last(f"{channel} push", _place() or _of(traceparent)) as span:
             try:
                 result = await handling
             except unknown:
@@ -159,9 +160,9 @@ class Tracing:
 
     @staticmethod
     def traceparent() -> str:
-        """Returns the current place in a trace, for another node; "" outside of traces."""
-        parent = _parent()
-        return "" if parent is None else _header(parent)
+        """Returns the current place in a trace, sampled or not, for another node; "" outside of traces."""
+        place = _place()
+        return "" if place is None else _header(place)
 
     async def called(self, traceparent: str, method: str, work: Awaitable[Any]) -> Any:
         """Returns what the work returns that another node has asked for. It must run as `push` does."""
@@ -227,8 +228,19 @@ class Tracing:
 
 
 def _parent() -> Context | None:
-    """Returns the current context if there is a span in it that has not ended."""
+    """Returns the current context if there is a span in it that is sampled and has not ended."""
     return contexts.get_current() if trace.get_current_span().is_recording() else None
+
+
+def _place() -> Context | None:
+    """Returns the current context if there is a span in it that has not ended, or one that is not sampled.
+
+    Where a trace could begin, a span that is not sampled says that none does.
+    """
+    span = trace.get_current_span()
+    if span.is_recording() or (isinstance(span, NonRecordingSpan) and span.get_span_context().is_valid):
+        return contexts.get_current()
+    return None
 
 
 def _header(context: Context) -> str:

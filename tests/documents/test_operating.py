@@ -38,7 +38,12 @@ def test_every_named_setting_exists() -> None:
     known = set(re.findall(r"^\| `([A-Z_0-9]+)` \|", TEXT, re.MULTILINE))
     elsewhere = {"AWS_REGION", "COMPOSE", "SSL_CERT"}
     # The packages of OpenTelemetry read these themselves.
-    elsewhere |= {"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
+    elsewhere |= {
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_TRACES_SAMPLER",
+        "OTEL_TRACES_SAMPLER_ARG",
+        "OTEL_RESOURCE_ATTRIBUTES",
+    }
     named = {name.removesuffix("_FILE") for name in re.findall(r"`([A-Z]+_[A-Z_]+)[`=]", TEXT)}
     assert named <= known | elsewhere
 

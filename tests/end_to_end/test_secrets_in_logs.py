@@ -19,7 +19,9 @@ import pytest
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
 from tests.gateway.transports.raw_socket import CLOSE, RawSocket, frame
+from tests.support.ports import free_port
 from tests.support.processes import Node, Processes
+from tests.support.trace_receiver import trace_receiver
 from tests.support.waiting import PATIENCE_SECONDS
 
 PASSWORD = "correct horse 7-battery-Staple"
@@ -173,13 +175,43 @@ async def test_no_logger_of_any_library_lets_a_token_through(processes: Processe
     output = node.output()
     (told,) = [line.split() for line in output.splitlines() if line.startswith("loud ")]
     names = set(told[2:])
+    # Nothing of their text is kept.
+    without_text = {name for name in names if name.partition(".")[0] in ("opentelemetry", "urllib3")}
     assert {"asyncio", "aiohttp.server", "aiohttp.web", "aiohttp.websocket", "aiohttp.access"} <= names
     written = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-    assert names <= {line["logger"] for line in written if line["event"].startswith("loud at debug")}
-    assert len([line for line in written if line["event"] == "loud failure"]) == len(names) + 1
+    kept = names - without_text
+    assert kept == {line["logger"] for line in written if line["event"].startswith("loud at debug")} - {"root"}
+    assert without_text == {line["logger"] for line in written if line["event"] == "traces not sent"}
+    assert len([line for line in written if line["event"] == "loud failure"]) == len(kept) + 1
     assert "a print of [redacted]" in output
     assert "Task exception was never retrieved" in output
     assert [line for line in output.splitlines() if leaks(line, parts_of(token))] == []
+
+
+@pytest.mark.parametrize("is_away", [True, False], ids=["away", "refuses"])
+async def test_no_key_of_a_receiver_of_traces_is_in_a_log(processes: Processes, is_away: bool) -> None:
+    # In lower case with hyphens, as many keys are, so that it does not look like a token.
+    key = "5f0c3a9e-7d1b-4c22-86aa-aa0c93b1"
+    async with trace_receiver() as receiver:
+        receiver.status = 503
+        address = f"http://127.0.0.1:{free_port()}" if is_away else receiver.url
+        traced = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"{address.replace('//', f'//me:{key}@')}/{key}",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{address}/v1/traces?api-key={key}&x={key}",
+            "OTEL_EXPORTER_OTLP_HEADERS": f"api-key={key},x-team={key}",
+            "OTEL_RESOURCE_ATTRIBUTES": f"team={key}",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "3",
+            "OTEL_BSP_SCHEDULE_DELAY": "50",
+        }
+        node = await processes.api(**LOUD, **traced)
+        async with aiohttp.ClientSession(node.url) as client, client.get("/api/categories") as response:
+            assert response.status == 200
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while node.output().count('"traces not sent"') < 3:  # noqa: ASYNC110 (another process's)
+                await asyncio.sleep(0.05)
+        await node.stop()
+        assert is_away or key.encode() in receiver.bytes
+    assert [line for line in node.output().splitlines() if leaks(line, parts_of(key))] == []
 
 
 async def test_no_request_or_frame_brings_a_token_into_a_log(processes: Processes) -> None:

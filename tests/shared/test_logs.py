@@ -67,6 +67,53 @@ def test_faults_are_counted_and_what_clients_cause_is_not(written: io.StringIO) 
     assert FAULTS.count - before == 3
 
 
+@pytest.mark.parametrize(
+    ("logger", "message", "arguments", "fields"),
+    [
+        (
+            "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+            "Failed to export %s batch code: %s, reason: %s",
+            ("spans", 401, "SECRET"),
+            {"status": 401},
+        ),
+        ("opentelemetry.exporter.otlp.proto.http.trace_exporter", "SECRET", (), {}),
+        ("opentelemetry.exporter", "Transient error %s", (ConnectionError("SECRET"),), {"error": "ConnectionError"}),
+        ("opentelemetry", "size %d bytes", ("SECRET",), {}),
+        ("opentelemetry.util.re", "Header format invalid! %(header)s", ({"header": "SECRET"},), {}),
+        ("urllib3.connectionpool", "Retrying after %r: %s", (OSError("SECRET"), "/SECRET"), {"error": "OSError"}),
+    ],
+)
+def test_that_traces_are_not_sent_is_no_fault_and_nothing_of_the_librarys_text_is_kept(
+    written: io.StringIO, logger: str, message: str, arguments: tuple[object, ...], fields: dict[str, object]
+) -> None:
+    before, library = FAULTS.count, logging.getLogger(logger)
+    logging.getLogger().setLevel(logging.DEBUG)
+    for level in (logging.DEBUG, logging.INFO):
+        library.log(level, message, *arguments)
+    assert written.getvalue() == ""
+    for level in (logging.WARNING, logging.ERROR, logging.CRITICAL):
+        library.log(level, message, *arguments, extra={"fields": {"key": "SECRET"}}, stack_info=True)
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    for line in lines:
+        del line["time"]
+    assert lines == [{"level": "warning", "logger": logger, "event": "traces not sent", **fields}] * 3
+    library.error("failed", exc_info=ValueError("SECRET"))
+    assert json.loads(written.getvalue().splitlines()[-1])["error"] == "ValueError"
+    assert "SECRET" not in written.getvalue()
+    assert FAULTS.count == before
+
+
+def test_lines_about_traces_are_limited_and_left_out_below_the_log_level(written: io.StringIO) -> None:
+    library = logging.getLogger("opentelemetry.sdk")
+    for number in range(1000):
+        library.error("Queue full, dropping %s.", number)
+    assert 200 <= len(written.getvalue().splitlines()) < 300
+    written.truncate(0)
+    logging.getLogger().setLevel(logging.ERROR)
+    logging.getLogger("urllib3").error("failed")
+    assert written.getvalue() == ""
+
+
 def test_faults_are_counted_also_where_their_lines_are_too_many(written: io.StringIO) -> None:
     before = FAULTS.count
     for _ in range(1000):

@@ -98,6 +98,9 @@ def test_a_token_shortened_by_reprlib_is_redacted() -> None:
         "JWT_SECRETS=one,hunter2", "{'JWT_SECRETS': 'one,hunter2,other'}",
         "Authorization: Basic hunter2", "Proxy-Authorization: hunter2", "Set-Cookie: a=hunter2; Path=/",
         "('token', 'hunter2')", "refresh_token=hunter2&x=1", "aws_secret_access_key=hunter2 token%3Dhunter2",
+        "api-key: hunter2", "x-api-key=hunter2,a=b", "{'X-Api-Key': 'hunter2'}", "API_KEY=hunter2", "?apikey=hunter2",
+        "(b'DD-API-KEY', b'hunter2')", '{"apiKey": "hunter2"}', "X-Honeycomb-Team: hunter2", "access-key=hunter2",
+        "x-license-key: hunter2", "private_key=hunter2", "api_key_id%3Dhunter2",
     ],
 )  # fmt: skip
 def test_a_value_after_the_name_of_a_secret_is_redacted(text: str) -> None:
@@ -122,6 +125,8 @@ def test_text_without_secrets_is_kept(text: str) -> None:
 
 def test_a_field_is_redacted_by_its_name_and_by_its_value() -> None:
     assert redacted_field("status", 200) == 200
+    for name in ("api-key", "x_api_key", "apikey", "X-Honeycomb-Team", "access_key"):
+        assert redacted_field(name, "x") == "[redacted]"
     assert redacted_field("password", "x") == redacted_field("access_token", ["x"]) == "[redacted]"
     nested: Any = {"headers": [("Authorization", f"Bearer {JWT}")], JWT: {"password": "hunter2"}, "n": 1}
     text = json.dumps(redacted_field("request", nested))

@@ -20,6 +20,7 @@ from shared.events.envelope import Envelope, pack, unpack
 from shared.events.topics import kind_of, listing, private_chat
 from shared.settings import InvalidSettings, Settings
 from shared.tracing import traceparent_of
+from shared.tracing.variables import service_name, tidy
 from shared.tracing.writer import TracedMessageWriter
 from tests.support.processes import base_environment
 from tests.support.traced import Traced, ids, traced
@@ -30,6 +31,7 @@ CHECKOUT = Path(__file__).parents[2]
 PROXIES = ip_network("10.0.0.0/8")
 PARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+TRACED = Settings(otel_exporter_otlp_endpoint="http://127.0.0.1:4318")
 
 
 @pytest.mark.parametrize(
@@ -49,22 +51,133 @@ ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 def test_the_usual_variables_decide_whether_there_are_traces(variables: dict[str, str], wanted: bool) -> None:
     settings = Settings.from_environment(variables)
     assert shared.tracing.is_wanted(settings) is wanted
-    shared.tracing.check(settings)
+    shared.tracing.check(settings, variables)
+
+
+KEY = "4711-key"
+OTLP = "OTEL_EXPORTER_OTLP"
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("OTEL_TRACES_EXPORTER", "zipkin"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]
+    ("name", "value"),
+    [
+        ("OTEL_TRACES_EXPORTER", "zipkin"),
+        ("OTEL_SDK_DISABLED", "yes"),
+        *((f"{OTLP}{traces}_PROTOCOL", value) for traces in ("", "_TRACES") for value in ("grpc", "http/json")),
+        *(
+            (f"{OTLP}{traces}_ENDPOINT", value)
+            for traces in ("", "_TRACES")
+            for value in (
+                f"localhost:4318/{KEY}",
+                f"grpc://host/{KEY}",
+                f"http:///{KEY}",
+                f"http://[::1/{KEY}",
+                "http://a:x/",
+            )
+        ),
+        *(
+            (f"{OTLP}{traces}_HEADERS", value)
+            for traces in ("", "_TRACES")
+            for value in (
+                f"api-key: {KEY}",
+                KEY,
+                f"a=b,api-key:{KEY}",
+                f"={KEY}",
+                f'a="{KEY}"',
+                f"a={KEY};b",
+                f"a={KEY}%0A",
+            )
+        ),
+        *((f"{OTLP}_TIMEOUT", value) for value in ("0", "-1", "10s", "nan", "inf")),
+        (f"{OTLP}_COMPRESSION", "zstd"),
+        *((f"{OTLP}_{name}", "/nowhere") for name in ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY")),
+        *(
+            (f"OTEL_BSP_{name}", value)
+            for name in ("SCHEDULE_DELAY", "EXPORT_TIMEOUT", "MAX_QUEUE_SIZE", "MAX_EXPORT_BATCH_SIZE")
+            for value in ("0", "-1", "abc", "1.5", "\u0665", "9" * 30)
+        ),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096"),
+        *(
+            (f"OTEL_{name}_LIMIT", value)
+            for name in ("ATTRIBUTE_COUNT", "SPAN_ATTRIBUTE_COUNT", "SPAN_EVENT_COUNT", "ATTRIBUTE_VALUE_LENGTH")
+            for value in ("abc", "-1", "1_0")
+        ),
+        ("OTEL_TRACES_SAMPLER", "abc"),
+        ("OTEL_RESOURCE_ATTRIBUTES", f"service.name:{KEY}"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "a=b,=c"),
+    ],
 )
-def test_what_there_is_not_is_refused_by_its_variable(name: str, value: str) -> None:
-    with pytest.raises(InvalidSettings, match=name):
-        shared.tracing.check(Settings.from_environment({**ENDPOINT, name: value}))
+def test_a_variable_that_opentelemetry_would_ignore_or_fail_at_is_refused_by_its_name(name: str, value: str) -> None:
+    variables = {**ENDPOINT, name: value}
+    with pytest.raises(InvalidSettings, match=rf"\A{name}: [^\n]+\Z") as refused:
+        shared.tracing.check(Settings.from_environment(variables), variables)
+    assert KEY not in str(refused.value)
+
+
+@pytest.mark.parametrize("sampler", ["traceidratio", "parentbased_traceidratio", "TraceIdRatio"])
+@pytest.mark.parametrize("ratio", ["", "1%", "7", "-0.1", "nan", "abc"])
+def test_a_ratio_that_is_none_is_refused(sampler: str, ratio: str) -> None:
+    variables = {**ENDPOINT, "OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": ratio}
+    with pytest.raises(InvalidSettings, match=r"\AOTEL_TRACES_SAMPLER_ARG: [^\n]+\Z"):
+        shared.tracing.check(TRACED, variables)
+
+
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        ({"OTEL_TRACES_SAMPLER_ARG": "0.01"}, "OTEL_TRACES_SAMPLER"),
+        ({"OTEL_BSP_MAX_QUEUE_SIZE": "100"}, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
+        ({f"{OTLP}_PROTOCOL": "http/protobuf", f"{OTLP}_TRACES_PROTOCOL": "grpc"}, f"{OTLP}_TRACES_PROTOCOL"),
+    ],
+)
+def test_variables_that_do_not_go_together_are_refused(variables: dict[str, str], name: str) -> None:
+    with pytest.raises(InvalidSettings, match=rf"\A{name}: "):
+        shared.tracing.check(TRACED, variables)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"},
+        {"OTEL_TRACES_SAMPLER": " Always_On "},
+        {f"{OTLP}_PROTOCOL": "grpc", f"{OTLP}_TRACES_PROTOCOL": "http/protobuf"},
+        {f"{OTLP}_HEADERS": f"api-key={KEY},x-team=a%2Cb, Authorization=Basic YTpi==,"},
+        {f"{OTLP}_HEADERS": "nonsense", f"{OTLP}_TRACES_HEADERS": f"api-key={KEY}"},
+        {f"{OTLP}_ENDPOINT": f"https://me:{KEY}@[::1]:4318/{KEY}?a=b"},
+        {f"{OTLP}_TIMEOUT": "2.5", f"{OTLP}_COMPRESSION": "GZip", f"{OTLP}_CERTIFICATE": __file__},
+        {"OTEL_BSP_MAX_QUEUE_SIZE": "100", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "100"},
+        {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "0", "OTEL_SPAN_LINK_COUNT_LIMIT": " 5 "},
+        dict.fromkeys(("OTEL_TRACES_SAMPLER", "OTEL_BSP_SCHEDULE_DELAY", f"{OTLP}_HEADERS", "OTEL_SDK_DISABLED"), " "),
+    ],
+)
+def test_good_variables_are_taken(variables: dict[str, str]) -> None:
+    shared.tracing.check(TRACED, variables)
+
+
+def test_empty_variables_and_blanks_are_kept_from_the_packages() -> None:
+    environ = {"OTEL_TRACES_SAMPLER": "", "OTEL_BSP_SCHEDULE_DELAY": "  ", "OTEL_SERVICE_NAME": " cars ", "HOME": " "}
+    tidy(environ)
+    assert environ == {"OTEL_SERVICE_NAME": "cars", "HOME": " "}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name"),
+    [
+        ("", ""),
+        ("service.name=cars", "cars"),
+        ("a=b, service.name = used%20cars ,c=d", "used cars"),
+        ("service.names=x", ""),
+    ],
+)
+def test_the_attributes_name_the_service(attributes: str, name: str) -> None:
+    assert service_name({"OTEL_RESOURCE_ATTRIBUTES": attributes}) == name
 
 
 def test_missing_packages_are_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared.tracing, "find_spec", lambda name: None)
     with pytest.raises(InvalidSettings, match=r"pip install .*requirements/tracing\.lock"):
-        shared.tracing.check(Settings.from_environment(ENDPOINT))
-    shared.tracing.check(Settings())
+        shared.tracing.check(Settings.from_environment(ENDPOINT), ENDPOINT)
+    shared.tracing.check(Settings(), {})
 
 
 @pytest.mark.servers

@@ -32,12 +32,13 @@ class Received:
 
 
 class TraceReceiver:
-    """`bytes` is all that has arrived, decompressed; `spans` is what it means."""
+    """`bytes` is all that has arrived, decompressed; `spans` is what it means; `status` is the answer."""
 
     def __init__(self) -> None:
         self.spans: list[Received] = []
         self.bytes = b""
         self.url = ""
+        self.status = 200
         self._changed = asyncio.Event()
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -63,7 +64,7 @@ class TraceReceiver:
                         )
                     )
         self._changed.set()
-        return web.Response(content_type="application/x-protobuf")
+        return web.Response(status=self.status, content_type="application/x-protobuf")
 
     async def until(self, wanted: Callable[[list[Received]], bool]) -> list[Received]:
         """Wait until the spans that have arrived are wanted, and return them."""

@@ -9,9 +9,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -207,13 +205,21 @@ async def test_the_workers_of_an_api_are_replaced_without_a_failed_request(proce
 
 
 @pytest.mark.parametrize("module", ["api", "gateway"])
-async def test_a_wrong_setting_ends_all_with_one_line(processes: Processes, module: str, tmp_path: Path) -> None:
-    wrong = replace(processes.settings, database_url="postgresql://me@127.0.0.1/db?nonsense=1")
-    given = {**base_environment(), **environment_of(wrong)}
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgresql://me@127.0.0.1/db?nonsense=1"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096"),
+        ("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER", "nobody"),
+    ],
+)
+async def test_a_wrong_setting_ends_all_with_one_line(processes: Processes, module: str, name: str, value: str) -> None:
+    traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+    given = {**base_environment(), **environment_of(processes.settings), **traced, name: value}
     done = await asyncio.to_thread(NURSERY.run, module, "--workers", "2", environment=given)
     assert done.returncode == 2
     [line] = [line for line in done.stderr.splitlines() if not line.startswith("{")]
-    assert "DATABASE_URL" in line
+    assert (name if "PYTHON" not in name else "OTEL_*: ") in line
 
 
 async def test_another_parent_cannot_share_the_port_and_sigterm_ends_all_workers(processes: Processes) -> None:

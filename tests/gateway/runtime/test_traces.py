@@ -12,6 +12,7 @@ import pytest
 from opentelemetry import trace
 
 from gateway.channel import Channel, Error, HandleResult, JoinResult, Ok
+from gateway.protocol.topics import TopicRoutes
 from shared.access.addresses import Networks
 from shared.pubsub.memory import MemoryHub
 from tests.gateway.nodes import Client, start_node
@@ -180,3 +181,33 @@ async def test_a_poll_has_a_span_in_the_trace_that_its_request_names(traced: Tra
     way = ["GET /socket/longpoll", *(["call longpoll poll"] if node else [])]
     assert sorted(spans) == sorted(way)
     assert [spans[name][2] for name in way] == [int("b" * 16, 16), *(spans[name][1] for name in way[:-1])]
+
+
+@pytest.mark.parametrize("way", ["long polling", "long polling through another node", "WebSocket"])
+async def test_nothing_below_a_request_that_is_not_sampled_is_traced(traced: Traced, way: str) -> None:
+    Room.traced = traced
+    cluster, unsampled = Cluster(), {"traceparent": f"00-{'a' * 32}-{'b' * 16}-00"}
+    here, there = await cluster.start(2, trusted_proxies=HERE)
+    for each in (here, there):
+        each.endpoint.routes = TopicRoutes([("room:*", Room)])
+    async with aiohttp.ClientSession() as http:
+        listener = LongPollClient(http, [there])
+        await listener.open()
+        assert await listener.post(["1", "1", "room:1", "phx_join", {}], headers={**NDJSON, **unsampled}) == 200
+        frames: list[Any] = [["1", event, "room:1", event, {}] for event in ("phx_join", "now", "later", "unknown")]
+        if way == "WebSocket":
+            url = f"{here.socket_url}?vsn=2.0.0&token={token_of(1)}"
+            async with http.ws_connect(url, headers=unsampled) as socket:
+                for frame in frames:
+                    await socket.send_json(frame)
+                    await socket.receive_json()
+        else:
+            client = LongPollClient(http, [there if "another" in way else here])
+            await client.open(node=0)
+            for frame in frames:
+                assert await client.post(frame, headers={**NDJSON, **unsampled}) == 200
+            await client.gets(6)
+        assert {frame[3] for frame in await listener.gets(3)} == {"phx_reply", "now", "later"}
+        await cluster.stop()
+    # The polls have no header, so each begins a trace.
+    assert {span.name for span in traced.spans()} <= {"GET /socket/longpoll", "call longpoll poll"}
