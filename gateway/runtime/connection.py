@@ -67,7 +67,8 @@ class Connection:
         self.crashes = 0
         self.gone = False
         self.traceparent = ""
-        """The client's place in a trace, if its connection began in one and this node makes traces."""
+        """The place in a trace of what the client sends: that of its WebSocket's handshake, or of its last POST. Empty
+        if there is none, or if this node makes no traces."""
         self._resumed: asyncio.Future[None] | None = None
         self._successors: list[Callable[[], None]] | None = None
 

@@ -273,6 +273,8 @@ class LongPollConnection(Connection):
             async with asyncio.timeout(self._window), self._posting:
                 await self.decongested()
                 self.allowance.left -= sum(len(frame.data) + self.allowance.per_frame for frame in frames)
+                if self.endpoint.tracing is not None:
+                    self.traceparent = self.endpoint.tracing.traceparent()
                 return await self._handle_all(frames)
         except TimeoutError:
             return GONE if self.gone else TIMED_OUT

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TRACEPARENT = "traceparent"
 """The header with the place of whoever asks in a trace (W3C Trace Context)."""
 
-_INSTALL = "pip install --no-deps --require-hashes -r requirements/tracing.lock"
+_INSTALL = "python -m pip install --no-deps --require-hashes --only-binary :all: -r requirements/tracing.lock"
 
 _active: Tracing | None = None
 

@@ -22,9 +22,9 @@ from opentelemetry import context as contexts
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shared.access.addresses import Networks
@@ -95,11 +95,11 @@ class Tracing:
     ) -> Any:
         """Returns what the handler of a push or a join returns. After `unknown`, the span does not name the event.
 
-        The span is below the current one; if there is none, below `traceparent`, which the client's socket began with.
-        If the one above is not sampled, neither is this one.
+        The span is below `traceparent`, the place of the client's socket or POST, and is sampled if that is. The
+        current span is of no use: if the push has waited for a busy channel, it is that of an earlier push.
         It must run in a context of its own (`alone`), which nobody uses after it.
         """
-        with self._last(f"{channel} push", _place() or _of(traceparent)) as span:
+        with self._last(f"{channel} push", _of(traceparent)) as span:
             try:
                 result = await handling
             except unknown:
@@ -161,8 +161,9 @@ class Tracing:
     @staticmethod
     def traceparent() -> str:
         """Returns the current place in a trace, sampled or not, for another node; "" outside of traces."""
-        place = _place()
-        return "" if place is None else _header(place)
+        span = trace.get_current_span()
+        has_ended = isinstance(span, ReadableSpan) and not span.is_recording()
+        return "" if has_ended else _header(contexts.get_current())
 
     async def called(self, traceparent: str, method: str, work: Awaitable[Any]) -> Any:
         """Returns what the work returns that another node has asked for. It must run as `push` does."""
@@ -230,17 +231,6 @@ class Tracing:
 def _parent() -> Context | None:
     """Returns the current context if there is a span in it that is sampled and has not ended."""
     return contexts.get_current() if trace.get_current_span().is_recording() else None
-
-
-def _place() -> Context | None:
-    """Returns the current context if there is a span in it that has not ended, or one that is not sampled.
-
-    Where a trace could begin, a span that is not sampled says that none does.
-    """
-    span = trace.get_current_span()
-    if span.is_recording() or (isinstance(span, NonRecordingSpan) and span.get_span_context().is_valid):
-        return contexts.get_current()
-    return None
 
 
 def _header(context: Context) -> str:

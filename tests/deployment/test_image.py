@@ -17,6 +17,7 @@ from tests.deployment.dockerfile import Stage, StepFailed, build
 from tests.support.ports import free_port
 from tests.support.processes import environment_of
 from tests.support.scratch import scratch_directory
+from tests.try_deployment.stack import copy_of_the_deployment
 
 DOCKERFILE = Path(__file__).parents[2] / "Dockerfile"
 NO_INDEX = re.compile(r"NewConnectionError|name resolution|Network is unreachable|ConnectTimeout|No route to host")
@@ -26,15 +27,19 @@ START_SECONDS = 30.0
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]  # The build downloads packages.
 
 
+def built(dockerfile: Path, directory: Path) -> Mapping[str, Stage]:
+    try:
+        return build(dockerfile, directory)
+    except StepFailed as failure:
+        if NO_INDEX.search(str(failure)):
+            pytest.skip("no package index can be reached from this machine")
+        raise
+
+
 @pytest.fixture(scope="module")
 def stages() -> Iterator[Mapping[str, Stage]]:
     with scratch_directory() as directory:
-        try:
-            yield build(DOCKERFILE, directory)
-        except StepFailed as failure:
-            if NO_INDEX.search(str(failure)):
-                pytest.skip("no package index can be reached from this machine")
-            raise
+        yield built(DOCKERFILE, directory)
 
 
 @pytest.mark.parametrize(("name", "port_name", "port"), [("gateway", "GATEWAY_PORT", 4000), ("api", "API_PORT", 4001)])
@@ -93,6 +98,18 @@ def test_the_image_has_no_installer_and_no_development_packages(stages: Mapping[
         "schema.sql",
         "shared",
     }
+
+
+def test_two_lines_add_the_packages_of_traces_as_the_guide_says(tmp_path: Path) -> None:
+    copy_of_the_deployment(tmp_path)
+    dockerfile = tmp_path / "Dockerfile"
+    lines = dockerfile.read_text().splitlines()
+    [at] = [number for number, line in enumerate(lines) if line.startswith("RUN") and "production.lock" in line]
+    lines[at + 1 : at + 1] = [line.replace("production.lock", "tracing.lock") for line in lines[at - 1 : at + 1]]
+    dockerfile.write_text("\n".join(lines) + "\n")
+    with scratch_directory() as directory:
+        [packages] = built(dockerfile, directory)["gateway"].path(".venv/lib").glob("python*/site-packages")
+        assert (packages / "opentelemetry" / "sdk").is_dir()
 
 
 @pytest.mark.parametrize("name", ["api", "gateway"])

@@ -211,3 +211,27 @@ async def test_nothing_below_a_request_that_is_not_sampled_is_traced(traced: Tra
         await cluster.stop()
     # The polls have no header, so each begins a trace.
     assert {span.name for span in traced.spans()} <= {"GET /socket/longpoll", "call longpoll poll"}
+
+
+@pytest.mark.parametrize("node", [0, 1], ids=["on its own node", "through another node"])
+async def test_what_has_to_wait_for_a_busy_channel_is_in_the_trace_of_its_request(traced: Traced, node: int) -> None:
+    Room.traced = traced
+    cluster = Cluster()
+    nodes = await cluster.start(2, trusted_proxies=HERE)
+    nodes[0].endpoint.routes = TopicRoutes([("room:*", Room)])
+    frames: list[Any] = [["1", event, "room:1", event, {}] for event in ("phx_join", "later", "now")]
+    async with aiohttp.ClientSession() as http:
+        client = LongPollClient(http, nodes)
+        await client.open(node=0)
+        # The first request is not sampled, and the second one joins again.
+        for trace_id, flags in (("a", "00"), ("c", "01")):
+            headers = {**NDJSON, "traceparent": f"00-{trace_id * 32}-{'b' * 16}-{flags}"}
+            assert await client.post(*frames, headers=headers, node=node) == 200
+            await client.gets(5)
+        await cluster.stop()
+    spans = [span for span in traced.spans() if span.name not in ("GET /socket/longpoll", "call longpoll poll")]
+    assert {ids(span)[0] for span in spans} == {int("c" * 32, 16)}
+    found = {span.name: ids(span) for span in spans}
+    above = "call longpoll post" if node else "POST /socket/longpoll"
+    for name in ("Room phx_join", "Room later", "Room now"):
+        assert found[name][2] == found[above][1]
