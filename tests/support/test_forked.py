@@ -33,6 +33,24 @@ def test_a_forked_process_gets_its_arguments_and_leaves_output_and_exit_code(nur
     assert process.poll() == 2
 
 
+ENDING = """
+import asyncio, atexit, threading
+atexit.register(print, "at the exit")
+threading.Thread(target=lambda: (threading.main_thread().join(), print("from the thread"))).start()
+cycle = []
+cycle += [cycle, asyncio.sleep(0)]
+print("at the end", end=" ")
+"""
+
+
+def test_a_forked_process_ends_as_python_does(nursery: Nursery) -> None:
+    ended = nursery.run("timeit", "--number=1", "--repeat=1", ENDING, environment=base_environment())
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("at the end ")
+    assert ended.stdout.endswith("from the thread\nat the exit\n")
+    assert "coroutine 'sleep' was never awaited" in ended.stderr
+
+
 async def test_a_forked_process_gets_its_environment_and_a_signal_is_its_exit_code(
     nursery: Nursery, tmp_path: Path
 ) -> None:
