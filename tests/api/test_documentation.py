@@ -6,7 +6,6 @@ import asyncio
 import base64
 import hashlib
 import io
-import os
 import re
 import sys
 from pathlib import Path
@@ -24,7 +23,8 @@ from shared.settings import Settings
 from tests.api.conftest import Api, MakeApi, Person
 from tests.api.rows import Rows
 from tests.api.test_conventions import PIXEL
-from tests.support.processes import Processes
+from tests.support.forked import CHECKOUT
+from tests.support.processes import Processes, base_environment
 
 pytestmark = pytest.mark.usefixtures("at_rest")
 
@@ -208,7 +208,14 @@ async def test_generated_requests_get_only_documented_answers(
         *("--checks", ",".join(CHECKS), "--continue-on-failure", "--no-shrink", "--no-color", "--warnings", "off"),
         *("--generation-deterministic", "--suppress-health-check", "all"),
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path), "SCHEMATHESIS_HOOKS": "media_types"},
+        env={
+            # It reads all variables for each request.
+            **base_environment(),
+            "PYTHONPATH": str(tmp_path),
+            "SCHEMATHESIS_HOOKS": "media_types",
+            # What Hypothesis computes of all characters is kept there.
+            "HYPOTHESIS_STORAGE_DIRECTORY": str(CHECKOUT / ".hypothesis"),
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
