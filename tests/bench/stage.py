@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 import psycopg2
 
+from api.commands import SEED_TIMEOUT_SECONDS
 from development import child
 from development.postgres import OWNER, PROGRAMS, EmbeddedPostgres
 from development.redis import EmbeddedRedis
@@ -83,7 +84,7 @@ class Stage:
             await self._postgres.start()
             settings = Settings(database_url=self._postgres.url(role=OWNER))
             await apply_schema(settings)
-            database = await Database.connect(settings)
+            database = await Database.connect(replace(settings, database_timeout_seconds=SEED_TIMEOUT_SECONDS))
             try:
                 await SeedRepository(database).users(USERS, "no password")
             finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from tests.bench.compiler import CannotBench
@@ -25,7 +26,7 @@ async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:
         raise CannotBench("the part `rolling` needs nginx")
     usual = production(await stage.database_url(), await stage.redis_url(), stage.directory / "data")
     settings = replace(usual, jwt_secrets=(SECRET,), new_account_days=0, drain_seconds=2.0)
-    for name, of in (("", None), (" of the release before", _release_before(stage.directory))):
+    for name, of in (("", None), (" of the release before", await _release_before(stage))):
         with stage.on(stage.server_core | stage.load_core):
             async with running(settings, stage.directory, of=of) as deployment:
                 noticed = await replace_all(deployment, users=USERS, rate=RATE, sends=min(SENDS, effort.users))
@@ -33,14 +34,17 @@ async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:
             yield row
 
 
-def _release_before(directory: Path) -> Path:
-    """Returns a folder with its code. The schema is already that of this release."""
+async def _release_before(stage: Stage) -> Path:
+    """Returns a folder with its code, for which the schema has been brought up to date already."""
     missing = what_is_missing()
     if missing is not None:
         raise CannotBench(missing)
-    folder = directory / "before"
+    folder = stage.directory / "before"
     folder.mkdir()
     unpack(folder)
+    # A database that was upgraded remembers the schema that it had before.
+    checksum = sha256((folder / "schema.sql").read_bytes()).hexdigest()
+    await stage.sql(f"INSERT INTO schema_applied (checksum) VALUES ('{checksum}')")
     return folder
 
 
