@@ -102,6 +102,7 @@ class Worker:
 
     def is_listening(self) -> None:
         """Tell the parent that this worker accepts connections."""
+        self.is_about_to_listen()
         self._tell(LISTENING)
 
     def is_ready(self) -> None:

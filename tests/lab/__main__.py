@@ -67,6 +67,8 @@ async def serve(port: int, secret: str, redis_url: str, worker: Worker | None = 
 
 async def _listen_until_stopped(endpoint: Endpoint, port: int, admit: Admit, worker: Worker | None) -> None:
     stopped = stop_signal(worker)
+    if worker is not None:
+        worker.is_about_to_listen()
     listening = await listen(endpoint, admit, port, sockets=None if worker is None else worker.sockets)
     try:
         print(f"lab: ws://127.0.0.1:{port}/socket/websocket", flush=True)
