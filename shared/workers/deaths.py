@@ -8,20 +8,20 @@ from pathlib import Path
 
 from prometheus_client.core import Metric
 
+from shared.workers.files import replace_file
+
 _FILE = "deaths"
 _NAME = "daveslist_worker_deaths"
 
 
 def write(folder: Path, deaths: Sequence[int]) -> None:
     """Let the workers of this folder know. `deaths` has a number for each place. Raises OSError."""
-    new = folder / f"{_FILE}.new"
-    new.write_text(json.dumps(deaths), encoding="ascii")
-    new.replace(folder / _FILE)
+    replace_file(folder / _FILE, json.dumps(deaths).encode())
 
 
 def read(folder: Path) -> list[int]:
     """Returns what was written last. Raises OSError if the folder is gone."""
-    found: list[int] = json.loads((folder / _FILE).read_text(encoding="ascii"))
+    found: list[int] = json.loads((folder / _FILE).read_bytes())
     return found
 
 

@@ -24,6 +24,7 @@ from prometheus_client.core import Metric
 
 from shared.logs import log_of
 from shared.workers import deaths
+from shared.workers.files import replace_file
 from shared.workers.worker import Worker
 
 log = log_of(__name__)
@@ -192,7 +193,7 @@ class Pages:
     # Files
 
     def _write(self, own: Answer) -> None:
-        _replace(
+        replace_file(
             self._folder / f"{self._node_id}{_COUNTS}",
             msgspec.msgpack.encode(Answer(own.node_id, own.number, own.is_leaving, _cumulative(own.families))),
         )
@@ -217,7 +218,7 @@ class Pages:
             else:
                 found[node_id] = (kept.number, kept.families)
         if is_changed:
-            _replace(self._folder / _DEPARTED, msgspec.msgpack.encode(departed))
+            replace_file(self._folder / _DEPARTED, msgspec.msgpack.encode(departed))
             for node_id in departed.nodes:
                 (self._folder / f"{node_id}{_COUNTS}").unlink(missing_ok=True)
         return {**found, **{f"departed {number}": (number, sums) for number, sums in departed.counts.items()}}
@@ -263,10 +264,3 @@ def _sum_or_more(one: float, other: float) -> float:
     total = one + other
     is_less = Fraction(total) < Fraction(one) + Fraction(other)
     return math.nextafter(total, math.inf) if is_less else total
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Replace a file's content at once: whoever reads it sees the old or the new one."""
-    new = path.with_name(f"{path.name}.new")
-    new.write_bytes(content)
-    new.replace(path)

@@ -144,6 +144,13 @@ def run(*command: str | Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+def try_rules(folder: Path, tests: list[dict[str, Any]]) -> None:
+    """Let promtool evaluate the rules in these tests of its own."""
+    file = folder / "tests.yml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests}))
+    run(program("promtool"), "test", "rules", file)
+
+
 @pytest.mark.servers
 def test_promtool_accepts_the_configuration_and_the_rules() -> None:
     run(program("promtool"), "check", "config", CONFIGURATION / "prometheus.yml")
@@ -180,9 +187,7 @@ def test_each_alert_fires_while_there_is_what_it_is_about_and_neither_before_nor
     series = [one for case in CASES.values() for one in case.series()]
     assert len({one["series"] for one in series}) == len(series)
     test = {"interval": "1m", "input_series": series, "alert_rule_test": asked}
-    file = tmp_path / "tests.yml"
-    file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}))
-    run(program("promtool"), "test", "rules", file)
+    try_rules(tmp_path, [test])
 
 
 @pytest.mark.servers
@@ -198,9 +203,7 @@ def test_single_failures_where_few_people_come_call_nobody(tmp_path: Path) -> No
         for alert, cases in QUIET.items()
         for gains in cases
     ]
-    file = tmp_path / "tests.yml"
-    file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests}))
-    run(program("promtool"), "test", "rules", file)
+    try_rules(tmp_path, tests)
 
 
 @pytest.mark.servers
@@ -214,9 +217,7 @@ def test_mails_that_no_recipient_takes_call_somebody(tmp_path: Path) -> None:
     expected = [{"exp_labels": said["labels"], "exp_annotations": said["annotations"]}]
     asked = [{"eval_time": "60m", "alertname": "MailsNotSent", "exp_alerts": expected}]
     test = {"interval": "1m", "input_series": series, "alert_rule_test": asked}
-    file = tmp_path / "tests.yml"
-    file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}))
-    run(program("promtool"), "test", "rules", file)
+    try_rules(tmp_path, [test])
 
 
 def expressions() -> list[str]:

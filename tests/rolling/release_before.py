@@ -40,10 +40,11 @@ def archive(*paths: str) -> bytes:
 
 
 def unpack(folder: Path) -> None:
-    """Write what its processes need into a folder. Without its commit the test is left out."""
+    """Write what its processes need into a new folder. Without its commit the test is left out."""
     missing = what_is_missing()
     if missing is not None:
         pytest.skip(missing)
+    folder.mkdir()
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive(*PROGRAM), check=True)
 
 

@@ -24,7 +24,6 @@ async def test_the_release_before_is_replaced_and_nobody_misses_anything(
     servers: Servers, redis_url: str, tmp_path: Path
 ) -> None:
     before = tmp_path / "before"
-    before.mkdir()
     unpack(before)
     with database_of(before, servers) as database_url:
         settings = production(database_url, redis_url, tmp_path / "data")

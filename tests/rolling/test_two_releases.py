@@ -30,7 +30,6 @@ SENDS_PER_SECOND = 50
 def before(tmp_path: Path) -> Path:
     """The folder of the release before."""
     folder = tmp_path / "before"
-    folder.mkdir()
     unpack(folder)
     return folder
 

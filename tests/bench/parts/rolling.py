@@ -40,7 +40,6 @@ async def _release_before(stage: Stage) -> Path:
     if missing is not None:
         raise CannotBench(missing)
     folder = stage.directory / "before"
-    folder.mkdir()
     unpack(folder)
     # A database that was upgraded remembers the schema that it had before.
     checksum = sha256((folder / "schema.sql").read_bytes()).hexdigest()
