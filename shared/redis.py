@@ -10,7 +10,8 @@ uses TLS for both.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -137,9 +138,7 @@ def client(url: str, timeout_seconds: float) -> Redis | RedisCluster:
 
 def links(url: str, name: str) -> Connect:
     """Returns a maker of connections to the master for redis_link.py. Redis's CLIENT LIST shows `name`."""
-    pool = _pool(url, {})
-    pool.connection_kwargs |= _link_options(name)
-    return pool.make_connection
+    return _pool(url, {}, fixed=_link_options(name)).make_connection
 
 
 class ClusterServers:
@@ -165,15 +164,19 @@ class ClusterServers:
         return ConnectionPool(**{**self._options, **options, "host": host, "port": port})
 
 
-def _pool(url: str, options: dict[str, Any]) -> ConnectionPool:
-    """What the URL says comes before `options`. Raises ValueError, TypeError or RedisError if it cannot be read."""
+def _pool(url: str, options: dict[str, Any], *, fixed: Mapping[str, Any] = MappingProxyType({})) -> ConnectionPool:
+    """What the URL says comes before `options`, and `fixed` before what the URL says.
+
+    Raises ValueError, TypeError or RedisError if it cannot be read.
+    """
     if is_sentinel(url):
         read = _read_sentinel_url(url)
         is_tls = read.pop("connection_class", None) is SSLConnection
         following = FollowingTlsConnection if is_tls else FollowingConnection
-        return ConnectionPool(connection_class=following, sentinels=_sentinels(url), **{**options, **read})
+        return ConnectionPool(connection_class=following, sentinels=_sentinels(url), **{**options, **read, **fixed})
     read = dict(parse_url(_server_url(url)))
-    return ConnectionPool(connection_class=_CLASSES[read.pop("connection_class", None)], **{**options, **read})
+    usual = _CLASSES[read.pop("connection_class", None)]
+    return ConnectionPool(connection_class=usual, **{**options, **read, **fixed})
 
 
 # URLs of sentinels. The standard library cannot read several hosts.
@@ -234,8 +237,5 @@ def _limits(timeout_seconds: float) -> dict[str, Any]:
 
 
 def _link_options(name: str) -> dict[str, Any]:
-    """Returns options for RESP3, where pushes arrive among the answers. The caller sets timeouts and reconnects.
-
-    They come before what the URL says.
-    """
+    """Returns options for RESP3, where pushes arrive among the answers. The caller sets timeouts and reconnects."""
     return {"protocol": 3, "socket_timeout": None, "retry": None, "client_name": name}
