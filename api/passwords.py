@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
@@ -28,6 +30,9 @@ class Match(Enum):
 # OWASP's parameters for Argon2id with the least memory.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
+NICENESS = 10
+"""By so much lower is the priority of hashing than that of all other work: it takes the CPU that nobody else wants."""
+
 # The hash for log-ins of unknown users, which then take as long as log-ins of known users.
 _NOBODYS = _hasher.hash("nobody has this password")
 
@@ -41,7 +46,9 @@ class Passwords:
     """Hashes at most `password_workers` passwords at once. `hash` and `verify` raise Unavailable if too many wait."""
 
     def __init__(self, settings: Settings) -> None:
-        self._executor = ThreadPoolExecutor(settings.password_workers, thread_name_prefix="password")
+        self._executor = ThreadPoolExecutor(
+            settings.password_workers, thread_name_prefix="password", initializer=_yield_to_others
+        )
         self._max_waiting = settings.max_waiting_passwords
         self._waiting = 0
 
@@ -58,7 +65,7 @@ class Passwords:
         found = await self._run(lambda: _match(password_hash or _NOBODYS, password))
         return found if password_hash is not None else None
 
-    def is_outdated(self, password_hash: str, match: Match | None) -> bool:
+    def is_outdated(self, password_hash: str, match: Match) -> bool:
         """True if the password should be hashed anew: the hash is of another writing, or has other parameters."""
         return match is Match.AS_TYPED or _hasher.check_needs_rehash(password_hash)
 
@@ -74,6 +81,12 @@ class Passwords:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         finally:
             self._waiting -= 1
+
+
+def _yield_to_others() -> None:
+    # Elsewhere this would slow down the whole process.
+    if sys.platform == "linux":
+        os.nice(NICENESS)
 
 
 def _match(password_hash: str, typed: str) -> Match | None:

@@ -8,10 +8,10 @@ from typing import Any
 from api.answers import Page
 from api.banned import banned
 from api.call import Call
+from api.first_step import take_first_step
 from api.mail_links import new_link
 from api.pagination import decode_cursor, page
 from api.password_rules import account_fault
-from api.passwords import Match
 from api.places import place_of
 from api.problems import (
     Invalid,
@@ -61,36 +61,14 @@ async def login(call: Call) -> answers.LoggedIn:
     `second-factor-needed`.
     """
     body = await call.body(LoginBody)
-    services, limits = call.services, call.services.rate_limits
-    device = services.devices.read(body.device_id)
-    if device is None:
-        await limits.login(call.request)
-    account = await services.users.for_login(body.email)
-    user, password_hash = account.user, account.password_hash
-
-    match: Match | None = None
-
-    # Unknown users take the same time, so that the time does not tell who is registered.
-    async def check() -> bool:
-        nonlocal match
-        match = await services.passwords.verify(password_hash, body.password)
-        return match is not None
-
-    if device is not None and user is not None and device.user_id == user.id:
-        is_right = await limits.guess_from_device(device, check)
-    else:
-        if device is not None:
-            # The device belongs to another account, so this log-in counts as one from an unknown device.
-            await limits.login(call.request)
-            device = None
-        is_right = await limits.guess(call.request, account.name, check)
-    if user is None or password_hash is None or not is_right:
-        raise WrongCredentials(user.id if user is not None else None)
+    services = call.services
+    step = await take_first_step(call, body.email, body.password, body.device_id)
+    user, password_hash, device = step.user, step.password_hash, step.device
     call.is_of(user.id)
     if user.ban is not None:
         raise await banned(services, user.id)
     has_factor = await check_code_if_on(call, user.id, body.code, without=SecondFactorNeeded())
-    if services.passwords.is_outdated(password_hash, match):
+    if services.passwords.is_outdated(password_hash, step.match):
         new_hash = await services.passwords.hash(body.password)
         if await services.users.replace_password_hash(user.id, password_hash, new_hash):
             password_hash = new_hash

@@ -10,6 +10,9 @@ Address = IPv4Address | IPv6Address
 _MOST_REMEMBERED = 10_000
 Networks = Sequence[IPv4Network | IPv6Network]
 
+_LONGEST = 64
+"""No address is written with more characters, its zone and port included."""
+
 _IPV6_PREFIX = 64
 """A household or a machine gets at least a network of this size, so all its addresses are counted as one."""
 _WIDER_IPV6 = ((56, 4), (48, 16))
@@ -50,6 +53,7 @@ def forwarded_host(peer: str | None, headers: Mapping[str, str], trusted: Networ
     return named if named and is_trusted(peer, trusted) else ""
 
 
+@lru_cache(_MOST_REMEMBERED)
 def counted_as(address: str) -> str:
     """Returns what shares one allowance: the IPv4 address, or the /64 network of the IPv6 address."""
     parsed = _parse(address)
@@ -71,6 +75,7 @@ def networks_of(address: str) -> tuple[tuple[str, int], ...]:
     return tuple((str(ip_network((parsed, size), strict=False)), times) for size, times in sizes)
 
 
+@lru_cache(_MOST_REMEMBERED)
 def network_of(address: str) -> str:
     """Returns the network by which guesses are counted and events are logged: of IPv4 the /24, of IPv6 the /64."""
     parsed = _parse(address)
@@ -82,6 +87,11 @@ def network_of(address: str) -> str:
 def _parse(text: str) -> Address | None:
     """Parse an address, also with a port, as some proxies write it: `192.0.2.1:4711`, `[2001:db8::1]:4711`."""
     text = text.strip()
+    return _parse_short(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(_MOST_REMEMBERED)
+def _parse_short(text: str) -> Address | None:
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

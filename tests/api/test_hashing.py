@@ -1,0 +1,29 @@
+"""Passwords are hashed on threads of their own, which take only the CPU that nobody else wants."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import pytest
+
+from api.passwords import NICENESS, Match, Passwords
+from shared.settings import Settings
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives each thread a priority")
+
+
+async def test_hashing_has_a_lower_priority_than_requests() -> None:
+    passwords = Passwords(Settings())
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    others = {thread.native_id for thread in threading.enumerate()}
+    try:
+        assert await passwords.verify(await passwords.hash("correct horse"), "correct horse") is Match.PREPARED
+        hashing = [thread for thread in threading.enumerate() if thread.native_id not in others]
+        assert hashing
+        for thread in hashing:
+            assert os.getpriority(os.PRIO_PROCESS, thread.native_id or 0) == min(before + NICENESS, 19)
+        assert os.getpriority(os.PRIO_PROCESS, 0) == before
+    finally:
+        passwords.close()
