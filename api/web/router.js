@@ -79,7 +79,8 @@ class Router {
   #turn = 0;
   #path = "";
   #url = "";
-  #isToBeFocused = false;
+  /** What had the focus when the view was asked for that has to show its heading yet; null if none has to. */
+  #focusFrom = null;
   #scrollTo = null;
   /** Where the page was before it was loaded again; null when it is there. */
   #restore = null;
@@ -146,12 +147,14 @@ class Router {
     }
     const { pages } = this.view.listings ?? {};
     if (pages > 1 && pages !== history.state?.pages) this.#note();
-    if (this.#isToBeFocused) {
+    if (this.#focusFrom) {
       const heading = document.querySelector("main h1");
       if (!heading) return;
-      this.#isToBeFocused = false;
-      heading.tabIndex = -1;
-      heading.focus({ preventScroll: true });
+      if (!hasMovedOn(this.#focusFrom)) {
+        heading.tabIndex = -1;
+        heading.focus({ preventScroll: true });
+      }
+      this.#focusFrom = null;
     }
   }
 
@@ -175,7 +178,8 @@ class Router {
     if (this.#kept && this.#kept.view === this.view) this.#kept.scroll = scrollY;
   }
 
-  #show(options) {
+  #show({ focusFrom = document.activeElement ?? document.body, ...given }) {
+    const options = { focusFrom, ...given };
     const turn = (this.#turn += 1);
     const path = rightPath(location.pathname);
     if (path) history.replaceState(history.state, "", path + location.search + location.hash);
@@ -207,7 +211,7 @@ class Router {
     this.#open({ make: () => new Unavailable(problem, again) }, options);
   }
 
-  #open({ make }, { isFirst = false, isBack = false, isRestart = false, scroll = 0 }) {
+  #open({ make }, { focusFrom, isFirst = false, isBack = false, isRestart = false, scroll = 0 }) {
     const before = this.view;
     if (!isFirst) this.#restore = null;
     const isSamePath = this.#path === location.pathname;
@@ -226,11 +230,18 @@ class Router {
       if (!isSamePath && !isFirst) this.#scrollTo = 0;
     }
     // The same address may show another view now, for example the log-in that it needs.
-    this.#isToBeFocused = !isFirst && !(isSamePath && before?.constructor === this.view.constructor);
-    if (this.#isToBeFocused) announce(this.view.title);
+    const isAnother = !isFirst && !(isSamePath && before?.constructor === this.view.constructor);
+    this.#focusFrom = isAnother ? focusFrom : null;
+    if (isAnother) announce(this.view.title);
     update();
     if (session.is("moderator")) whenIdle(() => prepareScript("staff"));
   }
+}
+
+/** Whether somebody has come to another link, button or field meanwhile. Nobody's focus is taken away. */
+function hasMovedOn(focusFrom) {
+  const focused = document.activeElement;
+  return focused !== focusFrom && Boolean(focused?.matches("a, button, input, select, summary, textarea"));
 }
 
 /** Returns {view, make}: the view for the current address and the person who is logged in, and what makes it. */

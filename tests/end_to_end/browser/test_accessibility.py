@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from playwright.async_api import Page, ViewportSize, expect
 
 from shared.domain.users import Role
 from tests.end_to_end.browser.conftest import Open, Site
+from tests.end_to_end.browser.test_first_view import held
 from tests.support.client import Person
 from tests.support.vendored import PACKAGES
 
@@ -203,6 +205,29 @@ async def test_no_view_has_a_serious_fault_light_or_dark_wide_or_narrow(
     page = await open_page("/login", person, bypass_csp=True)
     faults = [fault for view in views for fault in await faults_of(page, view)]
     assert not faults, "\n".join(faults)
+
+
+async def test_a_heading_that_comes_late_takes_the_focus_from_nobody(site: Site, open_page: Open) -> None:
+    mod, seller = await site.person("Mona", Role.MODERATOR), await site.person("Ann")
+    car = await site.listing(seller, await site.category("Any", mod), "A slow car")
+    page = await open_page("/", seller)
+    await expect(page.get_by_role("link", name="Ann", exact=True)).to_be_visible()
+    heading = page.get_by_role("heading", level=1)
+    sell = page.get_by_role("link", name="Sell a car")
+    for has_moved_on in (False, True):
+        release = await held(page, f"**/api/listings/{car}")
+        await page.get_by_role("link", name="A slow car").focus()
+        await page.keyboard.press("Enter")
+        await expect(page).to_have_url(re.compile(f"/listings/{car}$"))
+        await expect(heading).to_have_count(0)
+        if has_moved_on:
+            await sell.focus()
+        await release()
+        await expect(heading).to_have_text("A slow car")
+        await expect(sell if has_moved_on else heading).to_be_focused()
+        await page.go_back()
+        await expect(heading).to_have_text("Used cars")
+        await page.unroute_all()
 
 
 async def test_the_keyboard_is_enough_to_open_a_car_and_use_a_dialog(site: Site, open_page: Open) -> None:
