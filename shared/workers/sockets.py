@@ -29,15 +29,21 @@ def bind(host: str, port: int, count: int) -> list[list[socket.socket]]:
     return bound
 
 
-def pause(sockets: list[socket.socket]) -> None:
-    """Stop listening, so that the kernel gives new connections to other workers. `listen` begins again."""
+def pause(sockets: list[socket.socket]) -> bool:
+    """Stop listening, so that the kernel gives new connections to other workers. `listen` begins again.
+
+    Returns whether any of them listened.
+    """
+    have_listened = False
     for each in sockets:
         # A socket that does not listen would stay shut when it listens again: its connections would have ended already.
         if not each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             continue
+        have_listened = True
         # On a system that cannot do this, connections wait for the next worker.
         with contextlib.suppress(OSError):
             each.shutdown(socket.SHUT_RDWR)
+    return have_listened
 
 
 def close(bound: list[list[socket.socket]]) -> None:

@@ -78,8 +78,8 @@ class Worker:
 
     def _let_go(self) -> None:
         # Only this process knows whether the sockets listen because it does, or because the dead one before did.
-        pause(self.sockets)
-        log.warning("others get the connections of this place", worker=self.number)
+        if pause(self.sockets):
+            log.warning("others get the connections of this place", worker=self.number)
 
     def _give_sign(self, loop: asyncio.AbstractEventLoop) -> None:
         self._tell(ALIVE)

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.servers
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 VISITS = 30
+LET_GO = "others get the connections of this place"
 
 
 @asynccontextmanager
@@ -89,11 +90,13 @@ async def test_nobody_waits_for_a_worker_that_cannot_begin_yet(servers: Servers,
             api = await running.start("api", port=port, environment=given, ready="/health/ready")
             await all_up(api)
             await one_waits(api)
+            # At the start, no place had connections to give away, however long it took.
+            assert not logged(api, LET_GO)
             line.cut()
             end(begun(api)[1][-1], signal.SIGKILL)
             assert await happens(lambda: len(begun(api)[1]) == 2, SOON)
             # Those who came while nobody knew are let go; whoever comes after that is answered.
-            assert await happens(lambda: bool(logged(api, "others get the connections of this place")), SOON)
+            assert await happens(lambda: bool(logged(api, LET_GO)), SOON)
             assert await answers(port) == [b"HTTP/1.1 200 OK"] * VISITS
             line.mend()
             await all_up(api)
