@@ -15,7 +15,7 @@ from api.middlewares.requests import USER_ID
 from api.problems import Forbidden, SecondFactorRequired, Unauthorized
 from api.repeats import begin, key_of, repeated
 from api.services import Services
-from api.versions import tag
+from api.versions import tagged
 from shared.access.actor import Actor
 from shared.access.admission import Banned, Refused
 from shared.access.policy import PUBLISHING, Action, may_ever, needs_login
@@ -53,7 +53,7 @@ class Route:
     query: type | None = None
     status: int = 200
     has_version: bool = False
-    """Whether answers have an ETag, and a change heeds If-Match (api/versions.py)."""
+    """Whether answers have an ETag, a read heeds If-None-Match, and a change If-Match (api/versions.py)."""
     is_repeatable: bool = False
     """Whether a request with an Idempotency-Key may be repeated (api/repeats.py)."""
 
@@ -120,7 +120,7 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
             raise RuntimeError(f"the handler of {route.method} {route.path} called neither query() nor body()")
         response = response_of(answered, route.status)
         if route.has_version:
-            tag(response)
+            return tagged(request, response)
         return response
 
     assert needs_login(route.action) or route.action in ANONYMOUS or route.method in ("GET", "HEAD")

@@ -191,7 +191,7 @@ ROUTES: tuple[Route, ...] = (
         body=CategoryChangeBody,
         has_version=True,
     ),
-    Route("DELETE", "/api/categories/{id}", categories.delete, Action.CATEGORY_DELETE),
+    Route("DELETE", "/api/categories/{id}", categories.delete, Action.CATEGORY_DELETE, has_version=True),
     # listings
     Route("GET", "/api/listings", listings.find, Action.LISTING_READ_PUBLIC, query=ListingsQuery),
     Route("GET", "/api/listings/facets", listings.facets, Action.LISTING_READ_PUBLIC, query=ListingsQuery),
@@ -208,7 +208,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "PATCH", "/api/listings/{id}", listings.change, Action.LISTING_EDIT, body=ListingChangeBody, has_version=True
     ),
-    Route("DELETE", "/api/listings/{id}", listings.delete, Action.LISTING_DELETE),
+    Route("DELETE", "/api/listings/{id}", listings.delete, Action.LISTING_DELETE, has_version=True),
     Route("PUT", "/api/listings/{id}/renewed", listings.renew, Action.LISTING_RENEW),
     Route("GET", "/api/suggestions", suggestions.find, Action.LISTING_READ_PUBLIC, query=SuggestionsQuery),
     Route("PUT", "/api/listings/{id}/hidden", listings.hide, Action.LISTING_HIDE, body=HideBody),

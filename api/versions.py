@@ -1,4 +1,5 @@
-"""The headers ETag and If-Match (RFC 9110, 13.1.1): two changes of the same thing do not undo each other.
+"""The headers ETag and If-Match (RFC 9110, 13.1.1): two changes of the same thing do not undo each other. Whoever names
+a tag with If-None-Match (13.1.2) does not get the same answer again.
 
 The ETag of an answer is a hash of its bytes. So it differs wherever answers differ, also between people who see
 different fields, and tells nobody more than the answer does.
@@ -14,6 +15,7 @@ from aiohttp import hdrs, web
 
 from api.answers import encoded
 from api.call import Call
+from api.conditional import is_known
 from api.problems import BadRequest, ChangedMeanwhile
 from api.services import Services
 from shared.repositories.locks import lock
@@ -26,10 +28,14 @@ def tag_of(data: bytes) -> str:
     return f'"{blake2b(data, digest_size=_TAG_BYTES).hexdigest()}"'
 
 
-def tag(response: web.StreamResponse) -> None:
-    """Add the header to an answer in JSON."""
-    if isinstance(response, web.Response) and isinstance(response.body, bytes):
-        response.headers[hdrs.ETAG] = tag_of(response.body)
+def tagged(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    """Returns the answer with its ETag; 304 without a body if the request reads it and names that tag."""
+    if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
+        return response
+    response.headers[hdrs.ETAG] = tag = tag_of(response.body)
+    if request.method in ("GET", "HEAD") and is_known(request, tag):
+        return web.Response(status=304, headers={hdrs.ETAG: tag})
+    return response
 
 
 @asynccontextmanager

@@ -129,7 +129,7 @@ def _operation(plugin: MarshmallowPlugin, route: Route, picture_bytes: int) -> d
     ]
     if route.is_repeatable:
         parameters.append(_KEY)
-    if route.has_version and route.method in ("PATCH", "PUT"):
+    if route.has_version and route.method != "GET":
         parameters.append(_VERSION)
     operation: dict[str, Any] = {
         "operationId": f"{module}_{route.handler.__name__}",
@@ -223,7 +223,8 @@ def _responses(route: Route, about: Operation) -> dict[str, Any]:
         responses = {str(route.status): {"description": _summary(route) + ".", "content": content}}
         if about.may_be_empty:
             responses["204"] = {"description": "Done."}
-    if route.method == "GET" and route.path.startswith(("/api/pictures/", "/api/messages/pictures/")):
+    is_picture = route.path.startswith(("/api/pictures/", "/api/messages/pictures/"))
+    if route.method == "GET" and (is_picture or route.has_version):
         responses["304"] = {"description": "The client's copy, named by If-None-Match, is still current."}
     by_status: dict[int, list[type[Problem]]] = {}
     for problem in _problems(route, about):
@@ -253,7 +254,7 @@ def _problems(route: Route, about: Operation) -> list[type[Problem]]:
         found += [problems.TooSlow, problems.TooLarge, problems.WrongMediaType]
     if route.is_repeatable:
         found += [problems.BadRequest, problems.KeyInUse, problems.KeyReused]
-    if route.has_version and route.method in ("PATCH", "PUT"):
+    if route.has_version and route.method != "GET":
         found += [problems.BadRequest, problems.ChangedMeanwhile]
     if route.action is not Action.SERVICE_READ:
         found.append(problems.TooManyRequests)

@@ -45,10 +45,7 @@ async def change(call: Call) -> answers.Category:
     body = await call.body(CategoryChangeBody)
     by = call.user.user_id
 
-    async def as_shown(services: Services) -> answers.Category:
-        return answers.category(await services.categories.by_id(before.id, sees_private=True))
-
-    async with as_seen(call, "categories", before.id, as_shown) as within:
+    async with as_seen(call, "categories", before.id, lambda within: _as_shown(within, before.id)) as within:
         category = await within.categories.change(before.id, name=body.name, visibility=body.visibility, by=by)
     if category.visibility is not before.visibility:
         call.services.realtime.category_changed(category.id)
@@ -59,8 +56,13 @@ async def delete(call: Call) -> None:
     """Delete a category; its listings go to the trash."""
     category = await _category(call)
     call.query()
-    await call.services.categories.delete(category.id, by=call.user.user_id)
+    async with as_seen(call, "categories", category.id, lambda within: _as_shown(within, category.id)) as within:
+        await within.categories.delete(category.id, by=call.user.user_id)
     call.services.realtime.category_changed(category.id)
+
+
+async def _as_shown(services: Services, category_id: int) -> answers.Category:
+    return answers.category(await services.categories.by_id(category_id, sees_private=True))
 
 
 async def _category(call: Call) -> Category:

@@ -140,7 +140,8 @@ async def delete(call: Call) -> None:
     listing = await call.listing()
     call.require(Action.LISTING_DELETE, owner_id=listing.seller_id)
     call.query()
-    await call.services.listings.trash(listing.id, by=call.user.user_id)
+    async with as_seen(call, "listings", listing.id, lambda within: _as_shown(within, listing.id, call)) as within:
+        await within.listings.trash(listing.id, by=call.user.user_id)
     call.services.realtime.listing_gone(listing.id)
 
 

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Annotated
 
 from marshmallow import ValidationError
-from marshmallow.fields import Boolean
 
 from api.devices import MAX_DEVICE_ID_LENGTH
 from api.password_rules import common_fault
@@ -62,7 +61,7 @@ DeviceId = Annotated[
 ]
 TakesRequests = Annotated[
     bool,
-    partial(Boolean, truthy={True}, falsy={False}),
+    fields.Truth,
     "Whether people may write to you about anything, or first only about a listing of yours.",
 ]
 GivenEmail = Annotated[str, partial(Trimmed, MAX_EMAIL_LENGTH)]

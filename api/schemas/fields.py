@@ -285,6 +285,15 @@ class Flag(fields.Boolean):
         return bool(value == "true")
 
 
+class Truth(fields.Boolean):
+    """`true` or `false` in JSON; 1 and 0 are neither."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 class Different(fields.List[Any]):
     """A list of at most `most` values, each only once."""
 

@@ -12,7 +12,7 @@ from marshmallow import Schema, ValidationError, fields
 
 from api.push.encryption import is_usable
 from api.schemas.bounds import Length
-from api.schemas.fields import Storable
+from api.schemas.fields import Storable, Truth
 from shared.domain.push import MAX_ENDPOINT_LENGTH
 
 _KeysSchema = Schema.from_dict(
@@ -31,9 +31,7 @@ class PushBody:
     endpoint: Annotated[str, partial(Storable, validate=Length(1, MAX_ENDPOINT_LENGTH))]
     keys: Annotated[dict[str, str], partial(fields.Nested, _KeysSchema)]
     expirationTime: Annotated[Any, fields.Raw] | None = None
-    shows_text: Annotated[bool, partial(fields.Boolean, truthy={True}, falsy={False}), "With the messages' text."] = (
-        False
-    )
+    shows_text: Annotated[bool, Truth, "With the messages' text."] = False
 
     def __post_init__(self) -> None:
         if not is_usable(self.p256dh, self.auth):

@@ -243,7 +243,7 @@ async def test_people_can_take_messages_only_about_their_listings(api: Api, rows
     await write(api, bob, ann, "Hello?")
     # Another change leaves it as it is.
     assert (await api.call("PATCH", "/api/me", 200, who=ann, json={"name": "Anne"}))["takes_requests"] is False
-    wrongs: tuple[Any, ...] = ("no", 2, None, [])
+    wrongs: tuple[Any, ...] = ("no", 2, None, [], 0, 1, 0.0, 1.0, "true")
     for wrong in wrongs:
         problem = await api.call("PATCH", "/api/me", 422, who=ann, json={"takes_requests": wrong})
         assert list(problem["errors"]) == ["takes_requests"]

@@ -95,3 +95,52 @@ async def test_who_may_not_change_it_learns_nothing_from_the_condition(api: Api,
     bob = await api.register("Bob")
     for given in ('"wrong"', "*", await tag(api, LISTING, bob)):
         assert (await patch(api, bob, LISTING, {"price": 1}, given))[0:2] == (403, None)
+
+
+@EACH
+async def test_an_answer_that_the_client_has_is_304_until_it_changes(api: Api, ann: Person, path: str) -> None:
+    seen = await tag(api, path, ann)
+
+    async def read(if_none_match: str) -> tuple[int, str, bytes]:
+        headers = {**ann.headers, "If-None-Match": if_none_match}
+        async with api.client.get(path, headers=headers) as response:
+            return response.status, response.headers["ETag"], await response.read()
+
+    for known in (seen, f"W/{seen}", f'"other", {seen}', "*"):
+        assert await read(known) == (304, seen, b"")
+    assert (await read('"other"'))[:2] == (200, seen)
+    async with api.client.head(path, headers={**ann.headers, "If-None-Match": seen}) as response:
+        assert response.status == 304
+    change, _ = CHANGES[path]
+    # It is about reading: a change takes effect, and is answered whole.
+    headers = {**ann.headers, "If-None-Match": seen}
+    async with api.client.patch(path, json=change, headers=headers) as response:
+        assert response.status == 200
+        now = response.headers["ETag"]
+    assert now != seen
+    assert (await read(seen))[:2] == (200, now)
+
+
+async def test_nobody_learns_by_a_known_tag_what_they_may_not_read(api: Api, ann: Person, rows: Rows) -> None:
+    seen = await tag(api, LISTING, None)
+    await rows.execute("UPDATE listings SET visibility = 'private' WHERE id = 1")
+    async with api.client.get(LISTING, headers={"If-None-Match": seen}) as response:
+        assert response.status == 404
+
+
+@pytest.mark.parametrize("path", [LISTING, CATEGORY])
+async def test_only_the_version_that_was_seen_is_deleted(api: Api, ann: Person, path: str) -> None:
+    admin = await api.register("Ada", Role.ADMIN)
+    seen = await tag(api, path, admin)
+    await api.call("PATCH", path, 200, who=ann, json=CHANGES[path][0])
+    now = await tag(api, path, admin)
+
+    async def delete(if_match: str) -> tuple[int, str | None]:
+        async with api.client.delete(path, headers={**admin.headers, "If-Match": if_match}) as response:
+            return response.status, response.headers.get("ETag")
+
+    assert await delete(seen) == (412, now)
+    assert (await delete("nonsense"))[0] == 400
+    assert await tag(api, path, admin) == now
+    assert await delete(now) == (204, None)
+    assert (await delete(now))[0] == 404
