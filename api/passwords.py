@@ -30,8 +30,8 @@ class Match(Enum):
 # OWASP's parameters for Argon2id with the least memory.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
-NICENESS = 10
-"""By so much lower is the priority of hashing than that of all other work: it takes the CPU that nobody else wants."""
+NICENESS = 5
+"""By so much lower is the priority of hashing: on a busy core it gets a quarter of the time, and requests the rest."""
 
 # The hash for log-ins of unknown users, which then take as long as log-ins of known users.
 _NOBODYS = _hasher.hash("nobody has this password")

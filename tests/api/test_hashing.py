@@ -1,4 +1,4 @@
-"""Passwords are hashed on threads of their own, which take only the CPU that nobody else wants."""
+"""Passwords are hashed on threads of their own, which let requests go first."""
 
 from __future__ import annotations
 
