@@ -130,6 +130,12 @@ async def test_a_burst_of_one_address_reaches_the_apis_at_a_bounded_rate(deploym
     [
         ("/socket/websocket?vsn=2.0.0", "websocket", "websocket"),
         ("/socket/websocket", "WebSocket", "websocket"),
+        ("/socket/websocket/?vsn=2.0.0", "websocket", "websocket"),
+        ("/socket/websocket", "foo, websocket", "websocket"),
+        ("/socket/websocket/", "h2c,websocket, foo/2", "websocket"),
+        ("/socket/websocket", "nowebsocket", ""),
+        ("/socket/websocket", "foo websocket", ""),
+        ("/socket/websocket/more", "websocket", ""),
         ("/socket/websocket", "h2c", ""),
         ("/socket/longpoll", "websocket", ""),
         ("/api/listings", "websocket", ""),
