@@ -1460,6 +1460,17 @@ CREATE INDEX IF NOT EXISTS pushes_due ON pushes (due_at);
 -- must not be given again: a client would take a new message for the lost one with its number, and the token of a lost account
 -- would belong to the next one. Each promotion begins a new timeline of Postgres. The first insert on it leaves numbers out.
 -- `left_out` is how many, more than can be lost.
+--
+-- A server may not tell its timeline, as Amazon Aurora, whose servers share what is stored: the next primary lacks nothing, and no
+-- number has to be left out.
+DO $$
+BEGIN
+    PERFORM pg_walfile_name(pg_current_wal_insert_lsn());
+    CREATE OR REPLACE FUNCTION present_timeline() RETURNS text LANGUAGE sql STABLE AS
+        'SELECT left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)';
+EXCEPTION WHEN feature_not_supported OR object_not_in_prerequisite_state OR insufficient_privilege OR undefined_function THEN
+    CREATE OR REPLACE FUNCTION present_timeline() RETURNS text LANGUAGE sql STABLE AS 'SELECT text ''none''';
+END $$;
 CREATE TABLE IF NOT EXISTS number_timelines (
     table_name  text PRIMARY KEY,
     column_name text    NOT NULL,
@@ -1467,7 +1478,7 @@ CREATE TABLE IF NOT EXISTS number_timelines (
     timeline    text    NOT NULL
 );
 INSERT INTO number_timelines
-    SELECT those.*, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
+    SELECT those.*, present_timeline()
     FROM (VALUES ('users', 'id', 10000), ('listings', 'id', 10000), ('messages', 'id', 1000000),
                  ('deleted_messages', 'number', 1000000), ('alerts', 'id', 1000000)) AS those
     ON CONFLICT DO NOTHING;
@@ -1475,7 +1486,7 @@ INSERT INTO number_timelines
 CREATE OR REPLACE FUNCTION leave_numbers_out() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
-    present CONSTANT text := left(pg_walfile_name(pg_current_wal_insert_lsn()), 8);
+    present CONSTANT text := present_timeline();
     numbers CONSTANT regclass := pg_get_serial_sequence(old.table_name, old.column_name);
 BEGIN
     IF old.timeline <> present THEN
@@ -1490,7 +1501,7 @@ CREATE OR REPLACE TRIGGER number_timelines_leave_numbers_out BEFORE UPDATE ON nu
 CREATE OR REPLACE FUNCTION keep_numbers_ahead() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (SELECT t.timeline FROM number_timelines t WHERE t.table_name = TG_TABLE_NAME)
-        <> left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) THEN
+        <> present_timeline() THEN
         UPDATE number_timelines SET timeline = '' WHERE table_name = TG_TABLE_NAME;
     END IF;
     RETURN NULL;

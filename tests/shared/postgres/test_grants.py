@@ -14,6 +14,7 @@ import pytest
 from shared.postgres.schema import SchemaRefused, apply_schema, is_schema_applied
 from shared.settings import Settings
 from tests.support.roles import as_owner, as_superuser
+from tests.support.servers import Servers
 
 pytestmark = pytest.mark.servers
 
@@ -172,6 +173,14 @@ def test_the_processes_role_may_use_a_table_to_come(database_url: str) -> None:
     run(as_owner(database_url), "CREATE TABLE sketches (id bigint GENERATED ALWAYS AS IDENTITY, text text)")
     run(database_url, "INSERT INTO sketches (text) VALUES ('new'); UPDATE sketches SET text = 'newer'")
     assert run(database_url, "DELETE FROM sketches RETURNING id, text") == [(1, "newer")]
+
+
+async def test_a_server_that_does_not_tell_its_timeline_leaves_no_numbers_out(servers: Servers) -> None:
+    with servers.empty_database() as url:
+        run(as_superuser(url), "REVOKE EXECUTE ON FUNCTION pg_current_wal_insert_lsn() FROM PUBLIC")
+        assert await apply_schema(Settings(database_url=as_owner(url)))
+        add = "INSERT INTO users (email, name, password_hash) VALUES (gen_random_uuid(), 'Ann', '-') RETURNING id"
+        assert [run(url, add) for _ in range(2)] == [[(1,)], [(2,)]]
 
 
 def test_the_trigger_of_the_audit_log_refuses_even_the_owner(database_url: str) -> None:
