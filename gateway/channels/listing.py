@@ -147,8 +147,7 @@ class Listing(AuthenticatedChannel):
     def judge(self, found: Audience | None) -> InfoResult:
         if self._is_among(found):
             self.listing = found.listing
-            if not self._may_be_shown:
-                self.untrack(str(self.actor.user_id))
+            self._show_or_hide()
             return None
         self.push(LISTING_REMOVED, listing_id_payload(self.listing.id))
         return Stop()

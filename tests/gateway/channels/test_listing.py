@@ -452,3 +452,20 @@ async def test_a_viewer_who_becomes_a_moderator_is_no_longer_shown(node: Endpoin
     node.connections.role_changed(BUYER, Role.MODERATOR)
     await wait_for_looks(client)
     assert node.presence.list("listing:7") == {}
+
+
+async def test_a_moderator_who_becomes_a_user_again_is_shown_unless_they_have_blocked_somebody(
+    node: Endpoint, market: Market
+) -> None:
+    client, other = await viewer_of(node, market, MODERATOR), await viewer_of(node, market, BUYER)
+    other.take()
+    node.connections.role_changed(MODERATOR, Role.USER)
+    await wait_for_looks(client)
+    assert [frame.payload["joins"].keys() for frame in other.take()] == [{str(MODERATOR)}]
+    node.connections.role_changed(MODERATOR, Role.MODERATOR)
+    await wait_for_looks(client)
+    market.blocked[MODERATOR] = frozenset({11})
+    tell(node, control.BLOCKS_CHANGED, control.blocks_changed(MODERATOR))
+    node.connections.role_changed(MODERATOR, Role.USER)
+    await wait_for_looks(client)
+    assert list(node.presence.list("listing:7")) == [str(BUYER)]
