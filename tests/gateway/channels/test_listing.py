@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.channels.listing import Listing
+from gateway.read_again import read_again_after_gaps
 from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
 from shared.access.admission import BadToken
@@ -87,6 +88,7 @@ def market() -> Market:
 @pytest.fixture
 async def node(market: Market) -> AsyncIterator[Endpoint]:
     endpoint = await start_node({"listing:*": Listing}, context=market.context)
+    read_again_after_gaps(endpoint)
     yield endpoint
     await endpoint.stop()
 
@@ -318,6 +320,35 @@ async def test_whatever_may_end_access_holds_broadcasts_until_the_look(
     await wait_for_looks(moderator)
     assert frames(moderator) == removed()
     assert market.asked == [[7]]
+
+
+async def test_after_a_gap_those_who_may_stay_are_told_to_read_the_listing_again(
+    node: Endpoint, market: Market
+) -> None:
+    buyer, seller, other = await viewer_of(node, market), await viewer_of(node, market, SELLER), Client(node, 20)
+    await other.joins("listing:7")
+    elsewhere = await viewer_of(node, market, listing_id=8)
+    market.is_open.clear()
+    gap(node)
+    assert [frames(client) for client in (buyer, seller, elsewhere)] == [[]] * 3
+    market.kinds[7] = OWNERS
+    market.is_open.set()
+    await wait_for_looks(buyer, seller, other, elsewhere)
+    assert (frames(buyer), frames(other)[-2:]) == (removed(), removed())
+    assert frames(seller) == [broadcast(LISTING_UPDATED, {"id": 7}, topic="listing:7")]
+    assert frames(elsewhere) == [broadcast(LISTING_UPDATED, {"id": 8}, topic="listing:8")]
+
+
+async def test_a_gap_during_a_join_makes_the_client_read_the_listing_again(node: Endpoint, market: Market) -> None:
+    market.kinds[7] = EVERYONE
+    market.is_open.clear()
+    client = Client(node, BUYER)
+    client.says("j1", "join", "listing:7", "phx_join")
+    await until(lambda: market.asked == [[7]])
+    gap(node)
+    market.is_open.set()
+    [answer, *_] = await client.until(LISTING_UPDATED)
+    assert answer.payload["status"] == "ok"
 
 
 @pytest.mark.parametrize(
