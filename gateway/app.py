@@ -17,7 +17,7 @@ from gateway.lost_nodes import LostNodes
 from gateway.metrics import gateway_metrics
 from gateway.missed import MissedAlerts, MissedDeletions, MissedMessages
 from gateway.presence.store_redis import RedisStore
-from gateway.queue_gaps import read_queue_again
+from gateway.read_again import read_again_after_gaps
 from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint, new_node_id
 from gateway.system_reports import SystemReports
@@ -111,7 +111,7 @@ async def create_app(settings: Settings, node_id: str | None = None) -> web.Appl
     store.on_forged = endpoint.counts.forged.inc
     catch_up = CatchUp(endpoint, MissedMessages(chats.messages), MissedDeletions(chats.messages), MissedAlerts(alerts))
     revalidation = Revalidation(endpoint, admission)
-    read_queue_again(endpoint)
+    read_again_after_gaps(endpoint)
     reports.serve(endpoint)
 
     lost_nodes = LostNodes(

@@ -25,8 +25,6 @@ NOT_FOUND = Error({"reason": "not found"})
 
 _PRESENT = "present"
 """The message that the channel sends to itself after its join."""
-_BLOCKS = "blocks"
-"""The message that the channel sends to itself when its user has blocked somebody, or does so no more."""
 
 
 class Listing(AuthenticatedChannel):
@@ -35,6 +33,8 @@ class Listing(AuthenticatedChannel):
     intercepts = looks_again_at = frozenset({LOOK_AGAIN})
     tracks_presence = True
     watches_access = True
+
+    _is_shown = False
 
     async def join(self, topic: str, params: Any) -> JoinResult:
         listing_id = topics.listing_of(topic)
@@ -47,7 +47,7 @@ class Listing(AuthenticatedChannel):
             if not self._is_among(audience):
                 return NOT_FOUND
             self.listing = audience.listing
-            self._blocked: frozenset[int] = await self.context.blocked.get(self.actor.user_id) or frozenset()
+            self._set_blocked(await self.context.blocked.get(self.actor.user_id))
         except DatabaseUnavailable:
             return TRY_AGAIN
         # So the viewer counts as online (api/absence.py). It costs nothing if the same client has joined that topic.
@@ -56,21 +56,46 @@ class Listing(AuthenticatedChannel):
         return Ok()
 
     async def handle_info(self, message: Any) -> InfoResult:
-        if message == _BLOCKS:
-            self.untrack(str(self.actor.user_id))
-            try:
-                self._blocked = await self.context.blocked.get(self.actor.user_id) or frozenset()
-            except DatabaseUnavailable:
-                # It joins again.
-                return Stop("try again")
-        elif message != _PRESENT:
+        if isinstance(message, Notice):
+            return await self._read_blocks_again()
+        if message != _PRESENT:
             return await super().handle_info(message)
+        self._tell_who_is_present()
+        return None
+
+    async def _read_blocks_again(self) -> InfoResult:
+        before = self._blocked
+        try:
+            self._set_blocked(await self.context.blocked.get(self.actor.user_id))
+        except DatabaseUnavailable:
+            # It joins again.
+            return Stop("try again")
+        if self._blocked != before:
+            self._hide()
+            self._tell_who_is_present()
+        return None
+
+    def _set_blocked(self, blocked: frozenset[int] | None) -> None:
+        self._blocked = blocked or frozenset()
         if self._blocked:
             self.intercept(PRESENCE_DIFF)
+
+    def _tell_who_is_present(self) -> None:
+        """Show the others to the viewer, and the viewer to the others."""
         self.push(PRESENCE_STATE, self._shown(self.list_presence()))
-        if self._may_be_shown and not self._blocked:
+        self._show_or_hide()
+
+    def _show_or_hide(self) -> None:
+        """Show the viewer to the others exactly while they may know."""
+        if self._blocked or not self._may_be_shown:
+            self._hide()
+        elif not self._is_shown:
+            self._is_shown = True
             self.track(str(self.actor.user_id), {"name": self.actor.name})
-        return None
+
+    def _hide(self) -> None:
+        self._is_shown = False
+        self.untrack(str(self.actor.user_id))
 
     async def handle_out(self, event: str, payload: Any) -> InfoResult:
         if event == PRESENCE_DIFF:
@@ -89,6 +114,13 @@ class Listing(AuthenticatedChannel):
     def _may_be_shown(self) -> bool:
         return self.actor.role is Role.USER or self.actor.user_id == self.listing.seller_id
 
+    def reads_again(self, notice: Notice) -> bool:
+        match notice:
+            case Notice(control.BLOCKS_CHANGED, {"user_id": user_id}):
+                return bool(user_id == self.actor.user_id)
+        # A notice about blocks may have been lost.
+        return notice.event == control.CATCH_UP
+
     # Who may stay
 
     def concerns(self, notice: Notice) -> bool:
@@ -97,9 +129,7 @@ class Listing(AuthenticatedChannel):
                 return bool(category_id == self.listing.category_id)
             case Notice(control.SELLER_CHANGED, {"user_id": user_id}):
                 return bool(user_id == self.listing.seller_id)
-            case Notice(control.BLOCKS_CHANGED, {"user_id": user_id}):
-                if user_id == self.actor.user_id:
-                    self.send_info(_BLOCKS)
+            case Notice(control.BLOCKS_CHANGED):
                 return False
         return True
 
@@ -117,8 +147,7 @@ class Listing(AuthenticatedChannel):
     def judge(self, found: Audience | None) -> InfoResult:
         if self._is_among(found):
             self.listing = found.listing
-            if not self._may_be_shown:
-                self.untrack(str(self.actor.user_id))
+            self._show_or_hide()
             return None
         self.push(LISTING_REMOVED, listing_id_payload(self.listing.id))
         return Stop()

@@ -129,6 +129,13 @@ class Callbacks:
         """Handle a message from inside the server to this channel."""
         raise NotImplementedError(f"{type(self).__name__}.handle_info({message!r})")
 
+    def reads_again(self, notice: Notice) -> bool:
+        """True if `handle_info` has to get the notice, because what the channel has read may be different now.
+
+        Also called while `join` runs; `handle_info` then follows the join. Only with `watches_access`.
+        """
+        return False
+
     # Callbacks that decide who may stay. No broadcast reaches the client between the cause of a look-up and its end.
 
     def concerns(self, notice: Notice) -> bool:

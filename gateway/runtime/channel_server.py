@@ -219,10 +219,12 @@ class ChannelServer(CallbackQueue[Host]):
     # Look-ups: may the client still get the topic's broadcasts?
 
     def notice(self, notice: Notice) -> None:
-        """An event may have ended the user's access: look again if the channel says that it is concerned."""
+        """An event may have ended the user's access, or changed what the channel has read: the channel says which."""
         if self.ended:
             return
         try:
+            if self.channel.reads_again(notice):
+                self.send_info(notice)
             # A channel that is still joining does not know yet whether it is concerned.
             is_concerned = self.joined.state is State.JOINING or self.channel.concerns(notice)
         except Exception as error:

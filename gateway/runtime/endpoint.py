@@ -286,10 +286,11 @@ class Endpoint:
         self.publish(control.CONTROL, control.CATCH_UP, json_payload(control.catch_up(seconds)))
 
     def gap(self, seconds: float) -> None:
-        """Broadcasts of other nodes in the last `seconds` may have been missed: tell the listeners and the channels."""
+        """Broadcasts of other nodes in the last `seconds` may have been missed: tell the channels and the listeners."""
+        # The channels first: they hold what a listener broadcasts until they know who may have it.
+        self._notify(Notice(control.CATCH_UP, control.catch_up(seconds)))
         for listener in self._gap_listeners:
             listener(seconds)
-        self._notify(Notice(control.CATCH_UP, control.catch_up(seconds)))
 
     # The presence tracker's outlet
 

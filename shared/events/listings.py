@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 LISTING_UPDATED = "listing_updated"
-"""For clients. The payload is the listing as visitors see it. If they may not see it, the payload is `{"id"}`, and
-clients read the listing again."""
+"""For clients. The payload is the listing as visitors see it. If they may not see it, or if events may have been lost,
+the payload is `{"id"}`, and clients read the listing and its replies again."""
 LISTING_REMOVED = "listing_removed"
 """For clients, from their gateway: they may no longer see the listing, and the channel closes."""
 LOOK_AGAIN = "look_again"
@@ -17,5 +17,5 @@ LOOK_AGAIN = "look_again"
 
 
 def listing_id_payload(listing_id: int) -> dict[str, Any]:
-    """Returns the payload of LOOK_AGAIN and LISTING_REMOVED, and of LISTING_UPDATED if visitors may not see it."""
+    """Returns the payload of LOOK_AGAIN and LISTING_REMOVED, and of LISTING_UPDATED without a listing."""
     return {"id": listing_id}

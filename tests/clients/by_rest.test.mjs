@@ -11,6 +11,7 @@ let server, url, status;
 
 before(async () => {
   server = createServer((request, response) => {
+    if (status === null) return;
     const { pathname, searchParams: query } = new URL(request.url, "http://localhost");
     asked.push([request.headers.authorization, pathname, query.get("after_id"), query.get("limit"), query.get("cursor")]);
     const [ids, next_cursor] = PAGES[query.get("cursor") ?? ""];
@@ -21,7 +22,10 @@ before(async () => {
   url = `http://127.0.0.1:${server.address().port}`;
 });
 
-after(() => server.close());
+after(() => {
+  server.closeAllConnections();
+  server.close();
+});
 
 test("all pages are read, each with the current token", async () => {
   status = 200;
@@ -41,4 +45,10 @@ test("an answer with an error status is an error", async () => {
   await assert.rejects(async () => {
     for await (const page of byRest(url, () => "t")(3)) assert.fail(`${page}`);
   }, /messages could not be read: 503/);
+});
+
+test("a request that is not answered ends", async () => {
+  status = null;
+  const reading = byRest(url, () => "t", { limitMs: 20 })(3);
+  await assert.rejects(reading.next(), { name: "TimeoutError" });
 });

@@ -7,6 +7,7 @@ import { Clock, settled } from "./clock.mjs";
 import { Socket } from "./socket.mjs";
 
 const RETRY_MS = 1_000;
+const ANSWER_MS = 30_000;
 
 let clock, socket, shown, told;
 
@@ -317,6 +318,62 @@ for (const [what, readOn] of [
     assert.deepEqual([chat.isCaughtUp, shown], [true, [1, 4, 5]]);
   });
 }
+
+const never = new Promise(() => {});
+
+for (const [what, readOn] of [
+  ["never answers", () => ({ [Symbol.asyncIterator]: () => ({ next: () => never }) })],
+  ["stops answering", async function* () { yield list(2); await never; }],
+]) {
+  test(`when readOn ${what}, the chat joins again after a while, and what waits is sent`, async () => {
+    const chat = chatOf({ readOn });
+    const sent = chat.send({ to: 8, message: "a" });
+    const first = socket.last;
+    socket.joined(list(1), false);
+    await clock.pass(ANSWER_MS - 1);
+    assert.deepEqual([socket.last, chat.isCaughtUp], [first, false]);
+    await clock.pass(1 + RETRY_MS);
+    assert.notEqual(socket.last, first);
+    socket.joined(list(3));
+    await settled();
+    assert.deepEqual([chat.isCaughtUp, chat.afterId, socket.last.texts], [true, 3, ["a"]]);
+    socket.last.pushes.at(-1).answer("ok", { id: 4 });
+    assert.deepEqual(await sent, { id: 4 });
+  });
+}
+
+test("reading may take long as long as each page comes in time, and leaving ends it", async () => {
+  let pages = 0;
+  let isEnded = false;
+  const chat = chatOf({
+    readOn: async function* () {
+      try {
+        for (;;) {
+          await new Promise((resolve) => setTimeout(resolve, ANSWER_MS - 1));
+          yield list((pages += 1));
+        }
+      } finally {
+        isEnded = true;
+      }
+    },
+  });
+  const first = socket.last;
+  socket.joined([], false);
+  await clock.pass(3 * ANSWER_MS);
+  assert.deepEqual([socket.last, chat.afterId], [first, 3]);
+  chat.leave();
+  await clock.pass(ANSWER_MS);
+  assert.ok(isEnded);
+});
+
+test("an afterId that never answers is asked again after a while", async () => {
+  const answers = [never, 5];
+  const chat = chatOf({ afterId: () => answers.shift() });
+  await clock.pass(ANSWER_MS + RETRY_MS - 1);
+  assert.deepEqual(socket.channels, []);
+  await clock.pass(1);
+  assert.deepEqual([chat.afterId, socket.last.params()], [5, { after_id: 5 }]);
+});
 
 test("a refused join is reported with its reason", () => {
   chatOf();

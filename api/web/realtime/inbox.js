@@ -12,6 +12,8 @@ import { Thread } from "./thread.js";
 const TYPING_SHOWN_MS = 5_000;
 const TYPING_TOLD_EVERY_MS = 2_500;
 const ASK_AGAIN_MS = 3_000;
+/** A request without an answer ends then, and is made again. */
+const ANSWER_MS = 30_000;
 
 export class Inbox {
   /**
@@ -57,7 +59,7 @@ export class Inbox {
     this.#sanctioned = sanctioned;
     this.#pageItems = pageItems;
     this.#connection = connection;
-    this.#api = api;
+    this.#api = { get: (path, options) => api.get(path, { signal: AbortSignal.timeout?.(ANSWER_MS), ...options }) };
     this.#announce = announce;
   }
 

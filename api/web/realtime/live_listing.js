@@ -2,6 +2,8 @@
 
 /** A listing that was hidden must be gone from a visitor's page within 15 seconds. */
 const ASK_EVERY_MS = 8_000;
+/** Many pages may be told at once to ask: each waits for a random part of this time. */
+const SPREAD_MS = 3_000;
 /** A channel that the server has closed is not joined again at once: the answer to a request may be older than that. */
 const CLOSED_MS = 1_000;
 
@@ -12,6 +14,7 @@ export class LiveListing {
   #isJoined = false;
   #closedAt = 0;
   #timer = null;
+  #soon = null;
   #forget = () => {};
   #onShow = () => document.visibilityState === "visible" && this.#ask();
 
@@ -26,9 +29,7 @@ export class LiveListing {
   }
 
   start() {
-    this.#timer = setInterval(() => {
-      if (!this.#isJoined && document.visibilityState === "visible") this.#ask();
-    }, ASK_EVERY_MS);
+    this.#timer = setInterval(() => this.#isJoined || this.#onShow(), ASK_EVERY_MS);
     window.addEventListener("focus", this.#onShow);
     document.addEventListener("visibilitychange", this.#onShow);
     if (this.connection.isKept) this.#join();
@@ -38,6 +39,7 @@ export class LiveListing {
   stop() {
     this.#forget();
     clearInterval(this.#timer);
+    clearTimeout(this.#soon);
     window.removeEventListener("focus", this.#onShow);
     document.removeEventListener("visibilitychange", this.#onShow);
     const channel = this.#channel;
@@ -76,9 +78,9 @@ export class LiveListing {
     });
     channel.on("reply_created", (reply) => this.tell.reply(reply));
     channel.on("listing_updated", (listing) => {
-      // The event has only the id if not every viewer may see the listing's new state.
+      // The event has only the id if not every viewer may see the listing's new state, or if events may have been lost.
       if (Object.keys(listing).length > 1) this.tell.updated(listing);
-      else this.#ask();
+      else this.#askSoon();
     });
     channel.on("listing_removed", () => this.tell.removed());
     const presence = this.connection.presence(channel);
@@ -86,6 +88,14 @@ export class LiveListing {
       this.viewers = presence.list((key) => key);
       this.tell.changed();
     });
+  }
+
+  /** A page that is hidden by then asks when it is shown. */
+  #askSoon() {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = null;
+      this.#onShow();
+    }, Math.random() * SPREAD_MS);
   }
 
   #ask() {

@@ -1,6 +1,7 @@
 // The client of private chat: the class that an application uses.
 
 import { startingId } from "./ids.js"
+import { inTime } from "./in_time.js"
 import { sendable } from "./sendable.js"
 import { SendRefused } from "./send_refused.js"
 import { Topic } from "./topic.js"
@@ -22,7 +23,7 @@ export class PrivateChat {
    * `socket` is a Socket of phoenix.js. All options are optional:
    * `afterId`: a number or its digits; with 0, or a value that is not an id, the server sends everything from the
    * beginning. Or a function that returns a promise of the id: it is called before the first join, and again after
-   * `retryMs` if it fails.
+   * `retryMs` if it fails or has not answered for 30 seconds.
    * `onMessage(message, {isLive})`: called once for each message, `{id, from, to, message, listing_id, inserted_at,
    * read_at}`; `isLive` is false for messages from catching up. A message of this user with `held: true` waits for a moderator;
    * if it is delivered, it comes again with another id, and with the first one as `was_id`.
@@ -34,7 +35,8 @@ export class PrivateChat {
    * `onChange()`: a message of `send` has started or stopped being under way.
    * `onCaughtUp()`: no message is missing now. `onLost()`: the connection is lost; the client reconnects by itself.
    * `onRefused(reason)`: the server refused the join; the client tries again.
-   * `readOn(afterId)`: returns an async iterable of lists of messages with greater ids; see byRest.
+   * `readOn(afterId)`: returns an async iterable of lists of messages with greater ids; see byRest. If it fails, or the next list
+   * takes longer than 30 seconds, the chat joins again.
    * `retryMs`: the wait before a failed join, read or send is tried again.
    *
    * A socket has one channel for each topic, so several PrivateChats of one user on one socket share it.
@@ -129,7 +131,7 @@ export class PrivateChat {
 
   async #ask(afterId) {
     try {
-      this.#begin(await afterId())
+      this.#begin(await inTime(afterId()))
     } catch {
       setTimeout(() => this.#left === null && this.#ask(afterId), this.#retryMs)
     }

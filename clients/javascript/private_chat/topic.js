@@ -1,6 +1,7 @@
 // One user's channel on one socket: joins it, catches up, joins it again; its members share it.
 
 import { isMessage, isPage, readJoin } from "./answers.js"
+import { eachInTime } from "./in_time.js"
 import { Line } from "./line.js"
 import { Outgoing } from "./outgoing.js"
 
@@ -195,7 +196,7 @@ export class Topic {
       // An answer with nothing new would be the same again: pause first.
       if (readOn === undefined) return this.#afterId > before ? this.#rejoin() : this.#later(() => this.#rejoin())
       try {
-        for await (const page of readOn(this.#afterId)) {
+        for await (const page of eachInTime(readOn(this.#afterId))) {
           if (turn !== this.#turn) return
           if (!isPage(page)) throw new Error("not a list of messages")
           this.#missed(page)

@@ -20,6 +20,8 @@ class Rest {
   /** By the other user's id: "open" or "declined". */
   requests = {};
   isAway = false;
+  /** It takes requests, and answers none. */
+  isSilent = false;
 
   /** Store a message without broadcasting it. */
   store(id, from, to, text = `number ${id}`) {
@@ -28,8 +30,9 @@ class Rest {
     return message;
   }
 
-  async get(path, { query }) {
+  async get(path, { query, signal }) {
     this.asked.push(path);
+    if (this.isSilent) await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
     // The answer is made now and arrives later: it shows the state at the time of the request.
     const answer = JSON.stringify(this.#answer(path, query));
     await this.delay;
@@ -389,6 +392,27 @@ test("what cannot be asked for after a gap is asked for again", async () => {
   await settled();
   assert.deepEqual(texts(), [["Ann", "number 1", 1]]);
   rest.isAway = false;
+  await clock.pass(3_000);
+  assert.deepEqual(texts(), [["Bob", "number 2", 1], ["Ann", "number 1", 1]]);
+});
+
+test("what is not answered after a gap is asked for again", async (context) => {
+  const limits = [];
+  context.mock.method(AbortSignal, "timeout", (ms) => {
+    const controller = new AbortController();
+    limits.push([ms, controller]);
+    return controller.signal;
+  });
+  rest.store(1, ANN, ME);
+  await open();
+  socket.breaks(1006);
+  rest.isSilent = true;
+  socket.joined([rest.store(2, BOB, ME)]);
+  await settled();
+  rest.isSilent = false;
+  const [ms, controller] = limits.at(-1);
+  assert.equal(ms, 30_000);
+  controller.abort(new Error("no answer"));
   await clock.pass(3_000);
   assert.deepEqual(texts(), [["Bob", "number 2", 1], ["Ann", "number 1", 1]]);
 });

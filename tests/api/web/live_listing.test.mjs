@@ -54,10 +54,34 @@ test("a change that contains the listing is shown without asking for it", () => 
   assert.deepEqual(told, [["updated", { id: 12, price: 900 }]]);
 });
 
-test("after a change with the id only, the page asks for the listing", () => {
+test("after an event with the id only, pages ask for the listing, each once and at a moment of its own", async (context) => {
+  const random = context.mock.method(Math, "random", () => 0.25);
   open();
   joins();
+  for (let times = 0; times < 3; times += 1) socket.hears("listing_updated", { id: 12 });
+  await clock.pass(749);
+  assert.deepEqual(told, []);
+  await clock.pass(1);
+  assert.deepEqual(told, ["ask"]);
+  random.mock.mockImplementation(() => 0.999);
   socket.hears("listing_updated", { id: 12 });
+  await clock.pass(3_000);
+  assert.deepEqual(told, ["ask", "ask"]);
+});
+
+test("a hidden page asks when it is shown, and one that is left does not ask", async () => {
+  open();
+  joins();
+  document.visibilityState = "hidden";
+  socket.hears("listing_updated", { id: 12 });
+  await clock.pass(3_000);
+  assert.deepEqual(told, []);
+  document.visibilityState = "visible";
+  document.dispatchEvent(new Event("visibilitychange"));
+  assert.deepEqual(told, ["ask"]);
+  socket.hears("listing_updated", { id: 12 });
+  live.stop();
+  await clock.pass(3_000);
   assert.deepEqual(told, ["ask"]);
 });
 

@@ -185,6 +185,30 @@ async def test_a_gateway_takes_a_listing_from_viewers_after_a_lost_api_has_hidde
             assert [await socket.event("listing_removed") for socket in sockets] == [{"id": of} for of in ids]
 
 
+@each_end
+async def test_viewers_of_a_listing_hear_of_changes_and_a_block_after_a_lost_api_has_made_them(
+    stage: Stage, end: End
+) -> None:
+    """The price of a listing changes and somebody replies, while Ann and Eve look at it. Then Ann blocks Eve."""
+    listing_id = await stage.listing()
+    path = f"/api/listings/{listing_id}"
+    async with await stage.viewer(stage.ann, listing_id) as anns, await stage.viewer(stage.eve, listing_id) as eves:
+        ann, eve = str(stage.ann.id), str(stage.eve.id)
+        await anns.event("presence_state")
+        await anns.take(lambda frame: frame[3] == "presence_diff" and eve in frame[4]["joins"])
+        assert ann in await eves.event("presence_state")
+        stage.to_redis.cut()
+        await stage.rest.call("PATCH", path, 200, who=stage.admin, body={"price": 900})
+        await stage.rest.call("POST", f"{path}/replies", 201, who=stage.admin, body={"text": "Still there"})
+        await stage.rest.call("PUT", f"/api/users/{eve}/block", 200, who=stage.ann)
+        await end(stage)
+        async with soon(stage.gateway):
+            for socket in (anns, eves):
+                assert await socket.event("listing_updated") == {"id": listing_id}
+            await eves.take(lambda frame: frame[3] == "presence_diff" and ann in frame[4]["leaves"])
+            await anns.take(lambda frame: frame[3] == "presence_state" and frame[4] == {})
+
+
 async def test_a_role_change_by_a_command_takes_effect_even_if_the_command_cannot_reach_redis(stage: Stage) -> None:
     listing_id = await stage.listing()
     stage.sql("UPDATE users SET role = 'moderator' WHERE id = %s", stage.eve.id)

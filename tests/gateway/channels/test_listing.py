@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.channels.listing import Listing
+from gateway.read_again import read_again_after_gaps
 from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
 from shared.access.admission import BadToken
@@ -43,6 +44,9 @@ class Market:
         self.kinds: dict[int, frozenset[tuple[Role, bool]]] = {}
         self.asked: list[list[int]] = []
         self.blocked: dict[int, frozenset[int]] = {}
+        self.asked_for_blocks: list[list[int]] = []
+        self.are_blocks_read = asyncio.Event()
+        self.are_blocks_read.set()
         self.is_open = asyncio.Event()
         self.is_open.set()
         self.is_away = False
@@ -66,7 +70,10 @@ class Market:
         }
 
     async def whom_they_blocked(self, user_ids: Sequence[int]) -> dict[int, frozenset[int]]:
-        return {user_id: self.blocked[user_id] for user_id in user_ids if user_id in self.blocked}
+        found = {user_id: self.blocked[user_id] for user_id in user_ids if user_id in self.blocked}
+        self.asked_for_blocks.append(list(user_ids))
+        await self.are_blocks_read.wait()
+        return found
 
     async def admit(self, token: str) -> Actor:
         await self.tokens.wait()
@@ -81,6 +88,7 @@ def market() -> Market:
 @pytest.fixture
 async def node(market: Market) -> AsyncIterator[Endpoint]:
     endpoint = await start_node({"listing:*": Listing}, context=market.context)
+    read_again_after_gaps(endpoint)
     yield endpoint
     await endpoint.stop()
 
@@ -180,11 +188,19 @@ async def test_a_change_costs_one_statement_for_any_number_of_viewers(node: Endp
     assert market.asked == [[7]]
 
 
-async def test_a_gap_costs_one_statement_for_each_five_hundred_listings(node: Endpoint, market: Market) -> None:
+async def test_a_gap_costs_a_statement_for_five_hundred_listings_and_one_for_five_hundred_people_and_no_diffs(
+    node: Endpoint, market: Market
+) -> None:
+    market.blocked[10] = frozenset({610})
     viewers = [await viewer_of(node, market, 10 + number, 1 + number % 600) for number in range(1200)]
+    for viewer in viewers:
+        viewer.take()
+    market.asked_for_blocks.clear()
     node.link_restored(1.0)
     await wait_for_looks(*viewers)
     assert sorted(map(len, market.asked)) == [100, 500]
+    assert sorted(map(len, market.asked_for_blocks)) == [200, 500, 500]
+    assert [frame for viewer in viewers for frame in viewer.take() if frame.event.startswith("presence")] == []
 
 
 async def test_concurrent_joins_share_a_statement(node: Endpoint, market: Market) -> None:
@@ -279,6 +295,10 @@ def seller_changed(node: Endpoint) -> None:
     tell(node, control.SELLER_CHANGED, control.seller_changed(SELLER))
 
 
+def blocks_changed(node: Endpoint) -> None:
+    tell(node, control.BLOCKS_CHANGED, control.blocks_changed(9))
+
+
 def gap(node: Endpoint) -> None:
     node.link_restored(3.0)
 
@@ -300,6 +320,35 @@ async def test_whatever_may_end_access_holds_broadcasts_until_the_look(
     await wait_for_looks(moderator)
     assert frames(moderator) == removed()
     assert market.asked == [[7]]
+
+
+async def test_after_a_gap_those_who_may_stay_are_told_to_read_the_listing_again(
+    node: Endpoint, market: Market
+) -> None:
+    buyer, seller, other = await viewer_of(node, market), await viewer_of(node, market, SELLER), Client(node, 20)
+    await other.joins("listing:7")
+    elsewhere = await viewer_of(node, market, listing_id=8)
+    market.is_open.clear()
+    gap(node)
+    assert [frames(client) for client in (buyer, seller, elsewhere)] == [[]] * 3
+    market.kinds[7] = OWNERS
+    market.is_open.set()
+    await wait_for_looks(buyer, seller, other, elsewhere)
+    assert (frames(buyer), frames(other)[-2:]) == (removed(), removed())
+    assert frames(seller) == [broadcast(LISTING_UPDATED, {"id": 7}, topic="listing:7")]
+    assert frames(elsewhere) == [broadcast(LISTING_UPDATED, {"id": 8}, topic="listing:8")]
+
+
+async def test_a_gap_during_a_join_makes_the_client_read_the_listing_again(node: Endpoint, market: Market) -> None:
+    market.kinds[7] = EVERYONE
+    market.is_open.clear()
+    client = Client(node, BUYER)
+    client.says("j1", "join", "listing:7", "phx_join")
+    await until(lambda: market.asked == [[7]])
+    gap(node)
+    market.is_open.set()
+    [answer, *_] = await client.until(LISTING_UPDATED)
+    assert answer.payload["status"] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -361,15 +410,64 @@ async def test_a_block_and_its_end_are_seen_at_once_by_those_who_look(node: Endp
     blocker, blocked = await viewer_of(node, market, 9), await viewer_of(node, market, 11)
     blocker.take()
     market.blocked[9] = frozenset({11})
-    tell(node, control.BLOCKS_CHANGED, control.blocks_changed(9))
+    blocks_changed(node)
     [*_, state] = await blocker.until("presence_state")
     assert state.payload == {}
     assert [frame.payload["leaves"].keys() for frame in blocked.take()] == [{"9"}]
     del market.blocked[9]
-    tell(node, control.BLOCKS_CHANGED, control.blocks_changed(9))
+    blocks_changed(node)
     [*_, state] = await blocker.until("presence_state")
     assert list(state.payload) == ["11"]
     assert [frame.payload["joins"].keys() for frame in blocked.take()] == [{"9"}]
+
+
+async def test_a_block_of_which_the_node_was_not_told_is_seen_after_the_gap(node: Endpoint, market: Market) -> None:
+    blocker, blocked = await viewer_of(node, market, 9), await viewer_of(node, market, 11)
+    blocker.take()
+    market.blocked[9] = frozenset({11})
+    gap(node)
+    [*_, state] = await blocker.until("presence_state")
+    assert state.payload == {}
+    await wait_for_looks(blocker, blocked)
+    assert [frame.payload["leaves"].keys() for frame in blocked.take() if frame.event == "presence_diff"] == [{"9"}]
+
+
+@pytest.mark.parametrize("told", [blocks_changed, gap])
+async def test_a_block_during_a_join_is_seen(node: Endpoint, market: Market, told: Callable[[Endpoint], None]) -> None:
+    blocked = await viewer_of(node, market, 11)
+    market.are_blocks_read.clear()
+    blocker = Client(node, actor(9))
+    blocker.says("j1", "join", "listing:7", "phx_join")
+    await until(lambda: market.asked_for_blocks[-1:] == [[9]])
+    # The join has read that nobody is blocked, and does not know the answer yet.
+    market.blocked[9] = frozenset({11})
+    told(node)
+    market.are_blocks_read.set()
+    await blocker.until("presence_state")
+    await wait_for_looks(blocker)
+    assert list(node.presence.list("listing:7")) == ["11"]
+    blocked.take(), blocker.take()
+    # What the blocked person does reaches the blocker no more.
+    blocked.dropped()
+    await viewer_of(node, market, 10)
+    assert [frame.payload["joins"].keys() for frame in blocker.take()] == [{"10"}]
+
+
+async def test_who_comes_during_the_join_of_a_person_who_has_blocked_them_is_not_shown(
+    node: Endpoint, market: Market
+) -> None:
+    market.kinds[7] = EVERYONE
+    market.blocked[9] = frozenset({11})
+    market.are_blocks_read.clear()
+    blocker = Client(node, actor(9))
+    blocker.says("j1", "join", "listing:7", "phx_join")
+    await until(lambda: market.asked_for_blocks[-1:] == [[9]])
+    node.presence.track("listing:7", "11", {"name": "Eve"}, object())
+    node.presence.track("listing:7", "12", {"name": "Ann"}, object())
+    market.are_blocks_read.set()
+    got = [*await blocker.until("presence_state"), *blocker.take()]
+    shown = [frame.payload.get("joins", frame.payload) for frame in got if frame.event.startswith("presence")]
+    assert {person for people in shown for person in people} == {"12"}
 
 
 async def test_a_seller_who_is_a_moderator_is_shown_on_their_own_listing(node: Endpoint, market: Market) -> None:
@@ -385,3 +483,20 @@ async def test_a_viewer_who_becomes_a_moderator_is_no_longer_shown(node: Endpoin
     node.connections.role_changed(BUYER, Role.MODERATOR)
     await wait_for_looks(client)
     assert node.presence.list("listing:7") == {}
+
+
+async def test_a_moderator_who_becomes_a_user_again_is_shown_unless_they_have_blocked_somebody(
+    node: Endpoint, market: Market
+) -> None:
+    client, other = await viewer_of(node, market, MODERATOR), await viewer_of(node, market, BUYER)
+    other.take()
+    node.connections.role_changed(MODERATOR, Role.USER)
+    await wait_for_looks(client)
+    assert [frame.payload["joins"].keys() for frame in other.take()] == [{str(MODERATOR)}]
+    node.connections.role_changed(MODERATOR, Role.MODERATOR)
+    await wait_for_looks(client)
+    market.blocked[MODERATOR] = frozenset({11})
+    tell(node, control.BLOCKS_CHANGED, control.blocks_changed(MODERATOR))
+    node.connections.role_changed(MODERATOR, Role.USER)
+    await wait_for_looks(client)
+    assert list(node.presence.list("listing:7")) == [str(BUYER)]

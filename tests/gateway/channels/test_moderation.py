@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.channels.moderation import Moderation
-from gateway.queue_gaps import read_queue_again
+from gateway.read_again import read_again_after_gaps
 from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
 from shared.access.admission import Banned
@@ -171,7 +171,7 @@ async def test_all_moderators_but_the_one_whom_it_is_about_are_told(node: Endpoi
 
 async def test_after_a_gap_between_nodes_all_members_read_the_queue_again(node: Endpoint) -> None:
     mona = await member(node, MONA)
-    read_queue_again(node)
+    read_again_after_gaps(node)
     node.gap(2.0)
     assert mona.take() == [broadcast("look_again", {}, TOPIC)]
 
