@@ -28,7 +28,7 @@ from shared.listening import cannot_listen
 from shared.logs import configure_logs, log_of
 from shared.settings import Settings
 from shared.workers import deaths, sockets
-from shared.workers.worker import LEAVE, LISTENING, READY, SIGN_SECONDS, assign
+from shared.workers.worker import ALIVE, LEAVE, LISTENING, READY, SIGN_SECONDS, assign
 
 log = log_of(__name__)
 
@@ -68,8 +68,8 @@ class Child:
         """The number of its place; None while it waits for work."""
         self.silent_for = 0.0
         """Seconds in which this parent ran, since it gave this process work or heard of it."""
-        self.has_begun = False
-        """Whether it has given a sign of life: what it imports before that takes long on a busy machine."""
+        self.gives_signs = False
+        """Whether it has given a sign of life."""
         self.is_listening, self.is_ready, self.has_ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
         try:
             with theirs:
@@ -95,7 +95,9 @@ class Child:
         if not told:
             asyncio.get_running_loop().remove_reader(self.link)
             return
-        self.has_begun, self.silent_for = True, 0.0
+        self.silent_for = 0.0
+        if ALIVE in told:
+            self.gives_signs = True
         if LISTENING in told:
             self._listening_since = time.monotonic()
             self.is_listening.set()
@@ -123,6 +125,15 @@ class Child:
         """Tell the worker that its successor is ready: accept nothing more, and stop."""
         with contextlib.suppress(OSError):
             self.link.send(LEAVE)
+
+    @property
+    def may_be_silent_for(self) -> float:
+        """Seconds. A worker that is silent for longer hangs."""
+        if self.gives_signs:
+            return SILENT_SECONDS
+        # What it imports before its first sign takes long on a busy machine. A worker of this release gives that sign
+        # before it listens; whoever listens without one is of 1.0.0, and gives none.
+        return math.inf if self.is_listening.is_set() else READY_SECONDS
 
     @property
     def is_young(self) -> bool:
@@ -348,7 +359,7 @@ class Parent:
                     continue
                 # A round counts for no more than its own time: if the machine stood still, nobody could give a sign.
                 child.silent_for += SIGN_SECONDS
-                if child.silent_for > (SILENT_SECONDS if child.has_begun else READY_SECONDS):
+                if child.silent_for > child.may_be_silent_for:
                     log.error(
                         "a worker gives no sign of life; it is killed", worker=child.number, pid=child.process.pid
                     )

@@ -3,6 +3,10 @@
 The link is a pair of connected sockets. The parent's first message has the worker's number and the sockets on which it
 listens. The worker gives a sign of life every second. If the link ends, the parent has died: the worker then gives up
 its sockets, for a parent that may come, and stops as after SIGTERM.
+
+After an upgrade on disk and SIGHUP, the parent still has the code of the release before, and after a rollback that of
+the later one. So each side ignores what it does not know, and has a default for what the other one does not tell.
+A worker of 1.0.0 stops whatever the parent tells it after the first message.
 """
 
 from __future__ import annotations
@@ -132,7 +136,9 @@ def assigned(descriptor: int) -> Worker | None:
     work = json.loads(told)
     sockets = [socket.socket(fileno=each) for each in descriptors]
     folder = Path(work["folder"])
-    return Worker(link, work["number"], work["count"], folder, sockets, is_successor=work["is_successor"])
+    # A parent of 1.0.0 does not say it. A successor must not shut the sockets on which its predecessor still listens.
+    is_successor = work.get("is_successor", True)
+    return Worker(link, work["number"], work["count"], folder, sockets, is_successor=is_successor)
 
 
 def assign(
