@@ -156,20 +156,20 @@ class Place:
     failures: int = 0
     """Workers in a row that have ended at their start."""
     wants_successor: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set from a reload on until it is known whether the successor has become ready."""
+    """Set from a reload on until the successor has become ready, or it is known that none will."""
     _answer: asyncio.Future[bool] | None = field(default=None, init=False)
 
     async def reload(self) -> bool:
-        """Have its worker replaced. Returns whether the successor has become ready."""
+        """Have its worker replaced. Returns whether a successor is there and the worker has ended."""
         self._answer = asyncio.get_running_loop().create_future()
         self.wants_successor.set()
         return await self._answer
 
-    def answer(self, is_ready: bool) -> None:
+    def answer(self, is_replaced: bool) -> None:
         """Say what has become of the successor that was wanted."""
         self.wants_successor.clear()
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result(is_ready)
+            self._answer.set_result(is_replaced)
 
 
 class Parent:
@@ -264,14 +264,15 @@ class Parent:
     async def _keep(self, place: Place) -> None:
         """Keep a worker in this place, until the task is cancelled."""
         child = place.child or await self._begun(place)
-        while True:
-            await self._first_of(child.has_ended, child.is_listening)
-            self._prepare_spare()
-            await self._first_of(child.has_ended, place.wants_successor)
-            if child.has_ended.is_set():
-                child = await self._after(place, child)
-            else:
-                child = await self._replaced(place, child)
+        async with asyncio.TaskGroup() as leaving:
+            while True:
+                await self._first_of(child.has_ended, child.is_listening)
+                self._prepare_spare()
+                await self._first_of(child.has_ended, place.wants_successor)
+                if child.has_ended.is_set():
+                    child = await self._after(place, child)
+                else:
+                    child = await self._replaced(place, child, leaving)
 
     async def _after(self, place: Place, child: Child) -> Child:
         """Returns the worker that takes the place of one that has ended by itself."""
@@ -311,8 +312,12 @@ class Parent:
             sockets.pause(place.sockets)
             await asyncio.sleep(seconds)
 
-    async def _replaced(self, place: Place, child: Child) -> Child:
-        """Returns the worker's successor; or the worker, if no successor becomes ready."""
+    async def _replaced(self, place: Place, child: Child, leaving: asyncio.TaskGroup) -> Child:
+        """Returns the worker's successor; or the worker, if no successor becomes ready.
+
+        The other one of the two may take long to end. A task of `leaving` waits for it, so that whoever has the place
+        is watched meanwhile.
+        """
         try:
             successor = self._begin(place, is_successor=True)
         except OSError as error:
@@ -323,14 +328,20 @@ class Parent:
         if is_ready:
             log.info("a worker is replaced", worker=place.number, pid=child.process.pid, by=successor.process.pid)
             child.leave()
-            await self._gone(child)
-        else:
-            place.child = child
-            log.error("a worker's successor did not become ready; the worker stays", worker=place.number)
-            successor.process.terminate()
-            await self._gone(successor)
-        place.answer(is_ready)
-        return successor if is_ready else child
+            place.wants_successor.clear()
+            leaving.create_task(self._replaced_at_last(place, child, successor))
+            return successor
+        place.child = child
+        log.error("a worker's successor did not become ready; the worker stays", worker=place.number)
+        successor.process.terminate()
+        leaving.create_task(self._gone(successor))
+        place.answer(False)
+        return child
+
+    async def _replaced_at_last(self, place: Place, child: Child, successor: Child) -> None:
+        """Wait until the worker that was told to leave has ended. It is replaced if its successor still lives."""
+        await self._gone(child)
+        place.answer(not successor.has_ended.is_set())
 
     async def _becomes_ready(self, child: Child) -> bool:
         """Wait until the process can serve. Returns False if it ends, or takes too long."""
@@ -377,6 +388,7 @@ class Parent:
             self._give_up_spare()
             for place in self._places:
                 if not await place.reload():
+                    log.error("the reload has ended early; the other workers stay", worker=place.number)
                     break
             else:
                 log.info("the workers are replaced", workers=self._count)

@@ -104,19 +104,48 @@ async def test_nobody_waits_for_a_worker_that_cannot_begin_yet(servers: Servers,
             assert await api.stop() == 0
 
 
+async def test_a_successor_that_dies_while_the_worker_drains_is_replaced_at_once(
+    servers: Servers, tmp_path: Path
+) -> None:
+    async with processes(servers, tmp_path) as running:
+        gateway = await running.gateway(GATEWAY_WORKERS="2", DRAIN_SECONDS="20", SHUTDOWN_SECONDS="30")
+        await all_up(gateway)
+        clients = [await open_socket(gateway.port) for _ in range(VISITS)]
+        first = begun(gateway)
+        gateway.signal(signal.SIGHUP)
+        assert await happens(lambda: bool(logged(gateway, "a worker is replaced")), SOON)
+        end(begun(gateway)[1][-1], signal.SIGKILL)
+        assert await happens(lambda: len(begun(gateway)[1]) == 3, SOON), gateway.output()
+        assert set(first[1]) <= living(gateway), "the worker has drained already"
+        await all_up(gateway)
+        assert await answers(gateway.port) == [b"HTTP/1.1 200 OK"] * VISITS
+        for writer in clients:
+            writer.close()
+        # Perhaps the new program cannot live: the other worker stays as it is.
+        assert await happens(lambda: bool(logged(gateway, "the reload has ended early; the other workers stay")), SOON)
+        assert begun(gateway)[2] == first[2]
+        assert await gateway.stop() == 0
+
+
+async def open_socket(port: int) -> asyncio.StreamWriter:
+    """A WebSocket of a client that says nothing."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(
+        b"GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nHost: localhost\r\n"
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    return writer
+
+
 async def test_the_port_is_free_as_soon_as_the_parent_has_died(servers: Servers, tmp_path: Path) -> None:
     """Its workers drain for longer than that: whatever supervises it starts another one at once."""
     async with processes(servers, tmp_path) as running:
         gateway = await running.gateway(GATEWAY_WORKERS="2", DRAIN_SECONDS="20", SHUTDOWN_SECONDS="30")
         await all_up(gateway)
         orphans = living(gateway)
-        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-        writer.write(
-            b"GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nHost: localhost\r\n"
-            b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-        )
-        await reader.readuntil(b"\r\n\r\n")
+        writer = await open_socket(gateway.port)
         gateway.kill()
         assert await happens(lambda: _is_free(gateway.port), 5.0)
         given = {"GATEWAY_PORT": str(gateway.port), "GATEWAY_WORKERS": "2"}
