@@ -28,7 +28,7 @@ from shared.listening import cannot_listen
 from shared.logs import configure_logs, log_of
 from shared.settings import Settings
 from shared.workers import deaths, sockets
-from shared.workers.worker import ALIVE, LEAVE, LISTENING, READY, SIGN_SECONDS, assign
+from shared.workers.worker import ALIVE, EMPTY, LEAVE, LISTENING, READY, SIGN_SECONDS, assign
 
 log = log_of(__name__)
 
@@ -70,6 +70,7 @@ class Child:
         """Seconds in which this parent ran, since it gave this process work or heard of it."""
         self.gives_signs = False
         """Whether it has given a sign of life."""
+        self._has_empty_place = False
         self.is_listening, self.is_ready, self.has_ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
         try:
             with theirs:
@@ -96,8 +97,10 @@ class Child:
             asyncio.get_running_loop().remove_reader(self.link)
             return
         self.silent_for = 0.0
-        if ALIVE in told:
+        if ALIVE in told and not self.gives_signs:
             self.gives_signs = True
+            if self._has_empty_place:
+                self.inherit()
         if LISTENING in told:
             self._listening_since = time.monotonic()
             self.is_listening.set()
@@ -125,6 +128,14 @@ class Child:
         """Tell the worker that its successor is ready: accept nothing more, and stop."""
         with contextlib.suppress(OSError):
             self.link.send(LEAVE)
+
+    def inherit(self) -> None:
+        """Tell a successor that the worker has died: nobody accepts connections in its place."""
+        self._has_empty_place = True
+        # It is told after its first sign, because a worker of 1.0.0, which gives none, would stop.
+        if self.gives_signs:
+            with contextlib.suppress(OSError):
+                self.link.send(EMPTY)
 
     @property
     def may_be_silent_for(self) -> float:
@@ -276,11 +287,8 @@ class Parent:
 
     async def _after(self, place: Place, child: Child) -> Child:
         """Returns the worker that takes the place of one that has ended by itself."""
-        place.failures = place.failures + 1 if child.is_young else 0
+        self._count_death(place, child)
         seconds = seconds_to_wait(place.failures)
-        self._deaths[place.number - 1] += 1
-        with contextlib.suppress(OSError):  # The metrics have it after the next one.
-            deaths.write(self._folder, self._deaths)
         log.error(
             "a worker has ended; another one takes its place",
             worker=place.number,
@@ -298,6 +306,12 @@ class Parent:
         if place.wants_successor.is_set():
             place.answer(await self._becomes_ready(successor))
         return successor
+
+    def _count_death(self, place: Place, child: Child) -> None:
+        place.failures = place.failures + 1 if child.is_young else 0
+        self._deaths[place.number - 1] += 1
+        with contextlib.suppress(OSError):  # The metrics have it after the next one.
+            deaths.write(self._folder, self._deaths)
 
     async def _begun(self, place: Place) -> Child:
         """Let a process be the worker in this place, as soon as one can be started."""
@@ -324,7 +338,9 @@ class Parent:
             log.error("a worker's successor cannot be started; the worker stays", worker=place.number, error=str(error))
             place.answer(False)
             return child
-        is_ready = await self._becomes_ready(successor)
+        is_ready = await self._becomes_ready(successor, child.has_ended)
+        if child.has_ended.is_set():
+            return await self._inherited(place, child, successor)
         if is_ready:
             log.info("a worker is replaced", worker=place.number, pid=child.process.pid, by=successor.process.pid)
             child.leave()
@@ -343,11 +359,28 @@ class Parent:
         await self._gone(child)
         place.answer(not successor.has_ended.is_set())
 
-    async def _becomes_ready(self, child: Child) -> bool:
-        """Wait until the process can serve. Returns False if it ends, or takes too long."""
+    async def _inherited(self, place: Place, child: Child, successor: Child) -> Child:
+        """Returns the successor of a worker that has died too early: it has the place, ready or not."""
+        self._count_death(place, child)
+        log.error(
+            "a worker has ended; its successor takes its place",
+            worker=place.number,
+            pid=child.process.pid,
+            ended=child.how_it_ended,
+            by=successor.process.pid,
+        )
+        successor.inherit()
+        place.answer(await self._becomes_ready(successor))
+        return successor
+
+    async def _becomes_ready(self, child: Child, *or_until: asyncio.Event) -> bool:
+        """Wait until the process can serve, or one of the events is set. Returns whether it can serve.
+
+        It cannot if it ends, or takes too long.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_SECONDS):
-                await self._first_of(child.is_ready, child.has_ended)
+                await self._first_of(child.is_ready, child.has_ended, *or_until)
         return child.is_ready.is_set() and not child.has_ended.is_set()
 
     async def _gone(self, child: Child) -> None:

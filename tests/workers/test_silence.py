@@ -22,7 +22,7 @@ from tests.support.processes import Processes
 from tests.support.proxy import Proxy
 from tests.support.secret import JWT_SECRET
 from tests.support.servers import Servers
-from tests.workers.crew import SOON, all_ended, all_up, begun, end, living, logged, one_waits
+from tests.workers.crew import SOON, all_ended, all_up, begun, end, living, logged, one_waits, values
 
 pytestmark = pytest.mark.servers
 
@@ -100,6 +100,37 @@ async def test_nobody_waits_for_a_worker_that_cannot_begin_yet(servers: Servers,
             assert await answers(port) == [b"HTTP/1.1 200 OK"] * VISITS
             line.mend()
             await all_up(api)
+            assert await answers(port) == [b"HTTP/1.1 200 OK"] * VISITS
+            assert await api.stop() == 0
+
+
+async def test_nobody_waits_for_a_successor_whose_worker_has_died(servers: Servers, tmp_path: Path) -> None:
+    """The successor waits for Postgres, and thinks that the worker before it still accepts connections."""
+    async with processes(servers, tmp_path) as running:
+        parts = parse_dsn(running.settings.database_url)
+        async with Proxy(f"{parts['host']}/.s.PGSQL.{parts['port']}") as line:
+            url = make_dsn(**{**parts, "host": "127.0.0.1", "port": str(line.port)})
+            running.settings = replace(running.settings, database_url=url)
+            port = free_port()
+            given = {"API_PORT": str(port), "API_WORKERS": "2"}
+            api = await running.start("api", port=port, environment=given, ready="/health/ready")
+            await all_up(api)
+            [died] = begun(api)[1]
+            line.cut()
+            api.signal(signal.SIGHUP)
+            assert await happens(lambda: len(begun(api)[1]) == 2, SOON)
+            [_, successor] = begun(api)[1]
+            end(died, signal.SIGKILL)
+            assert await happens(lambda: bool(logged(api, LET_GO)), SOON), api.output()
+            assert await answers(port) == [b"HTTP/1.1 200 OK"] * VISITS
+            [death] = logged(api, "a worker has ended; its successor takes its place")
+            assert (death["worker"], death["pid"], death["by"]) == (1, died, successor)
+            line.mend()
+            # The successor was all that was missing: the others are replaced after it.
+            assert await happens(lambda: bool(logged(api, "the workers are replaced")), SOON), api.output()
+            found = await all_up(api)
+            assert values(found, "daveslist_worker_deaths_total") == {"1": 1.0, "2": 0.0}
+            assert begun(api)[1] == [died, successor]
             assert await answers(port) == [b"HTTP/1.1 200 OK"] * VISITS
             assert await api.stop() == 0
 
