@@ -20,8 +20,11 @@ def write(folder: Path, deaths: Sequence[int]) -> None:
 
 
 def read(folder: Path) -> list[int]:
-    """Returns what was written last. Raises OSError if the folder is gone."""
-    found: list[int] = json.loads((folder / _FILE).read_bytes())
+    """Returns what was written last; nothing if the parent is of 1.0.0, which writes nothing."""
+    try:
+        found: list[int] = json.loads((folder / _FILE).read_bytes())
+    except FileNotFoundError:
+        return []
     return found
 
 

@@ -28,7 +28,7 @@ from shared.listening import cannot_listen
 from shared.logs import configure_logs, log_of
 from shared.settings import Settings
 from shared.workers import deaths, sockets
-from shared.workers.worker import LEAVE, LISTENING, READY, SIGN_SECONDS, assign
+from shared.workers.worker import ALIVE, EMPTY, LEAVE, LISTENING, READY, SIGN_SECONDS, assign
 
 log = log_of(__name__)
 
@@ -68,8 +68,9 @@ class Child:
         """The number of its place; None while it waits for work."""
         self.silent_for = 0.0
         """Seconds in which this parent ran, since it gave this process work or heard of it."""
-        self.has_begun = False
-        """Whether it has given a sign of life: what it imports before that takes long on a busy machine."""
+        self.gives_signs = False
+        """Whether it has given a sign of life."""
+        self._has_empty_place = False
         self.is_listening, self.is_ready, self.has_ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
         try:
             with theirs:
@@ -95,7 +96,11 @@ class Child:
         if not told:
             asyncio.get_running_loop().remove_reader(self.link)
             return
-        self.has_begun, self.silent_for = True, 0.0
+        self.silent_for = 0.0
+        if ALIVE in told and not self.gives_signs:
+            self.gives_signs = True
+            if self._has_empty_place:
+                self.inherit()
         if LISTENING in told:
             self._listening_since = time.monotonic()
             self.is_listening.set()
@@ -124,6 +129,23 @@ class Child:
         with contextlib.suppress(OSError):
             self.link.send(LEAVE)
 
+    def inherit(self) -> None:
+        """Tell a successor that the worker has died: nobody accepts connections in its place."""
+        self._has_empty_place = True
+        # It is told after its first sign, because a worker of 1.0.0, which gives none, would stop.
+        if self.gives_signs:
+            with contextlib.suppress(OSError):
+                self.link.send(EMPTY)
+
+    @property
+    def may_be_silent_for(self) -> float:
+        """Seconds. A worker that is silent for longer hangs."""
+        if self.gives_signs:
+            return SILENT_SECONDS
+        # What it imports before its first sign takes long on a busy machine. A worker of this release gives that sign
+        # before it listens; whoever listens without one is of 1.0.0, and gives none.
+        return math.inf if self.is_listening.is_set() else READY_SECONDS
+
     @property
     def is_young(self) -> bool:
         """Whether it began to listen only just now, or not at all yet."""
@@ -145,20 +167,20 @@ class Place:
     failures: int = 0
     """Workers in a row that have ended at their start."""
     wants_successor: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set from a reload on until it is known whether the successor has become ready."""
+    """Set from a reload on until the successor has become ready, or it is known that none will."""
     _answer: asyncio.Future[bool] | None = field(default=None, init=False)
 
     async def reload(self) -> bool:
-        """Have its worker replaced. Returns whether the successor has become ready."""
+        """Have its worker replaced. Returns whether a successor is there and the worker has ended."""
         self._answer = asyncio.get_running_loop().create_future()
         self.wants_successor.set()
         return await self._answer
 
-    def answer(self, is_ready: bool) -> None:
+    def answer(self, is_replaced: bool) -> None:
         """Say what has become of the successor that was wanted."""
         self.wants_successor.clear()
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result(is_ready)
+            self._answer.set_result(is_replaced)
 
 
 class Parent:
@@ -253,22 +275,20 @@ class Parent:
     async def _keep(self, place: Place) -> None:
         """Keep a worker in this place, until the task is cancelled."""
         child = place.child or await self._begun(place)
-        while True:
-            await self._first_of(child.has_ended, child.is_listening)
-            self._prepare_spare()
-            await self._first_of(child.has_ended, place.wants_successor)
-            if child.has_ended.is_set():
-                child = await self._after(place, child)
-            else:
-                child = await self._replaced(place, child)
+        async with asyncio.TaskGroup() as leaving:
+            while True:
+                await self._first_of(child.has_ended, child.is_listening)
+                self._prepare_spare()
+                await self._first_of(child.has_ended, place.wants_successor)
+                if child.has_ended.is_set():
+                    child = await self._after(place, child)
+                else:
+                    child = await self._replaced(place, child, leaving)
 
     async def _after(self, place: Place, child: Child) -> Child:
         """Returns the worker that takes the place of one that has ended by itself."""
-        place.failures = place.failures + 1 if child.is_young else 0
+        self._count_death(place, child)
         seconds = seconds_to_wait(place.failures)
-        self._deaths[place.number - 1] += 1
-        with contextlib.suppress(OSError):  # The metrics have it after the next one.
-            deaths.write(self._folder, self._deaths)
         log.error(
             "a worker has ended; another one takes its place",
             worker=place.number,
@@ -287,6 +307,12 @@ class Parent:
             place.answer(await self._becomes_ready(successor))
         return successor
 
+    def _count_death(self, place: Place, child: Child) -> None:
+        place.failures = place.failures + 1 if child.is_young else 0
+        self._deaths[place.number - 1] += 1
+        with contextlib.suppress(OSError):  # The metrics have it after the next one.
+            deaths.write(self._folder, self._deaths)
+
     async def _begun(self, place: Place) -> Child:
         """Let a process be the worker in this place, as soon as one can be started."""
         failures = 1
@@ -300,32 +326,61 @@ class Parent:
             sockets.pause(place.sockets)
             await asyncio.sleep(seconds)
 
-    async def _replaced(self, place: Place, child: Child) -> Child:
-        """Returns the worker's successor; or the worker, if no successor becomes ready."""
+    async def _replaced(self, place: Place, child: Child, leaving: asyncio.TaskGroup) -> Child:
+        """Returns the worker's successor; or the worker, if no successor becomes ready.
+
+        The other one of the two may take long to end. A task of `leaving` waits for it, so that whoever has the place
+        is watched meanwhile.
+        """
         try:
             successor = self._begin(place, is_successor=True)
         except OSError as error:
             log.error("a worker's successor cannot be started; the worker stays", worker=place.number, error=str(error))
             place.answer(False)
             return child
-        is_ready = await self._becomes_ready(successor)
+        is_ready = await self._becomes_ready(successor, child.has_ended)
+        if child.has_ended.is_set():
+            return await self._inherited(place, child, successor)
         if is_ready:
             log.info("a worker is replaced", worker=place.number, pid=child.process.pid, by=successor.process.pid)
             child.leave()
-            await self._gone(child)
-        else:
-            place.child = child
-            log.error("a worker's successor did not become ready; the worker stays", worker=place.number)
-            successor.process.terminate()
-            await self._gone(successor)
-        place.answer(is_ready)
-        return successor if is_ready else child
+            place.wants_successor.clear()
+            leaving.create_task(self._replaced_at_last(place, child, successor))
+            return successor
+        place.child = child
+        log.error("a worker's successor did not become ready; the worker stays", worker=place.number)
+        successor.process.terminate()
+        leaving.create_task(self._gone(successor))
+        place.answer(False)
+        return child
 
-    async def _becomes_ready(self, child: Child) -> bool:
-        """Wait until the process can serve. Returns False if it ends, or takes too long."""
+    async def _replaced_at_last(self, place: Place, child: Child, successor: Child) -> None:
+        """Wait until the worker that was told to leave has ended. It is replaced if its successor still lives."""
+        await self._gone(child)
+        place.answer(not successor.has_ended.is_set())
+
+    async def _inherited(self, place: Place, child: Child, successor: Child) -> Child:
+        """Returns the successor of a worker that has died too early: it has the place, ready or not."""
+        self._count_death(place, child)
+        log.error(
+            "a worker has ended; its successor takes its place",
+            worker=place.number,
+            pid=child.process.pid,
+            ended=child.how_it_ended,
+            by=successor.process.pid,
+        )
+        successor.inherit()
+        place.answer(await self._becomes_ready(successor))
+        return successor
+
+    async def _becomes_ready(self, child: Child, *or_until: asyncio.Event) -> bool:
+        """Wait until the process can serve, or one of the events is set. Returns whether it can serve.
+
+        It cannot if it ends, or takes too long.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_SECONDS):
-                await self._first_of(child.is_ready, child.has_ended)
+                await self._first_of(child.is_ready, child.has_ended, *or_until)
         return child.is_ready.is_set() and not child.has_ended.is_set()
 
     async def _gone(self, child: Child) -> None:
@@ -348,7 +403,7 @@ class Parent:
                     continue
                 # A round counts for no more than its own time: if the machine stood still, nobody could give a sign.
                 child.silent_for += SIGN_SECONDS
-                if child.silent_for > (SILENT_SECONDS if child.has_begun else READY_SECONDS):
+                if child.silent_for > child.may_be_silent_for:
                     log.error(
                         "a worker gives no sign of life; it is killed", worker=child.number, pid=child.process.pid
                     )
@@ -366,6 +421,7 @@ class Parent:
             self._give_up_spare()
             for place in self._places:
                 if not await place.reload():
+                    log.error("the reload has ended early; the other workers stay", worker=place.number)
                     break
             else:
                 log.info("the workers are replaced", workers=self._count)

@@ -3,6 +3,10 @@
 The link is a pair of connected sockets. The parent's first message has the worker's number and the sockets on which it
 listens. The worker gives a sign of life every second. If the link ends, the parent has died: the worker then gives up
 its sockets, for a parent that may come, and stops as after SIGTERM.
+
+After an upgrade on disk and SIGHUP, the parent still has the code of the release before, and after a rollback that of
+the later one. So each side ignores what it does not know, and has a default for what the other one does not tell.
+A worker of 1.0.0 stops whatever the parent tells it after the first message.
 """
 
 from __future__ import annotations
@@ -23,7 +27,10 @@ log = log_of(__name__)
 
 _MOST_BYTES = 65536
 _MOST_SOCKETS = 64
-LISTENING, READY, LEAVE, ALIVE = b"listening\n", b"ready\n", b"leave\n", b"alive\n"
+LISTENING, READY, ALIVE = b"listening\n", b"ready\n", b"alive\n"
+"""What a worker tells its parent."""
+LEAVE, EMPTY = b"leave\n", b"empty\n"
+"""What a parent tells a worker: that its successor is ready, and that the worker that it was to replace has died."""
 SIGN_SECONDS = 1.0
 """How often a worker gives a sign of life."""
 EMPTY_SECONDS = 1.0
@@ -52,13 +59,14 @@ class Worker:
         self.sockets = sockets
         """On these the worker listens."""
         self.is_successor = is_successor
-        """Whether a worker that it is to replace accepts connections on the same sockets until this one is ready."""
+        """Whether there was a worker to replace, which accepts connections on the same sockets, when this one began."""
         self.is_replaced = False
         """Whether a successor already accepts connections on the same sockets."""
         self.is_orphan = False
         """Whether the parent has died."""
         self._link = link
         self._letting_go: asyncio.TimerHandle | None = None
+        self._has_started = False
 
     def watch(self, stop: Callable[[], None]) -> None:
         """Call `stop` when a successor is ready, or when the parent has died; give signs of life. Needs a running loop.
@@ -69,12 +77,18 @@ class Worker:
         loop.add_reader(self._link, self._read, stop)
         self._give_sign(loop)
         if not self.is_successor:
-            self._letting_go = loop.call_later(EMPTY_SECONDS, self._let_go)
+            self._let_go_soon()
 
     def is_about_to_listen(self) -> None:
         """The start did not have to wait for anything, or not any more. Call this before the sockets listen."""
+        self._has_started = True
         if self._letting_go is not None:
             self._letting_go.cancel()
+
+    def _let_go_soon(self) -> None:
+        """Nobody accepts connections in this place: let others have them if the start takes longer."""
+        if not self._has_started and self._letting_go is None:
+            self._letting_go = asyncio.get_running_loop().call_later(EMPTY_SECONDS, self._let_go)
 
     def _let_go(self) -> None:
         # Only this process knows whether the sockets listen because it does, or because the dead one before did.
@@ -91,14 +105,17 @@ class Worker:
                 told = self._link.recv(_MOST_BYTES)
             except ConnectionError:
                 told = b""
-            if told:
-                self.is_replaced = LEAVE in told
-            else:
+            if not told:
                 self.is_orphan = True
                 asyncio.get_running_loop().remove_reader(self._link)
                 # The parent can no longer do it.
                 shutil.rmtree(self.folder, ignore_errors=True)
-            stop()
+                stop()
+            elif LEAVE in told:
+                self.is_replaced = True
+                stop()
+            elif EMPTY in told:
+                self._let_go_soon()
 
     def is_listening(self) -> None:
         """Tell the parent that this worker accepts connections."""
@@ -132,7 +149,9 @@ def assigned(descriptor: int) -> Worker | None:
     work = json.loads(told)
     sockets = [socket.socket(fileno=each) for each in descriptors]
     folder = Path(work["folder"])
-    return Worker(link, work["number"], work["count"], folder, sockets, is_successor=work["is_successor"])
+    # A parent of 1.0.0 does not say it. A successor must not shut the sockets on which its predecessor still listens.
+    is_successor = work.get("is_successor", True)
+    return Worker(link, work["number"], work["count"], folder, sockets, is_successor=is_successor)
 
 
 def assign(

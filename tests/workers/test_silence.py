@@ -22,7 +22,7 @@ from tests.support.processes import Processes
 from tests.support.proxy import Proxy
 from tests.support.secret import JWT_SECRET
 from tests.support.servers import Servers
-from tests.workers.crew import SOON, all_ended, all_up, begun, end, living, logged, one_waits
+from tests.workers.crew import SOON, all_ended, all_up, begun, end, living, logged, one_waits, values
 
 pytestmark = pytest.mark.servers
 
@@ -104,19 +104,79 @@ async def test_nobody_waits_for_a_worker_that_cannot_begin_yet(servers: Servers,
             assert await api.stop() == 0
 
 
+async def test_nobody_waits_for_a_successor_whose_worker_has_died(servers: Servers, tmp_path: Path) -> None:
+    """The successor waits for Postgres, and thinks that the worker before it still accepts connections."""
+    async with processes(servers, tmp_path) as running:
+        parts = parse_dsn(running.settings.database_url)
+        async with Proxy(f"{parts['host']}/.s.PGSQL.{parts['port']}") as line:
+            url = make_dsn(**{**parts, "host": "127.0.0.1", "port": str(line.port)})
+            running.settings = replace(running.settings, database_url=url)
+            port = free_port()
+            given = {"API_PORT": str(port), "API_WORKERS": "2"}
+            api = await running.start("api", port=port, environment=given, ready="/health/ready")
+            await all_up(api)
+            [died] = begun(api)[1]
+            line.cut()
+            api.signal(signal.SIGHUP)
+            assert await happens(lambda: len(begun(api)[1]) == 2, SOON)
+            [_, successor] = begun(api)[1]
+            end(died, signal.SIGKILL)
+            assert await happens(lambda: bool(logged(api, LET_GO)), SOON), api.output()
+            assert await answers(port) == [b"HTTP/1.1 200 OK"] * VISITS
+            [death] = logged(api, "a worker has ended; its successor takes its place")
+            assert (death["worker"], death["pid"], death["by"]) == (1, died, successor)
+            line.mend()
+            # The successor was all that was missing: the others are replaced after it.
+            assert await happens(lambda: bool(logged(api, "the workers are replaced")), SOON), api.output()
+            found = await all_up(api)
+            assert values(found, "daveslist_worker_deaths_total") == {"1": 1.0, "2": 0.0}
+            assert begun(api)[1] == [died, successor]
+            assert await answers(port) == [b"HTTP/1.1 200 OK"] * VISITS
+            assert await api.stop() == 0
+
+
+async def test_a_successor_that_dies_while_the_worker_drains_is_replaced_at_once(
+    servers: Servers, tmp_path: Path
+) -> None:
+    async with processes(servers, tmp_path) as running:
+        gateway = await running.gateway(GATEWAY_WORKERS="2", DRAIN_SECONDS="20", SHUTDOWN_SECONDS="30")
+        await all_up(gateway)
+        clients = [await open_socket(gateway.port) for _ in range(VISITS)]
+        first = begun(gateway)
+        gateway.signal(signal.SIGHUP)
+        assert await happens(lambda: bool(logged(gateway, "a worker is replaced")), SOON)
+        end(begun(gateway)[1][-1], signal.SIGKILL)
+        assert await happens(lambda: len(begun(gateway)[1]) == 3, SOON), gateway.output()
+        assert set(first[1]) <= living(gateway), "the worker has drained already"
+        await all_up(gateway)
+        assert await answers(gateway.port) == [b"HTTP/1.1 200 OK"] * VISITS
+        for writer in clients:
+            writer.close()
+        # Perhaps the new program cannot live: the other worker stays as it is.
+        assert await happens(lambda: bool(logged(gateway, "the reload has ended early; the other workers stay")), SOON)
+        assert begun(gateway)[2] == first[2]
+        assert await gateway.stop() == 0
+
+
+async def open_socket(port: int) -> asyncio.StreamWriter:
+    """A WebSocket of a client that says nothing."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(
+        b"GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nHost: localhost\r\n"
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    return writer
+
+
 async def test_the_port_is_free_as_soon_as_the_parent_has_died(servers: Servers, tmp_path: Path) -> None:
     """Its workers drain for longer than that: whatever supervises it starts another one at once."""
     async with processes(servers, tmp_path) as running:
         gateway = await running.gateway(GATEWAY_WORKERS="2", DRAIN_SECONDS="20", SHUTDOWN_SECONDS="30")
         await all_up(gateway)
         orphans = living(gateway)
-        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-        writer.write(
-            b"GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nHost: localhost\r\n"
-            b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-        )
-        await reader.readuntil(b"\r\n\r\n")
+        writer = await open_socket(gateway.port)
         gateway.kill()
         assert await happens(lambda: _is_free(gateway.port), 5.0)
         given = {"GATEWAY_PORT": str(gateway.port), "GATEWAY_WORKERS": "2"}

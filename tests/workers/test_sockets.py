@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from development.child import happens
 from shared.settings import MOST_WORKERS
-from shared.workers import sockets
+from shared.workers import sockets, worker
 from shared.workers.parent import LONGEST_WAIT_SECONDS, seconds_to_wait
 from shared.workers.sockets import bind
+from shared.workers.worker import EMPTY, LEAVE, Worker
 from tests.support.ports import free_port
 
 HOST = "127.0.0.1"
@@ -83,6 +87,38 @@ def test_connections_of_a_socket_that_was_paused_carry_what_is_sent(pauses: int)
         with socket.create_connection((HOST, port), timeout=10) as client, one.accept()[0] as accepted:
             client.sendall(b"hello")
             assert accepted.recv(5) == b"hello"
+
+
+@pytest.mark.parametrize("has_started", [False, True])
+async def test_a_successor_whose_place_becomes_empty_lets_it_go_unless_it_listens(
+    has_started: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(worker, "EMPTY_SECONDS", 0.0)
+    parents, own = socket.socketpair()
+    with bound(free_port(), 1) as [one], parents, own:
+        own.setblocking(False)
+        # The worker before, or this one.
+        one.listen(8)
+        successor, left = Worker(own, 1, 1, tmp_path, [one], is_successor=True), asyncio.Event()
+        successor.watch(left.set)
+        if has_started:
+            successor.is_about_to_listen()
+        for message in (EMPTY, LEAVE):
+            left.clear()
+            parents.send(message)
+            assert await happens(lambda: _is_read(own), 10.0)
+            # What was to be done at once has been done.
+            await asyncio.sleep(0)
+        await left.wait()
+        assert bool(one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)) is has_started
+
+
+def _is_read(link: socket.socket) -> bool:
+    try:
+        link.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    return False
 
 
 def test_a_port_on_which_somebody_listens_is_refused_also_if_it_could_be_shared() -> None:
