@@ -92,6 +92,26 @@ def test_the_settings_of_the_guide_are_valid_on_each_machine(tmp_path: Path) -> 
     assert f"4 x {of_gateway} for the gateways and 4 x {of_api} for the APIs" in " ".join(GUIDE.split())
 
 
+@pytest.mark.parametrize("of", UNITS, ids=lambda each: each.name)
+def test_a_unit_has_room_for_all_its_workers_and_goes_on_when_the_kernel_kills_one(of: Unit) -> None:
+    service = read(CHECKOUT / "compose.yaml")["services"][f"{of.module}-1"]
+    workers = int(settings_of_the_guide()[f"{of.module.upper()}_WORKERS"])
+    # The limits of compose.yaml are for one worker.
+    assert gibibytes(of.one["MemoryMax"]) >= workers * gibibytes(service["mem_limit"])
+    assert int(of.one["TasksMax"]) >= workers * service["pids_limit"]
+    # By default systemd would stop the others as well.
+    assert of.one["OOMPolicy"] == "continue"
+    # The folder is gone when its unit stops, so each unit needs its own.
+    assert (of.one["RuntimeDirectory"], of.one["RuntimeDirectoryMode"]) == ("%N", "0700")
+
+
+def gibibytes(size: str) -> int:
+    """A size as systemd (`4G`) or Compose (`4g`) reads it."""
+    number, unit_of_size = size[:-1], size[-1]
+    assert unit_of_size.upper() == "G", size
+    return int(number)
+
+
 @pytest.mark.servers
 def test_the_commands_for_nginx_write_the_addresses_of_both_machines(tmp_path: Path) -> None:
     nginx = tmp_path / "nginx"
