@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,9 +42,10 @@ EXPOSED = 45
 def block(heading: str, language: str, words: str) -> str:
     """The block of the guide below a heading that has these words."""
     section = GUIDE.partition(f"\n## {heading}")[2].partition("\n## ")[0]
-    blocks = re.findall(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
-    [found] = [each for each in blocks if words in each]
-    return str(found)
+    # A block in a list is indented.
+    blocks = re.findall(rf"^( *)```{language}\n(.*?)^\1```$", section, re.DOTALL | re.MULTILINE)
+    [found] = [each for _, each in blocks if words in each]
+    return textwrap.dedent(found)
 
 
 def settings_of_the_guide() -> dict[str, str]:
@@ -173,6 +175,51 @@ def test_systemd_knows_every_line_of_a_unit_and_finds_it_confined(name: str, tmp
     security = [program, "security", "--offline=true", f"--threshold={EXPOSED}", "--no-pager", str(copy)]
     found = subprocess.run(security, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.servers
+def test_the_three_steps_to_another_secret_need_restarts_and_log_nobody_out(tmp_path: Path) -> None:
+    for of in UNITS:
+        # With this key, which systemd knows from version 258 on, a reload would be enough.
+        assert "RefreshOnReload" not in (FOLDER / f"{of.name}.service").read_text(encoding="utf-8")
+    log = tmp_path / "systemctl.log"
+    stand_in = tmp_path / "systemctl"
+    stand_in.write_text(f'#!/bin/sh\necho "$@" >> {log}\n', encoding="utf-8")
+    stand_in.chmod(0o755)
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    secrets = folder / "jwt_secrets"
+    secrets.touch(0o600)
+    secrets.write_text(f"{JWT_SECRET}\n", encoding="utf-8")
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    def run(words: str) -> tuple[str, ...]:
+        """Run a block; what the processes then read as `JWT_SECRETS`."""
+        commands = block("Change a secret", "sh", words).replace("/etc/daveslist", str(folder))
+        subprocess.run(["sh", "-e", "-c", commands], env=variables, check=True)
+        assert {each.stat().st_mode & 0o777 for each in folder.iterdir()} == {0o600}
+        return Settings.from_environment({"JWT_SECRETS_FILE": str(secrets)}).jwt_secrets
+
+    assert run("openssl") == (JWT_SECRET,)
+    new = (folder / "jwt_secrets_new").read_text(encoding="utf-8").strip()
+    assert len(new) >= 32
+    assert not log.exists()
+    both = ('"$(cat jwt_secrets_old)" "$(cat', '"$(cat jwt_secrets_new)" "$(cat')
+    steps = [run(words) for words in (*both, "cat jwt_secrets_new >")]
+    assert steps == [(JWT_SECRET, new), (new, JWT_SECRET), (new,)]
+    assert log.read_text(encoding="utf-8") == "restart daveslist-api daveslist-gateway\n" * 3
+    assert list(folder.iterdir()) == [secrets]
+
+
+def test_both_guides_say_that_a_reload_does_not_read_changed_secrets() -> None:
+    section = " ".join(GUIDE.partition("\n## Change a secret\n")[2].partition("\n## ")[0].split())
+    assert "after `systemctl restart`, and not after `systemctl reload`" in section
+    operating = (CHECKOUT / "docs" / "operating.md").read_text(encoding="utf-8")
+    replaced = operating.partition("\n## Replace the secret that signs tokens\n")[2].partition("\n## ")[0]
+    bullet = operating.partition("\n- *SIGHUP* to the parent")[2].partition("\n- *")[0]
+    for text in (replaced, bullet):
+        assert "](without-containers.md#change-a-secret)" in text
+        assert "`systemctl restart`" in text
 
 
 @pytest.mark.servers
