@@ -35,6 +35,7 @@ UNITS = [unit("daveslist-api"), unit("daveslist-gateway")]
 MACHINES = ("10.0.0.1", "10.0.0.2")
 PORTS = {"api": 4001, "gateway": 4000}
 SOON = 60.0
+NOBODY = 65534
 EXPOSED = 45
 """Tenths of the points that systemd gives for what a service may do; 100 is no confinement at all."""
 
@@ -133,9 +134,7 @@ def test_the_commands_for_nginx_write_the_addresses_of_both_machines(tmp_path: P
 @pytest.mark.servers
 def test_the_commands_for_redis_write_the_users_that_its_container_has(tmp_path: Path) -> None:
     (tmp_path / "redis_password").write_text("a password\n", encoding="utf-8")
-    commands = block("Redis", "sh", "users.acl").replace("/srv/daveslist", str(CHECKOUT))
-    here = commands.replace("/etc/daveslist", str(tmp_path)).replace("/etc/valkey", str(tmp_path))
-    subprocess.run(["sh", "-e", "-c", here], check=True)
+    run_redis_block(tmp_path, tmp_path)
     server = tmp_path / "valkey-server"
     server.write_text("#!/bin/sh\n", encoding="utf-8")
     server.chmod(0o755)
@@ -147,6 +146,39 @@ def test_the_commands_for_redis_write_the_users_that_its_container_has(tmp_path:
     assert (tmp_path / "users.acl").read_text() == (container / "users.acl").read_text()
     settings = re.findall(r"^protected-mode no\n(?:.*\n)+?maxmemory-policy noeviction$", GUIDE, re.MULTILINE)
     assert len(settings) == 1
+
+
+def run_redis_block(secrets: Path, folder: Path, before: str = "", user: int = os.geteuid()) -> None:
+    """Run the commands that write the users of Redis, after others in one shell. `user` stands for valkey."""
+    commands = block("Redis", "sh", "users.acl").replace("/srv/daveslist", str(CHECKOUT))
+    here = commands.replace("/etc/daveslist", str(secrets)).replace("/etc/valkey", str(folder))
+    assert here.count("-o valkey -g valkey ") == 1
+    here = here.replace("-o valkey -g valkey ", f"-o {user} ")
+    subprocess.run(["sh", "-e", "-c", f"{before}\n{here}"], check=True)
+
+
+@pytest.mark.servers
+def test_only_root_can_read_the_secrets_and_valkey_can_read_its_users(tmp_path: Path) -> None:
+    """The blocks are run one after the other in one shell, as an operator runs them."""
+    user = os.geteuid() or NOBODY
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    before = block("Secrets", "sh", "openssl").replace("/etc/daveslist", str(secrets))
+    run_redis_block(secrets, tmp_path, before, user)
+    assert {each.name: each.stat().st_mode & 0o777 for each in secrets.iterdir()} == dict.fromkeys(
+        UNITS[0].credentials, 0o600
+    )
+    users = (tmp_path / "users.acl").stat()
+    assert (users.st_uid, users.st_mode & 0o777) == (user, 0o640)
+
+
+@pytest.mark.parametrize("guide", ["operating.md", "without-containers.md"])
+def test_no_block_leaves_its_umask_to_the_next_ones(guide: str) -> None:
+    """Otherwise nobody but root could read the files that later blocks make for others."""
+    text = (CHECKOUT / "docs" / guide).read_text(encoding="utf-8")
+    for found in re.findall(r"^ *```sh\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE):
+        outside = re.sub(r"^ *\(.*?\)$", "", found, flags=re.DOTALL | re.MULTILINE)
+        assert "umask" not in outside, found
 
 
 @pytest.mark.servers
