@@ -300,6 +300,8 @@ async def test_every_query_of_the_dashboard_has_data_of_a_running_pair(processes
                 assert await eventually(have_data, 120.0), missing
             finally:
                 work.cancel()
+            stored = (await prometheus.ask("query", query="sum by (job) (daveslist_stored_messages_total)"))["result"]
+            assert {one["metric"]["job"] for one in stored if float(one["value"][1]) > 0} == {"api", "gateway"}
             groups = (await prometheus.ask("rules"))["groups"]
             faults = {rule["name"]: rule.get("lastError") for group in groups for rule in group["rules"]}
             assert faults == dict.fromkeys(CASES)
@@ -317,6 +319,8 @@ async def keep_working(rest: Rest, socket: Socket, ann: Person, bob: Person, own
         )
         await rest.call("GET", "/api/listings", 200)
         await socket.join(ann.topic)
+        await socket.push(ann.topic, "send", {"to": str(bob.id), "message": "By socket"})
+        await rest.call("POST", "/api/messages", 201, who=ann, body={"to": str(bob.id), "message": "By REST"})
         for _ in range(TIMED_EVERY if number else 2 * TIMED_EVERY):
             await socket.push(ann.topic, "typing", {"to": str(bob.id)})
         # What is counted has to grow between two looks, and the processes have to have time for others.
