@@ -11,10 +11,13 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from development.child import happens
 from development.postgres import ROLE
@@ -36,6 +39,7 @@ MACHINES = ("10.0.0.1", "10.0.0.2")
 PORTS = {"api": 4001, "gateway": 4000}
 SOON = 60.0
 NOBODY = 65534
+LOOK = "curl --fail --retry 30 --retry-delay 1 --retry-connrefused"
 EXPOSED = 45
 """Tenths of the points that systemd gives for what a service may do; 100 is no confinement at all."""
 
@@ -252,6 +256,95 @@ def test_both_guides_say_that_a_reload_does_not_read_changed_secrets() -> None:
     for text in (replaced, bullet):
         assert "](without-containers.md#change-a-secret)" in text
         assert "`systemctl restart`" in text
+
+
+class Ready:
+    """Stands for the processes of a machine: `/health/ready` says 503 as often as it is told, and then 200."""
+
+    def __init__(self) -> None:
+        self.refusals = 0
+        self.asked: list[str] = []
+
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        self.asked.append(request.path)
+        self.refusals -= 1
+        return web.Response(status=503 if self.refusals >= 0 else 200)
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[int]:
+        """Listen on a port. Yields it."""
+        server = web.Server(self.answer)
+        runner = web.ServerRunner(server)
+        await runner.setup()
+        port = free_port()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        try:
+            yield port
+        finally:
+            await runner.cleanup()
+
+
+async def run_here(commands: str, folder: Path) -> int:
+    """Run commands with a `systemctl` that does nothing. Returns the exit status."""
+    if shutil.which("curl") is None:
+        pytest.skip("no curl on this machine")
+    stand_in = folder / "systemctl"
+    stand_in.write_text("#!/bin/sh\n", encoding="utf-8")
+    stand_in.chmod(0o755)
+    variables = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-e", "-c", commands),
+        env=variables,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    return await process.wait()
+
+
+def test_every_look_at_a_process_waits_for_it_and_fails_if_it_does_not_come() -> None:
+    looks = re.findall(r"^curl .*$", GUIDE, re.MULTILINE)
+    assert len(looks) == 4
+    assert all(look.startswith(f"{LOOK} ") for look in looks)
+
+
+@pytest.mark.servers
+async def test_the_start_asks_the_processes_of_its_own_machine_until_they_are_ready(tmp_path: Path) -> None:
+    commands = block("Start", "sh", "curl")
+    assert commands.startswith(f"own={MACHINES[0]}\n")
+    own = "127.0.0.1"
+    machine = Ready()
+    async with machine.listening() as port:
+        here = commands.replace(f"own={MACHINES[0]}", f"own={own}")
+        for there in PORTS.values():
+            here = here.replace(f":{there}/", f":{port}/")
+        # Nothing is left that would ask the first machine.
+        assert MACHINES[0] not in here
+        machine.refusals = 1
+        assert await run_here(here, tmp_path) == 0
+        assert machine.asked == ["/health/ready"] * 3
+        machine.refusals = 9
+        assert await run_here(here.replace("--retry 30", "--retry 1"), tmp_path) != 0
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("with_tls", [False, True])
+async def test_the_look_through_nginx_fails_if_no_api_is_ready_also_with_https(with_tls: bool, tmp_path: Path) -> None:
+    program = find_nginx()
+    if program is None:
+        pytest.skip("no nginx on this machine")
+    look = block("nginx", "sh", "https://" if with_tls else "http://").splitlines()[-1]
+    api = Ready()
+    async with api.listening() as port:
+        ports = dict.fromkeys([f"{kind}-{number}:{PORTS[kind]}" for kind in PORTS for number in (1, 2)], port)
+        async with running_nginx(program, ports, with_tls=with_tls) as nginx:
+            # The certificate of the tests is that of 127.0.0.1.
+            here = look.replace(":8080/", f":{nginx.port}/").replace("cars.example.com/", f"127.0.0.1:{nginx.port}/")
+            if with_tls:
+                here += f" --cacert {nginx.directory / 'certificate.pem'}"
+            assert await run_here(here, tmp_path) == 0
+            api.refusals = 9
+            assert await run_here(here.replace("--retry 30", "--retry 1"), tmp_path) == 22
+            assert set(api.asked) == {"/health/ready"}
 
 
 @pytest.mark.servers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,22 @@ def test_a_missing_or_repeated_command_raises() -> None:
 @pytest.mark.parametrize("command", guide.WALKED)
 def test_the_guide_has_every_command_of_the_walk(command: Command) -> None:
     assert any(line.startswith("docker compose") for line in guide.block(command).splitlines())
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("command", [guide.REPLACE, guide.BACK])
+def test_when_a_process_does_not_become_healthy_the_next_ones_are_not_replaced(
+    command: Command, tmp_path: Path
+) -> None:
+    stand_in = tmp_path / "docker"
+    stand_in.write_text('#!/bin/sh\necho "$*" >> log\ncase "$*" in *api-2) exit 1; esac\n', encoding="utf-8")
+    stand_in.chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    # At a terminal, a command that fails does not end the shell.
+    done = subprocess.run(["sh", "-c", guide.block(command)], cwd=tmp_path, env=variables, check=False)
+    assert done.returncode == 1
+    _, *replaced = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+    assert replaced == [f"compose up --detach --wait {name}" for name in ("api-1", "api-2")]
 
 
 @pytest.mark.servers
