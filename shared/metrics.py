@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import prometheus_client
 from aiohttp import web
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
@@ -105,6 +105,7 @@ class _Common(Collector):
         yield gauge("daveslist_postgres_connections", "Connections to Postgres, open or being opened", pool.size)
         yield gauge("daveslist_postgres_waiting", "Statements that wait for a connection", pool.waiting)
         yield gauge("daveslist_unwritten_messages", "Private messages that wait to be stored", writer.waiting)
+        yield CounterMetricFamily("daveslist_stored_messages", "Private messages stored here", value=writer.stored)
 
 
 def gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

@@ -43,6 +43,8 @@ class MessageInserts:
         """`holds` says what is held when it is stored; None: nothing is."""
         self._database = database
         self._holds = holds
+        self.stored = 0
+        """Messages that have been stored, held ones too. Refused ones and repeats do not count."""
 
     async def insert_with_pictures(self, new: NewMessage, picture_ids: Sequence[int]) -> Message:
         """Store a message and attach pictures that its sender has uploaded, together. It has committed on return.
@@ -66,7 +68,8 @@ class MessageInserts:
             if isinstance(answer, MessageRefused):
                 raise answer
             shown = await attach(transaction, answer.id, pictures)
-            return answer if shown is None else replace(answer, pictures=shown)
+        self.stored += within.stored
+        return answer if shown is None else replace(answer, pictures=shown)
 
     async def _insert_one(self, new: NewMessage) -> Message | MessageRefused:
         """Store a message within a transaction.
@@ -171,6 +174,7 @@ class MessageInserts:
                 plain.append(row)
             else:
                 by_ref[row[1], row[2]] = row
+        self.stored += len(plain) + len(by_ref)
         answers: dict[int, Message | MessageRefused] = {}
         repeated: list[int] = []
         next_plain = iter(plain)

@@ -23,6 +23,8 @@ timeout for each of them."""
 class Inserter(Protocol):
     """The part of `MessageInserts` that the writer needs."""
 
+    stored: int
+
     async def insert_many(self, batch: Sequence[NewMessage]) -> list[Message | MessageRefused]: ...
 
 
@@ -62,6 +64,11 @@ class MessageWriter:
     def waiting(self) -> int:
         """Number of messages that wait for a batch."""
         return len(self._waiting)
+
+    @property
+    def stored(self) -> int:
+        """Number of messages that this process has stored, also of those with pictures, which are in no batch."""
+        return self._inserts.stored
 
     async def send(self, new: NewMessage) -> Message:
         """Returns the message when it is committed. Cancelling the caller does not withdraw the message.

@@ -63,3 +63,12 @@ async def test_metrics_show_the_state_of_postgres_redis_and_the_process(
     assert labels["process"] == "api"
     assert labels["node"].startswith("api-")
     assert seen["process_resident_memory_bytes", frozenset()] > 0
+
+
+async def test_messages_by_rest_are_counted_when_they_are_stored(make_api: MakeApi) -> None:
+    api = await make_api()
+    ann, bob = await api.register(), await api.register()
+    body = {"to": str(bob.id), "message": "Hi", "client_ref": "a"}
+    for _ in range(2):
+        await api.call("POST", "/api/messages", 201, who=ann, json=body)
+    assert (await samples(api))["daveslist_stored_messages_total", frozenset()] == 1

@@ -2,8 +2,8 @@
 
 Nodes run on the first core; the load, Postgres and Redis run on the second. Things that are compared are measured in
 turns within seconds. A ratio is computed for each round from the servers' CPU time for one operation, and the table has
-the median of the rounds. So the ratios hold also on a busy machine, but the numbers a second do not. The part `peers`
-runs only if it is named; `make bench-peers` installs its packages and runs it.
+the median of the rounds. So the ratios hold also on a busy machine, but the numbers a second do not. The parts `peers`
+and `nginx` run only if they are named; `make bench-peers` installs the packages of the first and runs it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tests.bench.parts import (
     connect,
     crossing,
     memory,
+    nginx,
     peers,
     persisted,
     pooler,
@@ -47,14 +48,15 @@ PARTS: dict[str, Part] = {
     "persisted": persisted.run,
     "pooler": pooler.run,
     "memory": memory.run,
+    "nginx": nginx.run,
     "crossing": crossing.run,
     "workers": workers.run,
     "rolling": rolling.run,
     "catch_up": catch_up.run,
     "peers": peers.run,
 }
-OPTIONAL: dict[str, Callable[[], object]] = {"peers": peers.versions}
-"""The parts that run only if they are named. The function raises CannotBench if the part's packages are not there."""
+OPTIONAL: dict[str, Callable[[], object]] = {"nginx": nginx.program, "peers": peers.versions}
+"""The parts that run only if they are named. The function raises CannotBench if what the part needs is not there."""
 API = "tests.bench.api"
 """The part that measures REST. It is a separate program."""
 PAGE = "tests.bench.page"

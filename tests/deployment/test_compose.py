@@ -13,7 +13,7 @@ import yaml
 
 from shared.access.push_key import new_push_key
 from shared.settings import InvalidSettings, Settings
-from tests.deployment.composefile import Missing, NotKnown, environment, merged, read
+from tests.deployment.composefile import VARIABLE, Missing, NotKnown, environment, merged, read
 from tests.support.secret import JWT_SECRET
 
 CHECKOUT = Path(__file__).parents[2]
@@ -355,6 +355,54 @@ def test_a_process_has_time_to_stop(name: str, secrets: Path) -> None:
 def test_postgres_allows_enough_connections_for_all_processes() -> None:
     [most] = [int(word.partition("=")[2]) for word in SERVICES["postgres"]["command"] if "max_connections" in word]
     assert most >= len(PROCESSES) * Settings().database_pool_size + 20
+
+
+def passed_on(compose: dict[str, Any]) -> set[str]:
+    """The variables of the environment, or of `.env`, that a file uses."""
+    return {name for name, _, _ in VARIABLE.findall(yaml.safe_dump(compose, width=10_000))}
+
+
+def test_the_head_of_the_file_names_every_variable_that_it_uses() -> None:
+    head = (CHECKOUT / "compose.yaml").read_text(encoding="utf-8").partition("\nx-logging")[0]
+    sentences = re.findall(r"#\n# (PORT.*?optional too)", head, re.DOTALL)[0]
+    assert passed_on(COMPOSE) == set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b|\bPORT\b", sentences))
+
+
+def test_every_variable_that_the_guide_puts_into_the_file_reaches_the_deployment() -> None:
+    guide = (CHECKOUT / "docs" / "operating.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^printf '%s\\n' (.*) >> \.env$", guide, re.MULTILINE)
+    names = {name for line in lines for name in re.findall(r"([A-Z_]+)=", line)}
+    assert names >= {"PORT", "TLS_PORT", "SITE_URL", "PICTURES_URL", "AWS_REGION", "COMPOSE_FILE"}
+    # The engine itself reads the last one. A variable without a value is passed on as well.
+    bare = {name for service in WITH_S3["services"].values() for name in service.get("environment", {})}
+    assert names - {"COMPOSE_FILE"} <= passed_on(WITH_TLS) | passed_on(WITH_MAIL) | passed_on(WITH_S3) | bare
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_the_settings_of_several_processes_reach_each_of_them(name: str, secrets: Path) -> None:
+    usual = Settings()
+    plain = settings_of(name, secrets, variables={"DATABASE_POOL_SIZE": ""})
+    assert plain.database_pool_size == usual.database_pool_size
+    given = {"GATEWAY_WORKERS": "3", "API_WORKERS": "2", "DATABASE_POOL_SIZE": str(advised_pool())}
+    settings = settings_of(name, secrets, variables=given)
+    assert (settings.gateway_workers, settings.api_workers) == (3, 2)
+    assert settings.database_pool_size == advised_pool() != usual.database_pool_size
+
+
+def advised_pool() -> int:
+    """What the guide says for two workers of each process of the deployment."""
+    guide = (CHECKOUT / "docs" / "operating.md").read_text(encoding="utf-8")
+    [size] = re.findall(r"\*\*How many\.\*\*(?:.(?!\n\n))*?set `DATABASE_POOL_SIZE=(\d+)`", guide, re.DOTALL)
+    return int(size)
+
+
+def test_with_the_advised_pools_two_workers_each_fit_into_postgres_while_one_api_replaces_its_workers() -> None:
+    [most] = [int(word.partition("=")[2]) for word in SERVICES["postgres"]["command"] if "max_connections" in word]
+    of_gateway, of_api = advised_pool() + 1, advised_pool() + 8
+    kept_for_superusers = 3
+    assert 4 * of_gateway + 4 * of_api + of_api <= most - kept_for_superusers
+    # The usual pools do not fit.
+    assert 4 * (Settings().database_pool_size + 1) + 4 * (Settings().database_pool_size + 8) > most
 
 
 @pytest.mark.parametrize("command", ["up --detach --no-deps", "docker run", "--no-recreate"])

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from gateway.runtime.counts import TIMED_EVERY
+from shared.timings import BUCKETS
 from tests.deployment.composefile import read as read_compose
 from tests.deployment.prometheus import CONFIGURATION, program, running_prometheus
 from tests.documents.alerts_table import RULES, rules
@@ -119,15 +120,24 @@ CASES = {
 }
 
 
+ONE_OF_SIXTEEN = (("1.0", 3.75), ("2.5", 4), ("+Inf", 4))
 QUIET: dict[str, list[dict[str, float]]] = {
     "JoinsFail": [{'gateway_join_seconds_count{status="ok"}': 0, 'gateway_join_seconds_count{status="error"}': 1}],
     "RequestsFail": [{'http_requests_total{status="200"}': 10, 'http_requests_total{status="503"}': 0.5}],
+    # One in four minutes takes more than a second.
+    "JoinsSlow": [{f'gateway_join_seconds_bucket{{le="{bound}"}}': gained for bound, gained in ONE_OF_SIXTEEN}],
     "RequestsSlow": [
+        *(
+            {
+                f'http_request_duration_seconds_bucket{{le="{bound}", route="{route}"}}': gained
+                for bound, gained in (("1.0", 0.0), ("2.5", 0.0), ("+Inf", 5.0))
+            }
+            for route in ("/api/listings/{id}/pictures", "/api/uploads/{id}")
+        ),
         {
-            f'http_request_duration_seconds_bucket{{le="{bound}", route="{route}"}}': gained
-            for bound, gained in (("1.0", 0), ("2.5", 0), ("+Inf", 5))
-        }
-        for route in ("/api/listings/{id}/pictures", "/api/uploads/{id}")
+            f'http_request_duration_seconds_bucket{{le="{bound}", route="/api/listings"}}': gained
+            for bound, gained in ONE_OF_SIXTEEN
+        },
     ],
     "PushesFail": [{'api_pushes_total{outcome="sent"}': 0, 'api_pushes_total{outcome="later"}': 0.5}],
     "MailsNotSent": [
@@ -169,6 +179,17 @@ def test_prometheus_reads_the_processes_of_the_compose_file() -> None:
 
 def test_each_alert_has_a_case() -> None:
     assert list(CASES) == [rule["alert"] for rule in rules()]
+
+
+def test_the_bounds_that_alerts_name_are_those_of_the_histograms() -> None:
+    """A bound that no histogram has would be a series without data, and its alert would never fire."""
+    named = {
+        (metric, bound)
+        for rule in rules()
+        for metric, bound in re.findall(r'([a-z_]+)_bucket\{le="([^"]+)"', rule["expr"])
+    }
+    assert {metric for metric, _ in named} == {"gateway_join_seconds", "http_request_duration_seconds"}
+    assert {bound for _, bound in named} <= {"+Inf", *map(repr, BUCKETS)}
 
 
 @pytest.mark.servers
@@ -279,6 +300,8 @@ async def test_every_query_of_the_dashboard_has_data_of_a_running_pair(processes
                 assert await eventually(have_data, 120.0), missing
             finally:
                 work.cancel()
+            stored = (await prometheus.ask("query", query="sum by (job) (daveslist_stored_messages_total)"))["result"]
+            assert {one["metric"]["job"] for one in stored if float(one["value"][1]) > 0} == {"api", "gateway"}
             groups = (await prometheus.ask("rules"))["groups"]
             faults = {rule["name"]: rule.get("lastError") for group in groups for rule in group["rules"]}
             assert faults == dict.fromkeys(CASES)
@@ -296,6 +319,8 @@ async def keep_working(rest: Rest, socket: Socket, ann: Person, bob: Person, own
         )
         await rest.call("GET", "/api/listings", 200)
         await socket.join(ann.topic)
+        await socket.push(ann.topic, "send", {"to": str(bob.id), "message": "By socket"})
+        await rest.call("POST", "/api/messages", 201, who=ann, body={"to": str(bob.id), "message": "By REST"})
         for _ in range(TIMED_EVERY if number else 2 * TIMED_EVERY):
             await socket.push(ann.topic, "typing", {"to": str(bob.id)})
         # What is counted has to grow between two looks, and the processes have to have time for others.

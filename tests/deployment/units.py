@@ -11,8 +11,9 @@ _KEYS = {
     "Unit": {"Description", "Wants", "After", "StartLimitIntervalSec"},
     "Service": {
         *("Type", "User", "Group", "WorkingDirectory", "EnvironmentFile", "LoadCredential", "Environment"),
-        *("StateDirectory", "ExecStart", "ExecReload", "Restart", "RestartSec", "KillMode", "TimeoutStopSec"),
-        *("LimitNOFILE", "MemoryMax", "TasksMax", "ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices"),
+        *("StateDirectory", "RuntimeDirectory", "RuntimeDirectoryMode", "ExecStart", "ExecReload", "Restart"),
+        *("RestartSec", "KillMode", "TimeoutStopSec", "LimitNOFILE", "MemoryMax", "TasksMax", "OOMPolicy"),
+        *("ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices"),
         *("NoNewPrivileges", "CapabilityBoundingSet", "ProtectKernelTunables", "ProtectKernelModules"),
         *("ProtectKernelLogs", "ProtectControlGroups", "ProtectClock", "ProtectHostname", "ProtectProc"),
         *("RestrictAddressFamilies", "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID"),

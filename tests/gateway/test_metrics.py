@@ -59,6 +59,8 @@ class Room(Channel):
 class NoMessages:
     """Stands for the messages in Postgres: there are none."""
 
+    stored = 0
+
     async def last_id_before(self, seconds: float) -> int:
         return 0
 

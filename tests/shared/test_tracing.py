@@ -231,6 +231,8 @@ def test_a_kind_of_topic_says_nothing_about_whom() -> None:
 class SlowInserter:
     """Stands for the repository: makes the span of its statement, and waits until the test lets it go on."""
 
+    stored = 0
+
     def __init__(self, traced: Traced) -> None:
         self._traced = traced
         self.let = asyncio.Semaphore(0)

@@ -37,11 +37,12 @@ class Done:
 
 @dataclass(frozen=True)
 class Engine:
-    """Runs commands in a folder and an environment."""
+    """Runs commands in a folder and an environment, as this user or as the one with the given number."""
 
     docker: str
     directory: Path
     environment: Mapping[str, str]
+    user: int | None = None
 
     def run(
         self, *words: str | Path, check: bool = True, patience: float = PATIENCE_SECONDS, given: str | None = None
@@ -64,6 +65,7 @@ class Engine:
             done = subprocess.run(
                 command,
                 cwd=self.directory,
+                user=self.user,
                 env=dict(self.environment),
                 input=given,
                 stdin=subprocess.DEVNULL if given is None else None,

@@ -19,7 +19,9 @@ class Command(NamedTuple):
 UP = Command("Deploy", "docker compose up --build")
 ROLE = Command("Deploy", "python -m api role")
 MAIL = Command("Deploy", "> secrets/smtp_url")
-TLS = Command("Deploy", "> secrets/tls_certificate")
+TLS = Command("Deploy", "compose.tls.yaml >> .env")
+RENEW = Command("Deploy", "chmod u+w secrets/tls_certificate")
+ANOTHER_SECRET = Command("Deploy", "chmod u+w secrets/redis_password")
 SENTINEL = Command("Deploy", "> secrets/redis_sentinel_password")
 CLUSTER = Command("Deploy", "> secrets/redis_cluster_password")
 ONE_REDIS = Command("Deploy", "docker compose down")
@@ -31,7 +33,10 @@ RELOAD = Command("Deploy", "docker compose exec nginx sh -c 'kill -HUP 1'")
 SAVE = Command("Back up", "docker compose exec -T postgres pg_dump")
 RESTORE = Command("Back up", "docker compose exec -T postgres pg_restore")
 EMPTY = Command("Back up", "docker compose exec postgres dropdb")
-WALKED = (UP, ROLE, MAIL, TLS, S3, SENTINEL, CLUSTER, ONE_REDIS, REPLACE, BACK, SCHEMA, RELOAD, SAVE, EMPTY, RESTORE)
+WALKED = (
+    *(UP, ROLE, MAIL, TLS, RENEW, S3, SENTINEL, CLUSTER, ONE_REDIS, REPLACE, BACK, SCHEMA, RELOAD, SAVE, EMPTY),
+    RESTORE,
+)
 
 
 class NotInGuide(AssertionError):

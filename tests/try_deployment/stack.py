@@ -19,7 +19,10 @@ from tests.rolling import release_before
 from tests.try_deployment.engine import CommandFailed, Engine, NoEngine
 
 CHECKOUT = Path(__file__).parents[2]
-_OF_PROCESSES = ("ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "API_WORKERS", "GATEWAY_WORKERS", "SITE_URL")
+_OF_PROCESSES = (
+    *("ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "API_WORKERS", "GATEWAY_WORKERS", "DATABASE_POOL_SIZE"),
+    "SITE_URL",
+)
 _OF_MAIL = ("MAIL_FROM", "CONFIRM_ADDRESSES", "VAPID_CONTACT")
 _READ = frozenset({*_OF_PROCESSES, *_OF_MAIL, "PICTURES_URL", "TLS_PORT"})
 """The variables that the Compose files read, and that do not begin with AWS_."""

@@ -18,6 +18,7 @@ class SlowInserter:
     """Stands for the repository: records each batch, and waits until the test lets it insert."""
 
     def __init__(self) -> None:
+        self.stored = 0
         self.batches: list[list[str]] = []
         self.let = asyncio.Semaphore(0)
         self.failure: Exception | None = None

@@ -39,6 +39,23 @@ async def count(database: Database) -> int:
     return int(row[0])
 
 
+async def test_stored_messages_are_counted_and_neither_refused_ones_nor_repeats(
+    inserts: MessageInserts, blocks: BlockRepository
+) -> None:
+    await blocks.block(3, 1)
+    await inserts.insert_many(
+        [NewMessage(1, 2, "one"), NewMessage(1, 2, "two", client_ref="a"), NewMessage(1, 3, "refused")]
+    )
+    assert inserts.stored == 2
+    await inserts.insert_many([NewMessage(1, 2, "two", client_ref="a"), NewMessage(2, 1, "three")])
+    assert inserts.stored == 3
+    await inserts.insert_with_pictures(NewMessage(1, 2, "four", client_ref="b"), [])
+    await inserts.insert_with_pictures(NewMessage(1, 2, "four", client_ref="b"), [])
+    with pytest.raises(Blocked):
+        await inserts.insert_with_pictures(NewMessage(1, 3, "refused"), [])
+    assert inserts.stored == 4
+
+
 async def test_a_batch_is_answered_in_order(
     database: Database, messages: MessageRepository, inserts: MessageInserts, blocks: BlockRepository
 ) -> None:

@@ -107,8 +107,7 @@ def browsers_come_by_https(walk: Walk) -> str:
     newer = make_certificate(files, host)
     for name, made in (("fullchain.pem", newer.chain), ("privkey.pem", newer.key)):
         (stack.directory / name).write_bytes(made.read_bytes())
-    renew = [line for line in guide.block(guide.TLS).splitlines() if line.startswith("cat ")]
-    stack.engine.shell("\n".join(["chmod u+w secrets/tls_*", *renew, guide.block(guide.RELOAD)]))
+    stack.engine.shell(guide.block(guide.RENEW))
     authority = newer.chain.read_text(encoding="utf-8")
     walk.visitors.do("until_certified", host=host, authority=authority)
     return f"{found['spoken']}, {found['messages']} messages by wss, 308 to HTTPS, a new certificate on command"
