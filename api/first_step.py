@@ -37,7 +37,7 @@ async def take_first_step(call: Call, email: str, password: str, device_id: str 
         match = await services.passwords.verify(found.password_hash, password)
         return match is not None
 
-    # Whoever has no guess left costs no query.
+    # Whoever has no log-in or guess left costs no query.
     async def find_and_compare() -> bool:
         nonlocal account
         found = account = account or await services.users.for_login(email)
@@ -48,6 +48,7 @@ async def take_first_step(call: Call, email: str, password: str, device_id: str 
 
     device = services.devices.read(device_id)
     if device is not None:
+        await limits.login_from_device(device)
         account = await services.users.for_login(email)
         if account.user is None or device.user_id != account.user.id:
             # The device belongs to another account, so this log-in counts as one from an unknown device.

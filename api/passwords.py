@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from enum import Enum
 from typing import TypeVar
 
@@ -86,7 +87,9 @@ class Passwords:
 def _yield_to_others() -> None:
     # Elsewhere this would slow down the whole process.
     if sys.platform == "linux":
-        os.nice(NICENESS)
+        # A sandbox may forbid it.
+        with suppress(OSError):
+            os.nice(NICENESS)
 
 
 def _match(password_hash: str, typed: str) -> Match | None:

@@ -87,9 +87,12 @@ class RateLimits:
         network = network_of(address_of(request, self._trusted))
         return await self._guess([self._network_guesses.of(subject, network), self._account_guesses.of(subject)], check)
 
+    async def login_from_device(self, device: Device) -> None:
+        """Count a log-in, right or wrong, for the owner of the device from which it comes."""
+        await self._take([self._device_logins.of(str(device.user_id))])
+
     async def guess_from_device(self, device: Device, check: Check) -> bool:
         """Like `guess`, from a device of the account's owner. Nobody else's guesses use up what is counted here."""
-        await self._take([self._device_logins.of(str(device.user_id))])
         return await self._guess([self._device_guesses.of(f"{device.user_id}:{device.name}")], check)
 
     async def guess_in_session(self, session_id: str, check: Check) -> bool:

@@ -13,6 +13,7 @@ const LOCK = "daveslist.refresh";
 /** A token is replaced when it expires within this time, or when half of a very short life is over. */
 const EARLY_MS = 60_000;
 const CHECK_AT_MOST_EVERY_MS = 1_000;
+const REFRESH_MS = 30_000;
 
 class Session {
   #listeners = [];
@@ -92,7 +93,9 @@ class Session {
       const headers = { "Content-Type": "application/json" };
       let response;
       try {
-        response = await fetch("/api/token/refresh", { method: "POST", headers, body });
+        // All tabs wait for it. If the answer is only late, the same refresh token is good for another one.
+        const signal = AbortSignal.timeout?.(REFRESH_MS);
+        response = await fetch("/api/token/refresh", { method: "POST", headers, body, signal });
       } catch {
         throw Problem.unreachable();
       }

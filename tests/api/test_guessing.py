@@ -42,6 +42,21 @@ async def test_a_wrong_password_costs_the_same_statements_whether_or_not_there_i
     assert len(costs[1]) == 1
 
 
+@pytest.mark.parametrize("has_device", [False, True])
+async def test_whoever_has_no_log_in_or_guess_left_costs_no_query(
+    make_api: MakeApi, monkeypatch: pytest.MonkeyPatch, has_device: bool
+) -> None:
+    api = await make_api(logins_per_account_minute=2, guesses_per_account_minute=2)
+    someone, device = await api.register(), None
+    if has_device:
+        # Somebody else's device.
+        device = (await api.call("POST", "/api/register", 201, json=registration(1)))["device_id"]
+    assert [await log_in(api, someone.email, "wrong horse", device=device) for _ in range(2)] == [401, 401]
+    with counted_trips(monkeypatch) as trips:
+        assert await log_in(api, someone.email, "wrong horse", device=device) == 429
+    assert trips == []
+
+
 async def test_guesses_at_one_account_are_limited_by_network_and_over_all_networks(make_api: MakeApi) -> None:
     limits = {"logins_per_account_minute": 2, "guesses_per_account_minute": 5}
     nodes = [await make_api(trusted_proxies=ANY_PROXY, **limits) for _ in range(2)]

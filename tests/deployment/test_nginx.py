@@ -278,6 +278,9 @@ async def test_beside_tls_nginx_leads_everybody_to_the_same_address_with_tls_but
         ):
             async with client.request(method, plain + path, allow_redirects=False) as moved:
                 assert (moved.status, moved.headers["Location"]) == (308, f"https://127.0.0.1{path}")
+        without = f"127.0.0.1:{nginx.port}"
+        async with client.get(f"http://{without}/listings/1", allow_redirects=False) as moved:
+            assert (moved.status, moved.headers["Location"]) == (308, f"https://{without}/listings/1")
         async with client.get(f"{plain}/health/nginx", allow_redirects=False) as healthy:
             assert healthy.status == 200
         context = ssl.create_default_context(cafile=str(nginx.directory / "certificate.pem"))

@@ -39,6 +39,7 @@ REFUSED = [
     (["GET /../../etc HTTP/1.1"], 400, "bad-request"),
     (["nothing at all"], 400, "bad-request"),
     (["GET / HTTP/9.9"], 505, "bad-request"),
+    (["POST /api/login HTTP/1.1", "Transfer-Encoding: gzip"], 501, "bad-request"),
 ]
 
 
@@ -81,7 +82,8 @@ async def test_a_refusal_is_a_problem_that_pages_of_other_origins_can_read(
 
 
 @pytest.mark.parametrize(
-    ("path", "status", "words"), [("/", 503, "Not available right now"), ("/metrics", 404, "Not found")]
+    ("path", "status", "words"),
+    [("/", 503, "Not available right now"), ("/metrics", 404, "Not found"), ("/a%20b", 503, "Not available right now")],
 )
 async def test_a_browser_gets_a_page(nginx: Nginx, path: str, status: int, words: str) -> None:
     answered, headers, body = await answer_to(nginx, [f"GET {path} HTTP/1.1", BROWSER])
@@ -112,3 +114,17 @@ async def test_below_socket_a_refusal_is_plain_text(nginx: Nginx, lines: list[st
     assert (answered, headers["content-type"]) == (status, "text/plain")
     assert "{" not in body
     assert headers.get("retry-after") == ("2" if status == 503 else None)
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "TRACE"])
+async def test_the_log_says_what_was_asked_for(nginx: Nginx, method: str) -> None:
+    path = f"/api/asked-by-{method.lower()}"
+    await answer_to(nginx, [f"{method} {path}?token=secret HTTP/1.1", "Content-Length: 0"])
+    [line] = await nginx.logged(path, 1)
+    assert (line["method"], line["status"]) == (method, "405" if method == "TRACE" else "503")
+    assert "secret" not in str(line)
+
+
+async def test_the_address_of_sockets_without_its_end_is_sent_to_this_server(nginx: Nginx) -> None:
+    status, headers, _ = await answer_to(nginx, ["GET /socket HTTP/1.1"])
+    assert (status, headers["location"]) == (301, "/socket/")
