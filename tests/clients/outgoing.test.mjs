@@ -56,6 +56,20 @@ test("messages sent without a channel are sent in order when there is one, and e
   assert.deepEqual(outgoing.payloads(), []);
 });
 
+test("a refusal has what the server says of it", async () => {
+  const refusal = (answer) => {
+    const sent = outgoing.send({ to: "8", message: "a", client_ref: "a" }, null);
+    outgoing.joined(channel);
+    under("a").answer("error", answer);
+    return sent.catch(({ reason, errors, again_at }) => [reason, errors, again_at]);
+  };
+  const again_at = "2026-11-28T10:00:00.000000Z";
+  assert.deepEqual(await refusal({ reason: "too many new people", again_at }), ["too many new people", {}, again_at]);
+  const errors = { to: ["Not an id."] };
+  assert.deepEqual(await refusal({ reason: "invalid message", errors, again_at: 7 }), ["invalid message", errors, null]);
+  assert.deepEqual(await refusal({ reason: "blocked" }), ["blocked", {}, null]);
+});
+
 test("an unanswered message is sent again after the channel was lost, with the same client_ref", () => {
   outgoing.joined(channel);
   send("a");

@@ -1,4 +1,4 @@
-"""Tests docs/clients.md: its examples work, its frames get the answers shown, and its close codes are complete."""
+"""Tests docs/clients.md: its examples work, its frames get the answers shown, and its tables are complete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.channels.authenticated import TOO_MANY_REQUESTS, TRY_AGAIN
 from gateway.protocol.close_codes import CLOSES
+from shared.domain.alerts import AlertKind
+from shared.domain.messages import MessageRefused
+from shared.events import alerts, listings, messages, moderation, replies, sanctions, system
+from shared.private_chat import EVENTS
 from tests.support.client import Person, Rest, Socket
 from tests.support.node import find_node
 from tests.support.processes import Node, Processes, base_environment
@@ -38,6 +43,55 @@ def block(language: str) -> str:
 def test_the_close_codes_are_those_of_the_code() -> None:
     told = {int(code) for code in re.findall(r"^\| (1\d\d\d) \|", TEXT, re.MULTILINE)}
     assert told == {close.code for close in CLOSES}
+
+
+def rows(heading: str) -> dict[str, str]:
+    """The table under this line of headings: each name in the first column, with the rest of its row."""
+    [_, table] = TEXT.split(f"| {heading} |\n", 1)
+    lines = re.match(r"(?:\|.*\n)+", table)
+    assert lines
+    cells = [re.split(r"(?<!\\)\|", line.strip("|"), maxsplit=1) for line in lines[0].splitlines()[1:]]
+    return {name: rest for first, rest in cells for name in re.findall(r"`([^`]+)`", first)}
+
+
+REFUSED = {kind.reason for kind in MessageRefused.__subclasses__()}
+"""The reasons for which a message is not stored, other than those that pass."""
+
+
+def test_the_reasons_of_a_refused_message_are_those_of_the_code() -> None:
+    [_, told] = rows("you push | payload | the answer")["send"].split("`reason`")
+    passing = {answer.response["reason"] for answer in (TOO_MANY_REQUESTS, TRY_AGAIN)}
+    assert set(re.findall(r"`([^`{]+)`", told)) - {"again_at", "errors"} == REFUSED | passing
+
+
+def test_the_reasons_of_the_javascript_client_are_those_of_the_code() -> None:
+    refused = REFUSED | {"could not be sent", "left"}
+    assert set(rows("reason | meaning")) == refused
+    comment = (CHECKOUT / "clients" / "javascript" / "private_chat" / "send_refused.js").read_text(encoding="utf-8")
+    words = re.sub(r"\s+\*?\s*", " ", comment)
+    assert {reason for reason in refused if f"`{reason}`" not in words} == set()
+
+
+def test_the_events_of_each_topic_are_those_of_the_code() -> None:
+    presence = {"presence_state", "presence_diff"}
+    events = {
+        "on `private_chat` | payload": {
+            *EVENTS,
+            messages.REQUEST,
+            messages.DELETED,
+            sanctions.SANCTION,
+            sanctions.OBJECTION,
+        },
+        "on `listing` | when it arrives": presence
+        | {listings.LISTING_UPDATED, listings.LISTING_REMOVED, replies.REPLY_CREATED},
+        "on `moderation` | when it arrives": presence
+        | moderation.QUEUE_EVENTS
+        | {moderation.TAKEN, moderation.LOOK_AGAIN}
+        | {moderation.SANCTIONED, moderation.OBJECTED, moderation.DECIDED},
+        "on `system` | when it arrives": {system.NODES, system.GATEWAY, system.DEVICES},
+        "on `alerts` | when it arrives": {*AlertKind, alerts.ALERTS_SEEN},
+    }
+    assert {heading: set(rows(heading)) for heading in events} == events
 
 
 @pytest.mark.servers
