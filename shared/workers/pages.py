@@ -22,8 +22,9 @@ from pathlib import Path
 import msgspec
 from prometheus_client.core import Metric
 
+from shared.faults import faults_metric
 from shared.logs import log_of
-from shared.workers import deaths
+from shared.workers import incidents
 from shared.workers.files import replace_file
 from shared.workers.worker import Worker
 
@@ -36,6 +37,8 @@ KEPT_SECONDS = 60.0
 
 _CUMULATIVE = frozenset({"counter", "histogram", "summary"})
 _SOCKET, _COUNTS, _DEPARTED = ".socket", ".counts", "departed"
+_PARENT = "parent"
+"""Stands in the label `worker` of what the parent itself has counted."""
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -70,11 +73,11 @@ class Departed(msgspec.Struct, array_like=True):
     """Those of them whose own files may still be there."""
 
 
-def page(answers: Iterable[Answer], counts: Iterable[tuple[int, list[Family]]], places: int) -> list[Metric]:
+def page(answers: Iterable[Answer], counts: Iterable[tuple[int | str, list[Family]]], places: int) -> list[Metric]:
     """Returns the metrics of all workers.
 
     `answers` are those of running workers; their counts are taken from `counts`, which has also those of workers that
-    have ended, each with the number of its place.
+    have ended, each with the number of its place, and those of the parent.
     """
     metrics: dict[str, Metric] = {}
     parts: dict[tuple[str, str, Labels], list[float]] = {}
@@ -137,9 +140,9 @@ class Pages:
 
     async def collect(self) -> list[Metric]:
         """Returns the metrics of all workers."""
-        shown: list[Metric] = []
+        of_parent = incidents.Incidents()
         try:
-            shown = [deaths.metric(deaths.read(self._folder))]
+            of_parent = incidents.read(self._folder)
             with self._lock():
                 counts = self._counts()
             others = [path for path in self._folder.glob(f"*{_SOCKET}") if path.stem != self._node_id]
@@ -151,19 +154,11 @@ class Pages:
             answers, counts = [self._own()], {}
         for answer in answers:
             counts[answer.node_id] = (answer.number, _cumulative(answer.families))
-        return [*page(answers, counts.values(), self._worker.count), *shown]
+        faults = (_PARENT, _families([faults_metric(of_parent.faults)]))
+        return [*page(answers, [*counts.values(), faults], self._worker.count), *incidents.metrics(of_parent)]
 
     def _own(self) -> Answer:
-        families = [
-            Family(
-                metric.name,
-                metric.documentation,
-                metric.type,
-                [(sample.name, tuple(sample.labels.items()), float(sample.value)) for sample in metric.samples],
-            )
-            for metric in self._collect()
-        ]
-        return Answer(self._node_id, self._worker.number, self._worker.is_replaced, families)
+        return Answer(self._node_id, self._worker.number, self._worker.is_replaced, _families(self._collect()))
 
     async def _answer(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         own = self._own()
@@ -240,6 +235,18 @@ class Pages:
             yield
         finally:
             os.close(descriptor)
+
+
+def _families(metrics: Iterable[Metric]) -> list[Family]:
+    return [
+        Family(
+            metric.name,
+            metric.documentation,
+            metric.type,
+            [(sample.name, tuple(sample.labels.items()), float(sample.value)) for sample in metric.samples],
+        )
+        for metric in metrics
+    ]
 
 
 def _cumulative(families: Iterable[Family]) -> list[Family]:

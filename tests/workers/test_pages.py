@@ -16,7 +16,7 @@ import pytest
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from shared.workers import deaths
+from shared.workers import incidents
 from shared.workers.pages import KEPT_SECONDS, Family, Pages, page
 from shared.workers.worker import Worker
 
@@ -25,7 +25,7 @@ from shared.workers.worker import Worker
 def folder() -> Iterator[Path]:
     # Not pytest's own: the address of a Unix socket must be short.
     with TemporaryDirectory(prefix="pages-") as made:
-        deaths.write(Path(made), [0, 1])
+        incidents.write(Path(made), incidents.Incidents([0, 1], [2, 0], 3))
         yield Path(made)
 
 
@@ -81,6 +81,9 @@ async def test_any_worker_shows_the_metrics_of_all(folder: Path) -> None:
         assert (found["people", "1"], found["people", "2"]) == (5.0, 5.0)
         assert (found["daveslist_worker_up", "1"], found["daveslist_worker_up", "2"]) == (1.0, 1.0)
         assert (found["daveslist_worker_deaths_total", "1"], found["daveslist_worker_deaths_total", "2"]) == (0.0, 1.0)
+        assert found["daveslist_worker_reload_failures_total", "1"] == 2.0
+        assert found["daveslist_worker_reload_failures_total", "2"] == 0.0
+        assert found["daveslist_faults_total", "parent"] == 3.0
 
 
 async def test_a_worker_that_ended_leaves_its_counts_to_its_successor(folder: Path) -> None:
@@ -130,7 +133,7 @@ async def test_the_files_of_workers_that_ended_long_ago_become_one(folder: Path)
             os.utime(folder / f"ann{number}.counts", (long_ago, long_ago))
             found = await bob.page()
             assert (found["sends_total", "1"], found["seconds_count", "1"]) == (number + 1, number + 1)
-    assert sorted(path.name for path in folder.iterdir()) == ["bob.counts", "deaths", "departed", "lock"]
+    assert sorted(path.name for path in folder.iterdir()) == ["bob.counts", "departed", "incidents", "lock"]
 
 
 def test_the_sum_of_several_workers_of_one_place_does_not_depend_on_their_order() -> None:
