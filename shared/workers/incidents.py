@@ -32,6 +32,11 @@ def write(folder: Path, incidents: Incidents) -> None:
     replace_file(folder / _FILE, msgspec.json.encode(incidents))
 
 
+def are_written(folder: Path) -> bool:
+    """Whether the workers of this folder know anything. Raises OSError."""
+    return (folder / _FILE).exists()
+
+
 def read(folder: Path) -> Incidents:
     """Returns what was written last; nothing if the parent is of 1.0.0, which writes nothing. Raises OSError."""
     try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import os
 import shutil
 import signal
 import socket
@@ -30,6 +31,7 @@ from shared.listening import cannot_listen
 from shared.logs import configure_logs, log_of
 from shared.settings import Settings
 from shared.workers import incidents, sockets
+from shared.workers.files import make_folder
 from shared.workers.worker import ALIVE, EMPTY, LEAVE, LISTENING, READY, SIGN_SECONDS, assign
 
 log = log_of(__name__)
@@ -213,7 +215,6 @@ class Parent:
             raise cannot_listen(self._name, self._host, self._port, error) from None
         self._places = [Place(number, each) for number, each in enumerate(bound, start=1)]
         self._folder = _private_folder()
-        self._show_incidents()
         self._watch_signals()
         try:
             return await self._run()
@@ -435,10 +436,14 @@ class Parent:
                 log.info("the workers are replaced", workers=self._count)
 
     def _show_incidents(self) -> None:
-        """Let the workers show what has been counted. If it cannot be written, the next call tries again."""
+        """Let the workers show what has been counted. If it cannot be written, the next call tries again.
+
+        A folder or file that somebody has cleaned away is made anew.
+        """
         self._incidents.faults = FAULTS.count
-        if self._incidents != self._shown:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            make_folder(self._folder)
+            if self._incidents != self._shown or not incidents.are_written(self._folder):
                 incidents.write(self._folder, self._incidents)
                 self._shown = deepcopy(self._incidents)
 
@@ -449,6 +454,7 @@ class Parent:
         child, self._spare = self._spare, None
         if child is None or child.has_ended.is_set():
             child = self._spawn()
+        self._show_incidents()
         with contextlib.suppress(OSError):  # It has just ended, and will be found.
             assign(
                 child.link,
@@ -505,8 +511,9 @@ class Parent:
 
 
 def _private_folder() -> Path:
-    """Returns a new folder that only this user can enter."""
-    usual = tempfile.gettempdir()
+    """Returns a new folder that only this user can enter, in the one that systemd gives the service, if it does."""
+    [given, *_] = os.environ.get("RUNTIME_DIRECTORY", "").split(":")
+    usual = given or tempfile.gettempdir()
     return Path(tempfile.mkdtemp(prefix="daveslist-", dir=usual if len(usual) <= LONGEST_FOLDER else "/tmp"))
 
 

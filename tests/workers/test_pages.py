@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -16,7 +17,9 @@ import pytest
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from development.child import happens
 from shared.workers import incidents
+from shared.workers.files import make_folder
 from shared.workers.pages import KEPT_SECONDS, Family, Pages, page
 from shared.workers.worker import Worker
 
@@ -163,12 +166,29 @@ async def test_a_sum_does_not_go_backwards_when_files_become_one(folder: Path) -
             assert shown >= before
 
 
-async def test_a_worker_whose_folder_is_gone_shows_itself(folder: Path) -> None:
+async def test_a_worker_whose_folder_is_gone_shows_itself_until_there_is_one_again(folder: Path) -> None:
     async with AsyncExitStack() as stack:
         ann = await stack.enter_async_context(part(folder, 1, "ann"))
         ann.sends.labels("text").inc(3)
-        for path in folder.iterdir():
-            path.unlink()
-        folder.rmdir()
+        shutil.rmtree(folder)
+        # A worker begins without a folder, too.
+        bob = await stack.enter_async_context(part(folder, 2, "bob"))
         assert (await ann.page())["sends_total", "1"] == 3.0
+        assert ("people", "1") not in await bob.page()
+        folder.mkdir(mode=0o700)
+        assert await happens(lambda: len(list(folder.glob("*.socket"))) == 2, 30.0)
+        assert (await bob.page())["sends_total", "1"] == 3.0
+        assert await ann.page() == await bob.page()
+
+
+async def test_a_worker_writes_nothing_into_a_folder_of_others(folder: Path) -> None:
+    async with part(folder, 1, "ann") as ann:
+        shutil.rmtree(folder)
+        # Anybody could have made it, with links to this user's files in it.
         folder.mkdir()
+        folder.chmod(0o777)
+        assert ("daveslist_worker_up", "1") in await ann.page()
+        assert list(folder.iterdir()) == []
+    assert list(folder.iterdir()) == []
+    with pytest.raises(PermissionError):
+        make_folder(folder)
