@@ -22,7 +22,11 @@ class Faults(Collector):
         return True
 
     def collect(self) -> Iterator[Metric]:
-        yield CounterMetricFamily("daveslist_faults", "Faults of the program that were logged", value=self.count)
+        yield faults_metric(self.count)
+
+
+def faults_metric(count: int) -> Metric:
+    return CounterMetricFamily("daveslist_faults", "Faults of the program that were logged", value=count)
 
 
 FAULTS = Faults()

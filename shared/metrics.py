@@ -1,7 +1,7 @@
 """The metrics of a process for Prometheus. The API and the gateway use the same names for the same things.
 
 Prometheus tells processes apart by `job` and `instance`, which it adds itself. `daveslist_process_info` says the kind
-of the process and its id, which logs also have.
+of the process, its version, and its id, which logs also have.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from shared.faults import FAULTS
 from shared.postgres import Database
 from shared.pubsub.broker import Broker
 from shared.repositories.message_writer import MessageWriter
+from shared.version import VERSION
 from shared.workers.pages import Pages
 from shared.workers.worker import Worker
 
@@ -87,7 +88,7 @@ class _Common(Collector):
     def __init__(
         self, process: str, node_id: str, database: Database, broker: Broker, message_writer: MessageWriter
     ) -> None:
-        self._labels = {"process": process, "node": node_id}
+        self._labels = {"process": process, "node": node_id, "version": VERSION}
         self._database = database
         self._broker = broker
         self._message_writer = message_writer

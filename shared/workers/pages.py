@@ -22,20 +22,25 @@ from pathlib import Path
 import msgspec
 from prometheus_client.core import Metric
 
+from shared.faults import faults_metric
 from shared.logs import log_of
-from shared.workers import deaths
-from shared.workers.files import replace_file
+from shared.workers import incidents
+from shared.workers.files import check_folder, replace_file
 from shared.workers.worker import Worker
 
 log = log_of(__name__)
 
 ASK_SECONDS = 2.0
 """A worker that does not answer within this time is missing on the page, except for its counts."""
+LOOK_SECONDS = 1.0
+"""How often a worker looks whether the others still find its socket: a cleaner of old files may remove the folder."""
 KEPT_SECONDS = 60.0
 """The counts of a worker that has ended have a file of their own for this long: much longer than a page takes."""
 
 _CUMULATIVE = frozenset({"counter", "histogram", "summary"})
 _SOCKET, _COUNTS, _DEPARTED = ".socket", ".counts", "departed"
+_PARENT = "parent"
+"""Stands in the label `worker` of what the parent itself has counted."""
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -70,11 +75,11 @@ class Departed(msgspec.Struct, array_like=True):
     """Those of them whose own files may still be there."""
 
 
-def page(answers: Iterable[Answer], counts: Iterable[tuple[int, list[Family]]], places: int) -> list[Metric]:
+def page(answers: Iterable[Answer], counts: Iterable[tuple[int | str, list[Family]]], places: int) -> list[Metric]:
     """Returns the metrics of all workers.
 
     `answers` are those of running workers; their counts are taken from `counts`, which has also those of workers that
-    have ended, each with the number of its place.
+    have ended, each with the number of its place, and those of the parent.
     """
     metrics: dict[str, Metric] = {}
     parts: dict[tuple[str, str, Labels], list[float]] = {}
@@ -121,25 +126,45 @@ class Pages:
         self._node_id = node_id
         self._collect = collect
         self._folder = worker.folder
+        self._socket = self._folder / f"{node_id}{_SOCKET}"
         self._server: asyncio.Server | None = None
+        self._listening: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Answer the other workers."""
-        self._server = await asyncio.start_unix_server(self._answer, self._folder / f"{self._node_id}{_SOCKET}")
+        """Answer the other workers, as soon as the folder is there."""
+        await self._listen()
+        self._listening = asyncio.create_task(self._keep_listening())
 
     async def stop(self) -> None:
         """Leave the final counts behind. Nothing may be counted after this."""
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
         with contextlib.suppress(OSError):  # The folder is gone if the parent has died.
             self._write(self._own())
         if self._server is not None:
             self._server.close()
-        (self._folder / f"{self._node_id}{_SOCKET}").unlink(missing_ok=True)
+        self._socket.unlink(missing_ok=True)
+
+    async def _keep_listening(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if not self._socket.exists():
+                await self._listen()
+
+    async def _listen(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        # Without a folder the metrics are missing, but the worker serves. The parent makes it anew.
+        with contextlib.suppress(OSError):
+            check_folder(self._folder)
+            self._server = await asyncio.start_unix_server(self._answer, self._socket)
 
     async def collect(self) -> list[Metric]:
         """Returns the metrics of all workers."""
-        shown: list[Metric] = []
+        of_parent = incidents.Incidents()
         try:
-            shown = [deaths.metric(deaths.read(self._folder))]
+            of_parent = incidents.read(self._folder)
             with self._lock():
                 counts = self._counts()
             others = [path for path in self._folder.glob(f"*{_SOCKET}") if path.stem != self._node_id]
@@ -151,19 +176,11 @@ class Pages:
             answers, counts = [self._own()], {}
         for answer in answers:
             counts[answer.node_id] = (answer.number, _cumulative(answer.families))
-        return [*page(answers, counts.values(), self._worker.count), *shown]
+        faults = (_PARENT, _families([faults_metric(of_parent.faults)]))
+        return [*page(answers, [*counts.values(), faults], self._worker.count), *incidents.metrics(of_parent)]
 
     def _own(self) -> Answer:
-        families = [
-            Family(
-                metric.name,
-                metric.documentation,
-                metric.type,
-                [(sample.name, tuple(sample.labels.items()), float(sample.value)) for sample in metric.samples],
-            )
-            for metric in self._collect()
-        ]
-        return Answer(self._node_id, self._worker.number, self._worker.is_replaced, families)
+        return Answer(self._node_id, self._worker.number, self._worker.is_replaced, _families(self._collect()))
 
     async def _answer(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         own = self._own()
@@ -234,12 +251,25 @@ class Pages:
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
         """Only one worker at a time moves files. It takes a few milliseconds and does not await anything."""
+        check_folder(self._folder)
         descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
             os.close(descriptor)
+
+
+def _families(metrics: Iterable[Metric]) -> list[Family]:
+    return [
+        Family(
+            metric.name,
+            metric.documentation,
+            metric.type,
+            [(sample.name, tuple(sample.labels.items()), float(sample.value)) for sample in metric.samples],
+        )
+        for metric in metrics
+    ]
 
 
 def _cumulative(families: Iterable[Family]) -> list[Family]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import os
 import shutil
 import signal
 import socket
@@ -20,14 +21,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Coroutine, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shared.faults import FAULTS
 from shared.listening import cannot_listen
 from shared.logs import configure_logs, log_of
 from shared.settings import Settings
-from shared.workers import deaths, sockets
+from shared.workers import incidents, sockets
+from shared.workers.files import make_folder
 from shared.workers.worker import ALIVE, EMPTY, LEAVE, LISTENING, READY, SIGN_SECONDS, assign
 
 log = log_of(__name__)
@@ -195,7 +199,8 @@ class Parent:
         self._children: set[Child] = set()
         self._spare: Child | None = None
         self._places: list[Place] = []
-        self._deaths = [0] * workers
+        self._incidents = incidents.Incidents([0] * workers, [0] * workers)
+        self._shown: incidents.Incidents | None = None
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
 
@@ -210,7 +215,6 @@ class Parent:
             raise cannot_listen(self._name, self._host, self._port, error) from None
         self._places = [Place(number, each) for number, each in enumerate(bound, start=1)]
         self._folder = _private_folder()
-        deaths.write(self._folder, self._deaths)
         self._watch_signals()
         try:
             return await self._run()
@@ -309,9 +313,8 @@ class Parent:
 
     def _count_death(self, place: Place, child: Child) -> None:
         place.failures = place.failures + 1 if child.is_young else 0
-        self._deaths[place.number - 1] += 1
-        with contextlib.suppress(OSError):  # The metrics have it after the next one.
-            deaths.write(self._folder, self._deaths)
+        self._incidents.deaths[place.number - 1] += 1
+        self._show_incidents()
 
     async def _begun(self, place: Place) -> Child:
         """Let a process be the worker in this place, as soon as one can be started."""
@@ -394,10 +397,14 @@ class Parent:
             await child.has_ended.wait()
 
     async def _watch(self) -> None:
-        """Kill workers that hang. Now and then, start another process in the place of one that waited and has ended."""
+        """Kill workers that hang. Now and then, start another process in the place of one that waited and has ended.
+
+        Show what has gone wrong meanwhile.
+        """
         spare_after = 0.0
         while True:
             await asyncio.sleep(SIGN_SECONDS)
+            self._show_incidents()
             for child in self._children:
                 if child.number is None:
                     continue
@@ -422,9 +429,23 @@ class Parent:
             for place in self._places:
                 if not await place.reload():
                     log.error("the reload has ended early; the other workers stay", worker=place.number)
+                    self._incidents.reload_failures[place.number - 1] += 1
+                    self._show_incidents()
                     break
             else:
                 log.info("the workers are replaced", workers=self._count)
+
+    def _show_incidents(self) -> None:
+        """Let the workers show what has been counted. If it cannot be written, the next call tries again.
+
+        A folder or file that somebody has cleaned away is made anew.
+        """
+        self._incidents.faults = FAULTS.count
+        with contextlib.suppress(OSError):
+            make_folder(self._folder)
+            if self._incidents != self._shown or not incidents.are_written(self._folder):
+                incidents.write(self._folder, self._incidents)
+                self._shown = deepcopy(self._incidents)
 
     # Processes
 
@@ -433,6 +454,7 @@ class Parent:
         child, self._spare = self._spare, None
         if child is None or child.has_ended.is_set():
             child = self._spawn()
+        self._show_incidents()
         with contextlib.suppress(OSError):  # It has just ended, and will be found.
             assign(
                 child.link,
@@ -489,8 +511,9 @@ class Parent:
 
 
 def _private_folder() -> Path:
-    """Returns a new folder that only this user can enter."""
-    usual = tempfile.gettempdir()
+    """Returns a new folder that only this user can enter, in the one that systemd gives the service, if it does."""
+    [given, *_] = os.environ.get("RUNTIME_DIRECTORY", "").split(":")
+    usual = given or tempfile.gettempdir()
     return Path(tempfile.mkdtemp(prefix="daveslist-", dir=usual if len(usual) <= LONGEST_FOLDER else "/tmp"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from shared.version import VERSION
 from tests.api.conftest import Api, MakeApi
 
 
@@ -61,6 +62,7 @@ async def test_metrics_show_the_state_of_postgres_redis_and_the_process(
     assert seen["daveslist_unpublished_messages", frozenset()] == 0
     [labels] = [dict(labels) for name, labels in seen if name == "daveslist_process_info"]
     assert labels["process"] == "api"
+    assert labels["version"] == VERSION
     assert labels["node"].startswith("api-")
     assert seen["process_resident_memory_bytes", frozenset()] > 0
 

@@ -70,6 +70,7 @@ CASES = {
     "ProcessGone": Case(values={'up{job="api"}': (1, 0)}),
     "WorkerGone": Case(values={'daveslist_worker_up{worker="2"}': (1, 0)}),
     "WorkersDie": Case(gains={'daveslist_worker_deaths_total{job="gateway", instance="a"}': (0, 1)}),
+    "ReloadsFail": Case(gains={'daveslist_worker_reload_failures_total{job="api", worker="1"}': (0, 1)}),
     "RedisAway": Case(values={'daveslist_redis_up{job="api"}': (1, 0)}),
     "BroadcastsPileUp": Case(values={'daveslist_unpublished_messages{job="api"}': (1000, 1001)}),
     "PostgresSlow": Case(values={'daveslist_postgres_waiting{job="api"}': (0, 1)}),

@@ -24,6 +24,7 @@ from shared.metrics import Metrics
 from shared.postgres import Database
 from shared.repositories.message_writer import MessageWriter
 from shared.settings import Settings
+from shared.version import VERSION
 from tests.gateway.nodes import Client, start_node
 from tests.support.waiting import PATIENCE_SECONDS, until
 
@@ -198,7 +199,7 @@ async def test_a_crash_of_the_program_is_told_apart_from_one_that_a_client_cause
 
 
 async def test_metrics_name_the_process(node: Endpoint, metrics: Metrics) -> None:
-    assert samples(metrics)[f"daveslist_process_info {node.node_id} gateway"] == 1
+    assert samples(metrics)[f"daveslist_process_info {node.node_id} gateway {VERSION}"] == 1
 
 
 async def test_closes_are_counted_by_reason_from_the_start(node: Endpoint, metrics: Metrics) -> None:

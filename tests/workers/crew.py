@@ -73,6 +73,16 @@ async def all_up(parent: Node) -> Page:
             await asyncio.sleep(0.05)
 
 
+async def counted(parent: Node, name: str) -> Page:
+    """Wait until the page shows that some worker's count of this is more than 0, and return it."""
+    async with asyncio.timeout(SOON):
+        while True:
+            found = await page(parent)
+            if any(values(found, name).values()):
+                return found
+            await asyncio.sleep(0.05)
+
+
 def living(parent: Node) -> set[int]:
     """The ids of the processes that the parent has started and that still run: workers, and the one that waits."""
     return {child.pid for child in psutil.Process(parent.pid).children(recursive=True)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -16,7 +17,9 @@ import pytest
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from shared.workers import deaths
+from development.child import happens
+from shared.workers import incidents
+from shared.workers.files import make_folder
 from shared.workers.pages import KEPT_SECONDS, Family, Pages, page
 from shared.workers.worker import Worker
 
@@ -25,7 +28,7 @@ from shared.workers.worker import Worker
 def folder() -> Iterator[Path]:
     # Not pytest's own: the address of a Unix socket must be short.
     with TemporaryDirectory(prefix="pages-") as made:
-        deaths.write(Path(made), [0, 1])
+        incidents.write(Path(made), incidents.Incidents([0, 1], [2, 0], 3))
         yield Path(made)
 
 
@@ -81,6 +84,9 @@ async def test_any_worker_shows_the_metrics_of_all(folder: Path) -> None:
         assert (found["people", "1"], found["people", "2"]) == (5.0, 5.0)
         assert (found["daveslist_worker_up", "1"], found["daveslist_worker_up", "2"]) == (1.0, 1.0)
         assert (found["daveslist_worker_deaths_total", "1"], found["daveslist_worker_deaths_total", "2"]) == (0.0, 1.0)
+        assert found["daveslist_worker_reload_failures_total", "1"] == 2.0
+        assert found["daveslist_worker_reload_failures_total", "2"] == 0.0
+        assert found["daveslist_faults_total", "parent"] == 3.0
 
 
 async def test_a_worker_that_ended_leaves_its_counts_to_its_successor(folder: Path) -> None:
@@ -130,7 +136,7 @@ async def test_the_files_of_workers_that_ended_long_ago_become_one(folder: Path)
             os.utime(folder / f"ann{number}.counts", (long_ago, long_ago))
             found = await bob.page()
             assert (found["sends_total", "1"], found["seconds_count", "1"]) == (number + 1, number + 1)
-    assert sorted(path.name for path in folder.iterdir()) == ["bob.counts", "deaths", "departed", "lock"]
+    assert sorted(path.name for path in folder.iterdir()) == ["bob.counts", "departed", "incidents", "lock"]
 
 
 def test_the_sum_of_several_workers_of_one_place_does_not_depend_on_their_order() -> None:
@@ -160,12 +166,29 @@ async def test_a_sum_does_not_go_backwards_when_files_become_one(folder: Path) -
             assert shown >= before
 
 
-async def test_a_worker_whose_folder_is_gone_shows_itself(folder: Path) -> None:
+async def test_a_worker_whose_folder_is_gone_shows_itself_until_there_is_one_again(folder: Path) -> None:
     async with AsyncExitStack() as stack:
         ann = await stack.enter_async_context(part(folder, 1, "ann"))
         ann.sends.labels("text").inc(3)
-        for path in folder.iterdir():
-            path.unlink()
-        folder.rmdir()
+        shutil.rmtree(folder)
+        # A worker begins without a folder, too.
+        bob = await stack.enter_async_context(part(folder, 2, "bob"))
         assert (await ann.page())["sends_total", "1"] == 3.0
+        assert ("people", "1") not in await bob.page()
+        folder.mkdir(mode=0o700)
+        assert await happens(lambda: len(list(folder.glob("*.socket"))) == 2, 30.0)
+        assert (await bob.page())["sends_total", "1"] == 3.0
+        assert await ann.page() == await bob.page()
+
+
+async def test_a_worker_writes_nothing_into_a_folder_of_others(folder: Path) -> None:
+    async with part(folder, 1, "ann") as ann:
+        shutil.rmtree(folder)
+        # Anybody could have made it, with links to this user's files in it.
         folder.mkdir()
+        folder.chmod(0o777)
+        assert ("daveslist_worker_up", "1") in await ann.page()
+        assert list(folder.iterdir()) == []
+    assert list(folder.iterdir()) == []
+    with pytest.raises(PermissionError):
+        make_folder(folder)

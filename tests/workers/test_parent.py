@@ -6,10 +6,12 @@ The parent is a real process, and the machine refuses it a new file descriptor a
 from __future__ import annotations
 
 import resource
+import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
@@ -21,16 +23,29 @@ from tests.support.freezing import freeze
 from tests.support.processes import Node, Processes
 from tests.support.secret import JWT_SECRET
 from tests.support.servers import Servers
-from tests.workers.crew import SOON, all_ended, all_up, begun, end, logged, more_served, one_waits, visitors
+from tests.workers.crew import (
+    SOON,
+    all_ended,
+    all_up,
+    begun,
+    counted,
+    end,
+    logged,
+    more_served,
+    one_waits,
+    values,
+    visitors,
+)
 
 pytestmark = pytest.mark.servers
 
 ACCEPTING = "/health/accepting"
+FAILURES = "daveslist_worker_reload_failures_total"
 
 
 @pytest_asyncio.fixture
-async def gateway(servers: Servers, tmp_path: Path) -> AsyncIterator[Node]:
-    """A gateway with two workers."""
+async def processes(servers: Servers, tmp_path: Path) -> AsyncIterator[Processes]:
+    """Each gateway has two workers."""
     with servers.database() as database_url, servers.empty_redis() as redis_url:
         settings = Settings(
             database_url=database_url,
@@ -43,11 +58,16 @@ async def gateway(servers: Servers, tmp_path: Path) -> AsyncIterator[Node]:
         )
         running = Processes(settings, tmp_path)
         try:
-            started = await running.gateway()
-            await all_up(started)
-            yield started
+            yield running
         finally:
             await running.stop()
+
+
+@pytest_asyncio.fixture
+async def gateway(processes: Processes) -> Node:
+    started = await processes.gateway()
+    await all_up(started)
+    return started
 
 
 @contextmanager
@@ -90,10 +110,13 @@ async def test_a_reload_for_which_no_process_can_be_started_leaves_the_workers(g
     before = begun(gateway)
     with no_more_descriptors(gateway):
         gateway.signal(signal.SIGHUP)
-        assert await happens(
-            lambda: bool(logged(gateway, "a worker's successor cannot be started; the worker stays")), SOON
-        )
+        assert await happens(lambda: bool(logged(gateway, "the reload has ended early; the other workers stay")), SOON)
     assert begun(gateway) == before
+    assert len(logged(gateway, "a worker's successor cannot be started; the worker stays")) == 1
+    # Nobody reads the parent's log all the time: any worker shows that.
+    found = await counted(gateway, FAILURES)
+    assert values(found, FAILURES) == {"1": 1.0, "2": 0.0}
+    assert values(found, "daveslist_faults_total")["parent"] >= 2.0
     gateway.signal(signal.SIGHUP)
     assert await happens(lambda: bool(logged(gateway, "the workers are replaced")), SOON)
     assert await gateway.stop() == 0
@@ -137,3 +160,20 @@ async def test_a_process_that_waits_and_ends_has_a_successor_too(gateway: Node) 
     assert await all_ended({ended})
     assert await one_waits(gateway) != ended
     assert await gateway.stop() == 0
+
+
+async def test_a_folder_that_is_cleaned_away_costs_no_worker(processes: Processes) -> None:
+    with TemporaryDirectory(prefix="run-") as runtime:
+        gateway = await processes.gateway(RUNTIME_DIRECTORY=f"{runtime}:{runtime}/other")
+        await all_up(gateway)
+        await one_waits(gateway)
+        [folder] = Path(runtime).iterdir()
+        [killed], [other] = begun(gateway)[1], begun(gateway)[2]
+        shutil.rmtree(folder)
+        end(killed, signal.SIGKILL)
+        found = await counted(gateway, "daveslist_worker_deaths_total")
+        assert values(found, "daveslist_worker_deaths_total") == {"1": 1.0, "2": 0.0}
+        assert set(values(await all_up(gateway), "process_open_fds")) == {"1", "2"}
+        assert (len(begun(gateway)[1]), begun(gateway)[2]) == (2, [other])
+        assert await gateway.stop() == 0
+        assert list(Path(runtime).iterdir()) == []
