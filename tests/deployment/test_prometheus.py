@@ -18,7 +18,7 @@ import yaml
 from gateway.runtime.counts import TIMED_EVERY
 from shared.timings import BUCKETS
 from tests.deployment.composefile import read as read_compose
-from tests.deployment.prometheus import CONFIGURATION, program, running_prometheus
+from tests.deployment.prometheus import CONFIGURATION, Prometheus, program, running_prometheus
 from tests.documents.alerts_table import RULES, rules
 from tests.documents.guide import CHECKOUT, metrics, named_metrics
 from tests.support.client import Person, Rest, Socket
@@ -242,11 +242,29 @@ def test_mails_that_no_recipient_takes_call_somebody(tmp_path: Path) -> None:
     try_rules(tmp_path, [test])
 
 
+def panels() -> list[dict[str, Any]]:
+    """The panels of the dashboard, with a short time in the place of the one that Grafana chooses."""
+    text = DASHBOARD.read_text(encoding="utf-8").replace("$__rate_interval", "30s")
+    found: list[dict[str, Any]] = json.loads(text)["panels"]
+    return found
+
+
 def expressions() -> list[str]:
-    """All queries of the dashboard, with a short time in the place of the one that Grafana chooses."""
-    panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
-    found = {target["expr"] for panel in panels for target in panel.get("targets", ())}
-    return sorted(each.replace("$__rate_interval", "30s") for each in found)
+    """All queries of the dashboard."""
+    return sorted({target["expr"] for panel in panels() for target in panel.get("targets", ())})
+
+
+async def lines(panel: dict[str, Any], prometheus: Prometheus) -> list[str]:
+    """The names of the lines that a panel draws."""
+    found = []
+    for target in panel.get("targets", ()):
+        answer = await prometheus.ask("query", query=target["expr"])
+        found += [legend(target["legendFormat"], one["metric"]) for one in answer["result"]]
+    return found
+
+
+def legend(form: str, labels: Mapping[str, str]) -> str:
+    return re.sub(r"\{\{(\w+)\}\}", lambda name: labels.get(name[1], ""), form)
 
 
 def test_the_dashboard_names_no_server_and_no_place() -> None:
@@ -301,6 +319,10 @@ async def test_every_query_of_the_dashboard_has_data_of_a_running_pair(processes
                 assert await eventually(have_data, 120.0), missing
             finally:
                 work.cancel()
+            for panel in panels():
+                # With several workers on one port, too.
+                named = [] if panel["type"] == "table" else await lines(panel, prometheus)
+                assert len(named) == len(set(named)), (panel["title"], named)
             stored = (await prometheus.ask("query", query="sum by (job) (daveslist_stored_messages_total)"))["result"]
             assert {one["metric"]["job"] for one in stored if float(one["value"][1]) > 0} == {"api", "gateway"}
             groups = (await prometheus.ask("rules"))["groups"]

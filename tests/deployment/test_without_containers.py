@@ -112,6 +112,15 @@ def test_a_unit_has_room_for_all_its_workers_and_goes_on_when_the_kernel_kills_o
     assert (of.one["RuntimeDirectory"], of.one["RuntimeDirectoryMode"]) == ("%N", "0700")
 
 
+def test_the_guide_says_that_workers_do_not_outlive_their_parent_in_a_service() -> None:
+    assert {of.one["KillMode"] for of in UNITS} == {"mixed"}
+    # systemd then kills what is left when the first process has ended.
+    operating = (CHECKOUT / "docs" / "operating.md").read_text(encoding="utf-8")
+    bullet = operating.partition("\n- *The parent dies:*")[2].partition("\n- *")[0]
+    assert "`KillMode=mixed`" in bullet
+    assert "they are killed instead" in bullet
+
+
 def gibibytes(size: str) -> int:
     """A size as systemd (`4G`) or Compose (`4g`) reads it."""
     number, unit_of_size = size[:-1], size[-1]
