@@ -13,7 +13,7 @@ const LOCK = "daveslist.refresh";
 /** A token is replaced when it expires within this time, or when half of a very short life is over. */
 const EARLY_MS = 60_000;
 const CHECK_AT_MOST_EVERY_MS = 1_000;
-const REFRESH_MS = 30_000;
+const REFRESH_MS = 20_000;
 
 class Session {
   #listeners = [];
@@ -93,7 +93,7 @@ class Session {
       const headers = { "Content-Type": "application/json" };
       let response;
       try {
-        // All tabs wait for it. If the answer is only late, the same refresh token is good for another one.
+        // All tabs wait for it. If only the answer is late, the same refresh token is good for another one (REFRESH_GRACE_SECONDS).
         const signal = AbortSignal.timeout?.(REFRESH_MS);
         response = await fetch("/api/token/refresh", { method: "POST", headers, body, signal });
       } catch {

@@ -15,17 +15,19 @@ export class LiveListing {
   #closedAt = 0;
   #timer = null;
   #soon = null;
+  /** Whether events of the channel may have been missed, so that the replies have to be loaded too. */
+  #hasMissed = false;
   #forget = () => {};
   #onShow = () => document.visibilityState === "visible" && this.#ask();
 
   /**
-   * `connection` is as in live.js. Callbacks: `ask()` loads the listing again. `updated(listing)`, `reply(reply)` and
+   * `connection` is as in live.js. Callbacks: `ask()` loads the listing again, `askAll()` its replies too. `updated(listing)`, `reply(reply)` and
    * `removed()` tell what happened to it. `changed()` is called when the viewers have changed.
    */
-  constructor(id, { connection, ask, updated, reply, removed, changed }) {
+  constructor(id, { connection, ask, askAll, updated, reply, removed, changed }) {
     this.id = id;
     this.connection = connection;
-    this.tell = { ask, updated, reply, removed, changed };
+    this.tell = { ask, askAll, updated, reply, removed, changed };
   }
 
   start() {
@@ -64,12 +66,14 @@ export class LiveListing {
       })
       .receive("error", () => this.#ask());
     channel.onError(() => {
+      this.#hasMissed ||= this.#isJoined;
       this.#isJoined = false;
     });
     channel.onClose(() => {
       if (channel !== this.#channel) return;
       this.#channel = null;
       this.#closedAt = Date.now();
+      this.#hasMissed ||= this.#isJoined;
       this.#isJoined = false;
       this.viewers = [];
       // The server closed the channel: the user may no longer see the listing, or their role changed. Load it to find
@@ -80,7 +84,10 @@ export class LiveListing {
     channel.on("listing_updated", (listing) => {
       // The event has only the id if not every viewer may see the listing's new state, or if events may have been lost.
       if (Object.keys(listing).length > 1) this.tell.updated(listing);
-      else this.#askSoon();
+      else {
+        this.#hasMissed = true;
+        this.#askSoon();
+      }
     });
     channel.on("listing_removed", () => this.tell.removed());
     const presence = this.connection.presence(channel);
@@ -99,6 +106,10 @@ export class LiveListing {
   }
 
   #ask() {
-    this.tell.ask();
+    const { ask, askAll } = this.tell;
+    // Before the next join, more may be missed.
+    const hasMissed = this.#hasMissed && this.#isJoined;
+    if (hasMissed) this.#hasMissed = false;
+    (hasMissed ? askAll : ask)();
   }
 }

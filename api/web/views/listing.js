@@ -85,6 +85,11 @@ export class Listing extends View {
     this.live = new LiveListing(this.params.id, {
       connection: live,
       ask: () => this.#read(),
+      // As many may be new as were deleted: the count does not tell.
+      askAll: () => {
+        this.#read();
+        this.replies.load();
+      },
       // The event has what visitors see, so a VIN has to be read.
       updated: (listing) => (listing.has_vin ? this.#read() : this.#updated(listing)),
       reply: (reply) => this.#addReply(reply, true),
