@@ -115,9 +115,8 @@ class Listing(AuthenticatedChannel):
         return self.actor.role is Role.USER or self.actor.user_id == self.listing.seller_id
 
     def reads_again(self, notice: Notice) -> bool:
-        match notice:
-            case Notice(control.BLOCKS_CHANGED, {"user_id": user_id}):
-                return bool(user_id == self.actor.user_id)
+        if notice.event == control.BLOCKS_CHANGED:
+            return bool(notice.payload["user_id"] == self.actor.user_id)
         # A notice about blocks may have been lost.
         return notice.event == control.CATCH_UP
 
