@@ -36,7 +36,7 @@ def test_the_table_of_alerts_is_that_of_prometheus() -> None:
 def test_every_named_setting_exists() -> None:
     """Checks the text outside of the table, where a wrong name is easily overlooked."""
     known = set(re.findall(r"^\| `([A-Z_0-9]+)` \|", TEXT, re.MULTILINE))
-    elsewhere = {"AWS_REGION", "COMPOSE", "SSL_CERT"}
+    elsewhere = {"AWS_REGION", "COMPOSE", "RUNTIME_DIRECTORY", "SSL_CERT"}
     # The packages of OpenTelemetry read these themselves.
     elsewhere |= {
         "OTEL_EXPORTER_OTLP_HEADERS",
