@@ -9,6 +9,8 @@ blocked somebody, because the blocked user may be looking too. Those whom they h
 
 from __future__ import annotations
 
+import asyncio
+import random
 from typing import Any, TypeGuard
 
 from gateway.channel import Error, InfoResult, JoinResult, Notice, Ok, Stop
@@ -25,6 +27,10 @@ NOT_FOUND = Error({"reason": "not found"})
 
 _PRESENT = "present"
 """The message that the channel sends to itself after its join."""
+_BLOCKS_AFTER_GAP = "blocks after a gap"
+"""The message that the channel sends to itself when a notice about its user's blocks may have been lost."""
+SPREAD_SECONDS = 10.0
+"""All viewers' blocks are read again within this time after a gap; hardly more often while gaps follow each other."""
 
 
 class Listing(AuthenticatedChannel):
@@ -35,6 +41,7 @@ class Listing(AuthenticatedChannel):
     watches_access = True
 
     _is_shown = False
+    _waits_to_read_blocks = False
 
     async def join(self, topic: str, params: Any) -> JoinResult:
         listing_id = topics.listing_of(topic)
@@ -57,23 +64,35 @@ class Listing(AuthenticatedChannel):
 
     async def handle_info(self, message: Any) -> InfoResult:
         if isinstance(message, Notice):
-            return await self._read_blocks_again()
-        if message != _PRESENT:
+            try:
+                await self._read_blocks_again()
+            except DatabaseUnavailable:
+                # It joins again.
+                return Stop("try again")
+        elif message == _BLOCKS_AFTER_GAP:
+            self._waits_to_read_blocks = False
+            try:
+                await self._read_blocks_again()
+            except DatabaseUnavailable:
+                self._read_blocks_later()
+        elif message == _PRESENT:
+            self._tell_who_is_present()
+        else:
             return await super().handle_info(message)
-        self._tell_who_is_present()
         return None
 
-    async def _read_blocks_again(self) -> InfoResult:
+    def _read_blocks_later(self) -> None:
+        if not self._waits_to_read_blocks:
+            self._waits_to_read_blocks = True
+            asyncio.get_running_loop().call_later(random.uniform(0, SPREAD_SECONDS), self.send_info, _BLOCKS_AFTER_GAP)
+
+    async def _read_blocks_again(self) -> None:
+        """Raises DatabaseUnavailable."""
         before = self._blocked
-        try:
-            self._set_blocked(await self.context.blocked.get(self.actor.user_id))
-        except DatabaseUnavailable:
-            # It joins again.
-            return Stop("try again")
+        self._set_blocked(await self.context.blocked.get(self.actor.user_id))
         if self._blocked != before:
             self._hide()
             self._tell_who_is_present()
-        return None
 
     def _set_blocked(self, blocked: frozenset[int] | None) -> None:
         self._blocked = blocked or frozenset()
@@ -115,10 +134,10 @@ class Listing(AuthenticatedChannel):
         return self.actor.role is Role.USER or self.actor.user_id == self.listing.seller_id
 
     def reads_again(self, notice: Notice) -> bool:
-        if notice.event == control.BLOCKS_CHANGED:
-            return bool(notice.payload["user_id"] == self.actor.user_id)
-        # A notice about blocks may have been lost.
-        return notice.event == control.CATCH_UP
+        if notice.event == control.CATCH_UP:
+            # A notice about blocks may have been lost.
+            self._read_blocks_later()
+        return notice.event == control.BLOCKS_CHANGED and bool(notice.payload["user_id"] == self.actor.user_id)
 
     # Who may stay
 

@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,21 +28,16 @@ from shared.listening import cannot_listen
 from shared.logs import configure_logs, log_of
 from shared.settings import Settings
 from shared.workers import incidents, sockets
+from shared.workers.child import READY_SECONDS, Child
 from shared.workers.files import make_folder
-from shared.workers.worker import ALIVE, EMPTY, LEAVE, LISTENING, READY, SIGN_SECONDS, assign
+from shared.workers.worker import SIGN_SECONDS, assign
 
 log = log_of(__name__)
 
-YOUNG_SECONDS = 1.0
-"""A worker that ends this soon after it began to listen would probably only end again: the next one has to wait."""
 FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 30.0
-READY_SECONDS = 60.0
-"""A successor that is not ready within this time is given up, and the worker stays."""
 CLEANING_SECONDS = 15.0
 """How long a worker may take to end after its time to shut down; then it is killed."""
-SILENT_SECONDS = 10.0
-"""A worker that has given no sign of life for this long is killed. Its clients have no answer from it meanwhile."""
 LONGEST_FOLDER = 60
 """Characters. The address of a Unix socket below the folder has at most 107."""
 
@@ -58,107 +50,6 @@ def seconds_to_wait(failures: int) -> float:
     if failures < 2:
         return 0.0
     return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(failures - 2, 16))
-
-
-class Child:
-    """One process, and the parent's end of its link."""
-
-    def __init__(self, command: Sequence[str]) -> None:
-        """Raises OSError if the process cannot be started: no more processes, memory or descriptors."""
-        self.link, theirs = socket.socketpair()
-        self.link.setblocking(False)
-        self._listening_since = math.inf
-        self.number: int | None = None
-        """The number of its place; None while it waits for work."""
-        self.silent_for = 0.0
-        """Seconds in which this parent ran, since it gave this process work or heard of it."""
-        self.gives_signs = False
-        """Whether it has given a sign of life."""
-        self._has_empty_place = False
-        self.is_listening, self.is_ready, self.has_ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        try:
-            with theirs:
-                self.process = subprocess.Popen(
-                    [sys.executable, "-m", *command, "--worker", str(theirs.fileno())],
-                    stdin=subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno()],
-                    # Ctrl-C at a terminal reaches only the parent, which then ends its workers in order.
-                    start_new_session=True,
-                )
-        except OSError:
-            self.link.close()
-            raise
-        asyncio.get_running_loop().add_reader(self.link, self._read)
-
-    def _read(self) -> None:
-        try:
-            told = self.link.recv(4096)
-        except BlockingIOError:
-            return
-        except ConnectionError:
-            told = b""
-        if not told:
-            asyncio.get_running_loop().remove_reader(self.link)
-            return
-        self.silent_for = 0.0
-        if ALIVE in told and not self.gives_signs:
-            self.gives_signs = True
-            if self._has_empty_place:
-                self.inherit()
-        if LISTENING in told:
-            self._listening_since = time.monotonic()
-            self.is_listening.set()
-        if READY in told:
-            self.is_ready.set()
-
-    def look(self) -> None:
-        """See whether the process has ended."""
-        if not self.has_ended.is_set() and self.process.poll() is not None:
-            self.end()
-            self.has_ended.set()
-
-    def end(self) -> None:
-        """Close the link: the process then stops, as if the parent had died."""
-        if self.link.fileno() >= 0:
-            asyncio.get_running_loop().remove_reader(self.link)
-            self.link.close()
-
-    def kill(self) -> None:
-        """End a process that has been given no work, at once: on a busy machine it may still be importing."""
-        self.end()
-        self.process.kill()
-
-    def leave(self) -> None:
-        """Tell the worker that its successor is ready: accept nothing more, and stop."""
-        with contextlib.suppress(OSError):
-            self.link.send(LEAVE)
-
-    def inherit(self) -> None:
-        """Tell a successor that the worker has died: nobody accepts connections in its place."""
-        self._has_empty_place = True
-        # It is told after its first sign, because a worker of 1.0.0, which gives none, would stop.
-        if self.gives_signs:
-            with contextlib.suppress(OSError):
-                self.link.send(EMPTY)
-
-    @property
-    def may_be_silent_for(self) -> float:
-        """Seconds. A worker that is silent for longer hangs."""
-        if self.gives_signs:
-            return SILENT_SECONDS
-        # What it imports before its first sign takes long on a busy machine. A worker of this release gives that sign
-        # before it listens; whoever listens without one is of 1.0.0, and gives none.
-        return math.inf if self.is_listening.is_set() else READY_SECONDS
-
-    @property
-    def is_young(self) -> bool:
-        """Whether it began to listen only just now, or not at all yet."""
-        return time.monotonic() - self._listening_since < YOUNG_SECONDS
-
-    @property
-    def how_it_ended(self) -> str:
-        code = self.process.returncode
-        return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
 
 
 @dataclass(eq=False)
@@ -229,14 +120,15 @@ class Parent:
     async def _run(self) -> int:
         # The first one alone: a fault that all would have is then reported once.
         first = self._begin(self._places[0])
+        watching = asyncio.create_task(self._watch())
         await self._first_of(first.has_ended, first.is_listening, self._stop)
-        if first.has_ended.is_set() and not self._stop.is_set():
-            return max(first.process.returncode, 1)
-        if self._stop.is_set():
-            return await self._end()
+        if first.has_ended.is_set() or self._stop.is_set():
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            return await self._end() if self._stop.is_set() else max(first.process.returncode, 1)
         keeping = [asyncio.create_task(self._keep(place)) for place in self._places]
         reloading = asyncio.create_task(self._reload_when_asked())
-        working = [reloading, asyncio.create_task(self._watch()), *keeping]
+        working = [reloading, watching, *keeping]
         stopping = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait([stopping, *working], return_when=asyncio.FIRST_COMPLETED)

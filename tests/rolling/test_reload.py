@@ -15,7 +15,7 @@ import pytest
 from development.child import happens
 from shared.postgres.schema import apply_schema
 from shared.settings import Settings
-from shared.workers.parent import SILENT_SECONDS
+from shared.workers.child import SILENT_SECONDS
 from tests.rolling.release_before import CHECKOUT, PROGRAM, database_of, unpack
 from tests.support.ports import free_port
 from tests.support.processes import Node, Processes

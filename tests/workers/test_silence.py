@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -15,10 +16,10 @@ from psycopg2.extensions import make_dsn, parse_dsn
 
 from development.child import happens
 from shared.settings import Settings
-from shared.workers.parent import SILENT_SECONDS
+from shared.workers.child import SILENT_SECONDS
 from tests.support.freezing import freeze
 from tests.support.ports import free_port
-from tests.support.processes import Processes
+from tests.support.processes import Processes, ProcessFailed
 from tests.support.proxy import Proxy
 from tests.support.secret import JWT_SECRET
 from tests.support.servers import Servers
@@ -76,6 +77,26 @@ async def test_a_worker_that_hangs_is_killed_and_another_one_takes_its_place(ser
         await all_up(gateway)
         assert await answers(gateway.port) == [b"HTTP/1.1 200 OK"] * VISITS
         assert begun(gateway)[2] == [other]
+
+
+async def test_a_first_worker_that_hangs_before_it_listens_ends_the_start(servers: Servers, tmp_path: Path) -> None:
+    """Whatever supervises the parent starts it again."""
+    async with processes(servers, tmp_path) as running:
+        parts = parse_dsn(running.settings.database_url)
+        async with Proxy(f"{parts['host']}/.s.PGSQL.{parts['port']}") as line:
+            line.cut()
+            url = make_dsn(**{**parts, "host": "127.0.0.1", "port": str(line.port)})
+            running.settings = replace(running.settings, database_url=url)
+            port = free_port()
+            given = {"API_PORT": str(port), "API_WORKERS": "2"}
+            starting = asyncio.create_task(running.start("api", port=port, environment=given, ready="/health/ready"))
+            log = running.directory / f"api-{port}.log"
+            # It waits for Postgres, so it has given signs of life.
+            assert await happens(lambda: log.exists() and "waiting for Postgres" in log.read_text(), SOON)
+            freeze(int(re.findall('"a worker begins".*"pid": ([0-9]+)', log.read_text())[0]))
+            with pytest.raises(ProcessFailed, match="a worker gives no sign of life; it is killed"):
+                await starting
+            assert await happens(lambda: _is_free(port), SOON)
 
 
 async def test_nobody_waits_for_a_worker_that_cannot_begin_yet(servers: Servers, tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 /** A listing that was hidden must be gone from a visitor's page within 15 seconds. */
 const ASK_EVERY_MS = 8_000;
-/** Many pages may be told at once to ask: each waits for a random part of this time. */
+/** Many pages may be told at once to ask: each waits for a random part of this time. While events are lost, all are told again
+ * and again: none asks more often than without a channel. */
 const SPREAD_MS = 3_000;
 /** A channel that the server has closed is not joined again at once: the answer to a request may be older than that. */
 const CLOSED_MS = 1_000;
@@ -15,6 +16,7 @@ export class LiveListing {
   #closedAt = 0;
   #timer = null;
   #soon = null;
+  #toldAt = -Infinity;
   /** Whether events of the channel may have been missed, so that the replies have to be loaded too. */
   #hasMissed = false;
   #forget = () => {};
@@ -99,10 +101,12 @@ export class LiveListing {
 
   /** A page that is hidden by then asks when it is shown. */
   #askSoon() {
+    const pause = Math.max(0, this.#toldAt + ASK_EVERY_MS - Date.now());
     this.#soon ??= setTimeout(() => {
       this.#soon = null;
+      this.#toldAt = Date.now();
       this.#onShow();
-    }, Math.random() * SPREAD_MS);
+    }, pause + Math.random() * SPREAD_MS);
   }
 
   #ask() {

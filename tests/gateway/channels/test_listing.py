@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gateway.channels import listing
 from gateway.channels.listing import Listing
 from gateway.read_again import read_again_after_gaps
 from gateway.runtime.endpoint import Endpoint
@@ -47,6 +48,7 @@ class Market:
         self.asked_for_blocks: list[list[int]] = []
         self.are_blocks_read = asyncio.Event()
         self.are_blocks_read.set()
+        self.are_blocks_away = False
         self.is_open = asyncio.Event()
         self.is_open.set()
         self.is_away = False
@@ -73,6 +75,8 @@ class Market:
         found = {user_id: self.blocked[user_id] for user_id in user_ids if user_id in self.blocked}
         self.asked_for_blocks.append(list(user_ids))
         await self.are_blocks_read.wait()
+        if self.are_blocks_away:
+            raise DatabaseUnavailable("away")
         return found
 
     async def admit(self, token: str) -> Actor:
@@ -86,7 +90,8 @@ def market() -> Market:
 
 
 @pytest.fixture
-async def node(market: Market) -> AsyncIterator[Endpoint]:
+async def node(market: Market, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Endpoint]:
+    monkeypatch.setattr(listing, "SPREAD_SECONDS", 0.05)
     endpoint = await start_node({"listing:*": Listing}, context=market.context)
     read_again_after_gaps(endpoint)
     yield endpoint
@@ -197,8 +202,12 @@ async def test_a_gap_costs_a_statement_for_five_hundred_listings_and_one_for_fiv
         viewer.take()
     market.asked_for_blocks.clear()
     node.link_restored(1.0)
+    # Another gap follows before the blocks have been read again.
+    node.link_restored(1.0)
     await wait_for_looks(*viewers)
     assert sorted(map(len, market.asked)) == [100, 500]
+    await until(lambda: sum(map(len, market.asked_for_blocks)) >= len(viewers))
+    await wait_for_looks(*viewers)
     assert sorted(map(len, market.asked_for_blocks)) == [200, 500, 500]
     assert [frame for viewer in viewers for frame in viewer.take() if frame.event.startswith("presence")] == []
 
@@ -432,6 +441,20 @@ async def test_a_block_of_which_the_node_was_not_told_is_seen_after_the_gap(node
     assert [frame.payload["leaves"].keys() for frame in blocked.take() if frame.event == "presence_diff"] == [{"9"}]
 
 
+async def test_blocks_that_cannot_be_read_after_a_gap_are_read_later(node: Endpoint, market: Market) -> None:
+    blocker, blocked = await viewer_of(node, market, 9), await viewer_of(node, market, 11)
+    blocker.take()
+    market.blocked[9] = frozenset({11})
+    market.are_blocks_away = True
+    market.asked_for_blocks.clear()
+    gap(node)
+    await until(lambda: sum(map(len, market.asked_for_blocks)) >= 4)
+    market.are_blocks_away = False
+    [*_, state] = await blocker.until("presence_state")
+    assert state.payload == {}
+    await wait_for_looks(blocker, blocked)
+
+
 @pytest.mark.parametrize("told", [blocks_changed, gap])
 async def test_a_block_during_a_join_is_seen(node: Endpoint, market: Market, told: Callable[[Endpoint], None]) -> None:
     blocked = await viewer_of(node, market, 11)
@@ -444,8 +467,8 @@ async def test_a_block_during_a_join_is_seen(node: Endpoint, market: Market, tol
     told(node)
     market.are_blocks_read.set()
     await blocker.until("presence_state")
+    await until(lambda: list(node.presence.list("listing:7")) == ["11"])
     await wait_for_looks(blocker)
-    assert list(node.presence.list("listing:7")) == ["11"]
     blocked.take(), blocker.take()
     # What the blocked person does reaches the blocker no more.
     blocked.dropped()
