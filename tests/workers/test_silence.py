@@ -50,6 +50,17 @@ async def processes(servers: Servers, folder: Path) -> AsyncIterator[Processes]:
             await running.stop()
 
 
+@asynccontextmanager
+async def behind_a_line(servers: Servers, folder: Path) -> AsyncIterator[tuple[Processes, Proxy]]:
+    """Processes, and their line to Postgres, which can be cut."""
+    async with processes(servers, folder) as running:
+        parts = parse_dsn(running.settings.database_url)
+        async with Proxy(f"{parts['host']}/.s.PGSQL.{parts['port']}") as line:
+            url = make_dsn(**{**parts, "host": "127.0.0.1", "port": str(line.port)})
+            running.settings = replace(running.settings, database_url=url)
+            yield running, line
+
+
 async def answers(port: int) -> list[bytes]:
     """The first lines of the answers to several visitors who come at once; the test ends if one of them waits."""
 
@@ -81,79 +92,63 @@ async def test_a_worker_that_hangs_is_killed_and_another_one_takes_its_place(ser
 
 async def test_a_first_worker_that_hangs_before_it_listens_ends_the_start(servers: Servers, tmp_path: Path) -> None:
     """Whatever supervises the parent starts it again."""
-    async with processes(servers, tmp_path) as running:
-        parts = parse_dsn(running.settings.database_url)
-        async with Proxy(f"{parts['host']}/.s.PGSQL.{parts['port']}") as line:
-            line.cut()
-            url = make_dsn(**{**parts, "host": "127.0.0.1", "port": str(line.port)})
-            running.settings = replace(running.settings, database_url=url)
-            port = free_port()
-            given = {"API_PORT": str(port), "API_WORKERS": "2"}
-            starting = asyncio.create_task(running.start("api", port=port, environment=given, ready="/health/ready"))
-            log = running.directory / f"api-{port}.log"
-            # It waits for Postgres, so it has given signs of life.
-            assert await happens(lambda: log.exists() and "waiting for Postgres" in log.read_text(), SOON)
-            freeze(int(re.findall('"a worker begins".*"pid": ([0-9]+)', log.read_text())[0]))
-            with pytest.raises(ProcessFailed, match="a worker gives no sign of life; it is killed"):
-                await starting
-            assert await happens(lambda: _is_free(port), SOON)
+    async with behind_a_line(servers, tmp_path) as (running, line):
+        line.cut()
+        port = free_port()
+        given = {"API_PORT": str(port), "API_WORKERS": "2"}
+        starting = asyncio.create_task(running.start("api", port=port, environment=given, ready="/health/ready"))
+        log = running.directory / f"api-{port}.log"
+        # It waits for Postgres, so it has given signs of life.
+        assert await happens(lambda: log.exists() and "waiting for Postgres" in log.read_text(), SOON)
+        freeze(int(re.findall('"a worker begins".*"pid": ([0-9]+)', log.read_text())[0]))
+        with pytest.raises(ProcessFailed, match="a worker gives no sign of life; it is killed"):
+            await starting
+        assert await happens(lambda: _is_free(port), SOON)
 
 
 async def test_nobody_waits_for_a_worker_that_cannot_begin_yet(servers: Servers, tmp_path: Path) -> None:
     """An API that starts waits for Postgres. Its place is empty meanwhile, and the other worker serves all."""
-    async with processes(servers, tmp_path) as running:
-        parts = parse_dsn(running.settings.database_url)
-        async with Proxy(f"{parts['host']}/.s.PGSQL.{parts['port']}") as line:
-            url = make_dsn(**{**parts, "host": "127.0.0.1", "port": str(line.port)})
-            running.settings = replace(running.settings, database_url=url)
-            port = free_port()
-            given = {"API_PORT": str(port), "API_WORKERS": "2"}
-            api = await running.start("api", port=port, environment=given, ready="/health/ready")
-            await all_up(api)
-            await one_waits(api)
-            # At the start, no place had connections to give away, however long it took.
-            assert not logged(api, LET_GO)
-            line.cut()
-            end(begun(api)[1][-1], signal.SIGKILL)
-            assert await happens(lambda: len(begun(api)[1]) == 2, SOON)
-            # Those who came while nobody knew are let go; whoever comes after that is answered.
-            assert await happens(lambda: bool(logged(api, LET_GO)), SOON)
-            assert await answers(port) == [b"HTTP/1.1 200 OK"] * VISITS
-            line.mend()
-            await all_up(api)
-            assert await answers(port) == [b"HTTP/1.1 200 OK"] * VISITS
-            assert await api.stop() == 0
+    async with behind_a_line(servers, tmp_path) as (running, line):
+        api = await running.api(API_WORKERS="2")
+        await all_up(api)
+        await one_waits(api)
+        # At the start, no place had connections to give away, however long it took.
+        assert not logged(api, LET_GO)
+        line.cut()
+        end(begun(api)[1][-1], signal.SIGKILL)
+        assert await happens(lambda: len(begun(api)[1]) == 2, SOON)
+        # Those who came while nobody knew are let go; whoever comes after that is answered.
+        assert await happens(lambda: bool(logged(api, LET_GO)), SOON)
+        assert await answers(api.port) == [b"HTTP/1.1 200 OK"] * VISITS
+        line.mend()
+        await all_up(api)
+        assert await answers(api.port) == [b"HTTP/1.1 200 OK"] * VISITS
+        assert await api.stop() == 0
 
 
 async def test_nobody_waits_for_a_successor_whose_worker_has_died(servers: Servers, tmp_path: Path) -> None:
     """The successor waits for Postgres, and thinks that the worker before it still accepts connections."""
-    async with processes(servers, tmp_path) as running:
-        parts = parse_dsn(running.settings.database_url)
-        async with Proxy(f"{parts['host']}/.s.PGSQL.{parts['port']}") as line:
-            url = make_dsn(**{**parts, "host": "127.0.0.1", "port": str(line.port)})
-            running.settings = replace(running.settings, database_url=url)
-            port = free_port()
-            given = {"API_PORT": str(port), "API_WORKERS": "2"}
-            api = await running.start("api", port=port, environment=given, ready="/health/ready")
-            await all_up(api)
-            [died] = begun(api)[1]
-            line.cut()
-            api.signal(signal.SIGHUP)
-            assert await happens(lambda: len(begun(api)[1]) == 2, SOON)
-            [_, successor] = begun(api)[1]
-            end(died, signal.SIGKILL)
-            assert await happens(lambda: bool(logged(api, LET_GO)), SOON), api.output()
-            assert await answers(port) == [b"HTTP/1.1 200 OK"] * VISITS
-            [death] = logged(api, "a worker has ended; its successor takes its place")
-            assert (death["worker"], death["pid"], death["by"]) == (1, died, successor)
-            line.mend()
-            # The successor was all that was missing: the others are replaced after it.
-            assert await happens(lambda: bool(logged(api, "the workers are replaced")), SOON), api.output()
-            found = await all_up(api)
-            assert values(found, "daveslist_worker_deaths_total") == {"1": 1.0, "2": 0.0}
-            assert begun(api)[1] == [died, successor]
-            assert await answers(port) == [b"HTTP/1.1 200 OK"] * VISITS
-            assert await api.stop() == 0
+    async with behind_a_line(servers, tmp_path) as (running, line):
+        api = await running.api(API_WORKERS="2")
+        await all_up(api)
+        [died] = begun(api)[1]
+        line.cut()
+        api.signal(signal.SIGHUP)
+        assert await happens(lambda: len(begun(api)[1]) == 2, SOON)
+        [_, successor] = begun(api)[1]
+        end(died, signal.SIGKILL)
+        assert await happens(lambda: bool(logged(api, LET_GO)), SOON), api.output()
+        assert await answers(api.port) == [b"HTTP/1.1 200 OK"] * VISITS
+        [death] = logged(api, "a worker has ended; its successor takes its place")
+        assert (death["worker"], death["pid"], death["by"]) == (1, died, successor)
+        line.mend()
+        # The successor was all that was missing: the others are replaced after it.
+        assert await happens(lambda: bool(logged(api, "the workers are replaced")), SOON), api.output()
+        found = await all_up(api)
+        assert values(found, "daveslist_worker_deaths_total") == {"1": 1.0, "2": 0.0}
+        assert begun(api)[1] == [died, successor]
+        assert await answers(api.port) == [b"HTTP/1.1 200 OK"] * VISITS
+        assert await api.stop() == 0
 
 
 async def test_a_successor_that_dies_while_the_worker_drains_is_replaced_at_once(
