@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from prometheus_client.core import Metric
 
-from shared.workers.files import replace_file
+from shared.workers.files import check_folder, replace_file
 
 _FILE = "incidents"
 
@@ -37,12 +37,14 @@ def are_written(folder: Path) -> bool:
     return (folder / _FILE).exists()
 
 
-def read(folder: Path) -> Incidents:
-    """Returns what was written last; nothing if the parent is of 1.0.0, which writes nothing. Raises OSError."""
+def read(folder: Path) -> Incidents | None:
+    """Returns what was written last; None if the parent is of 1.0.0, which writes nothing. Raises OSError."""
     try:
+        # Others could make anything of this name in a folder that is not ours.
+        check_folder(folder)
         return msgspec.json.decode((folder / _FILE).read_bytes(), type=Incidents)
     except FileNotFoundError:
-        return Incidents()
+        return None
 
 
 def metrics(incidents: Incidents) -> Iterator[Metric]:

@@ -144,12 +144,14 @@ class Pages:
             self._write(self._own())
         if self._server is not None:
             self._server.close()
-        self._socket.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._socket.unlink()
 
     async def _keep_listening(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if not self._socket.exists():
+            # False also if the folder is somebody else's by now.
+            if not os.path.exists(self._socket):
                 await self._listen()
 
     async def _listen(self) -> None:
@@ -162,20 +164,25 @@ class Pages:
 
     async def collect(self) -> list[Metric]:
         """Returns the metrics of all workers."""
-        of_parent = incidents.Incidents()
         try:
             of_parent = incidents.read(self._folder)
             with self._lock():
                 counts = self._counts()
             others = [path for path in self._folder.glob(f"*{_SOCKET}") if path.stem != self._node_id]
             answers = [each for each in await asyncio.gather(*map(self._ask, others)) if each is not None]
-            answers.append(self._own())
+        except (OSError, msgspec.MsgspecError) as error:
+            log.warning("the other workers' metrics are not there", error=str(error))
+            # Without any count: less than before would look as if all of it had been counted anew.
+            return page([self._own()], [], self._worker.count)
+        answers.append(self._own())
+        try:
             self._write(answers[-1])
         except OSError as error:
-            log.warning("the other workers' metrics are not there", error=str(error))
-            answers, counts = [self._own()], {}
+            log.warning("the worker's counts cannot be written", error=str(error))
         for answer in answers:
             counts[answer.node_id] = (answer.number, _cumulative(answer.families))
+        if of_parent is None:
+            return page(answers, [*counts.values()], self._worker.count)
         faults = (_PARENT, _families([faults_metric(of_parent.faults)]))
         return [*page(answers, [*counts.values(), faults], self._worker.count), *incidents.metrics(of_parent)]
 

@@ -185,7 +185,7 @@ class Parent:
         """Returns the worker that takes the place of one that has ended by itself."""
         self._count_death(place, child)
         seconds = seconds_to_wait(place.failures)
-        log.error(
+        log.warning(
             "a worker has ended; another one takes its place",
             worker=place.number,
             pid=child.process.pid,
@@ -230,7 +230,9 @@ class Parent:
         try:
             successor = self._begin(place, is_successor=True)
         except OSError as error:
-            log.error("a worker's successor cannot be started; the worker stays", worker=place.number, error=str(error))
+            log.warning(
+                "a worker's successor cannot be started; the worker stays", worker=place.number, error=str(error)
+            )
             place.answer(False)
             return child
         is_ready = await self._becomes_ready(successor, child.has_ended)
@@ -243,7 +245,7 @@ class Parent:
             leaving.create_task(self._replaced_at_last(place, child, successor))
             return successor
         place.child = child
-        log.error("a worker's successor did not become ready; the worker stays", worker=place.number)
+        log.warning("a worker's successor did not become ready; the worker stays", worker=place.number)
         successor.process.terminate()
         leaving.create_task(self._gone(successor))
         place.answer(False)
@@ -257,7 +259,7 @@ class Parent:
     async def _inherited(self, place: Place, child: Child, successor: Child) -> Child:
         """Returns the successor of a worker that has died too early: it has the place, ready or not."""
         self._count_death(place, child)
-        log.error(
+        log.warning(
             "a worker has ended; its successor takes its place",
             worker=place.number,
             pid=child.process.pid,
@@ -303,7 +305,7 @@ class Parent:
                 # A round counts for no more than its own time: if the machine stood still, nobody could give a sign.
                 child.silent_for += SIGN_SECONDS
                 if child.silent_for > child.may_be_silent_for:
-                    log.error(
+                    log.warning(
                         "a worker gives no sign of life; it is killed", worker=child.number, pid=child.process.pid
                     )
                     child.process.kill()
@@ -320,7 +322,7 @@ class Parent:
             self._give_up_spare()
             for place in self._places:
                 if not await place.reload():
-                    log.error("the reload has ended early; the other workers stay", worker=place.number)
+                    log.warning("the reload has ended early; the other workers stay", worker=place.number)
                     self._incidents.reload_failures[place.number - 1] += 1
                     self._show_incidents()
                     break

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.channels import listing, own_topic
 from gateway.channels.authenticated import TOO_MANY_REQUESTS, TRY_AGAIN
+from gateway.protocol import messages as wire
 from gateway.protocol.close_codes import CLOSES
 from shared.domain.alerts import AlertKind
 from shared.domain.messages import MessageRefused
@@ -52,6 +54,14 @@ def rows(heading: str) -> dict[str, str]:
     assert lines
     cells = [re.split(r"(?<!\\)\|", line.strip("|"), maxsplit=1) for line in lines[0].splitlines()[1:]]
     return {name: rest for first, rest in cells for name in re.findall(r"`([^`]+)`", first)}
+
+
+def test_the_reasons_of_a_refused_join_are_those_of_the_code() -> None:
+    [told] = re.findall(r"^A join that is refused has a `reason`: (.*?)\n\n", TEXT, re.MULTILINE | re.DOTALL)
+    of_channels = [own_topic.UNAUTHORIZED, own_topic.USER_NOT_FOUND, listing.NOT_FOUND, TRY_AGAIN, TOO_MANY_REQUESTS]
+    reasons = [error.response for error in of_channels]
+    reasons += [wire.JOIN_CRASHED, wire.TOO_MANY_CHANNELS, wire.UNMATCHED_TOPIC]
+    assert set(re.findall("`([^`]+)`", told)) == {reason["reason"] for reason in reasons} | {"invalid after_id"}
 
 
 REFUSED = {kind.reason for kind in MessageRefused.__subclasses__()}

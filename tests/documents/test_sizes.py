@@ -56,10 +56,17 @@ def test_a_million_people_fit_into_the_machines_with_nginx() -> None:
     each = 1_000_000 // (machines - 1)
     assert each <= 100_000
     assert number(r"each has ([\d,]+) people", MILLION) == round(each, -3)
-    shipped = number(r"worker_connections (\d+);", NGINX) // 2
-    assert f"a worker has at most {shipped:,} sockets" in MILLION
+    per_person = number(r"nginx:\* (\w+) connections for each person", HUNDRED_THOUSAND)
+    shipped = number(r"worker_connections (\d+);", NGINX) // per_person
+    assert f"a worker has room for {shipped:,} people" in MILLION
     workers = number(r"machines with (\w+) workers", MILLION)
     assert f"it would take {-(-1_000_000 // (workers * shipped))} machines" in MILLION
+
+
+@pytest.mark.parametrize("chapter", [HUNDRED_THOUSAND, MILLION])
+def test_redis_has_room_for_what_waits_for_all_processes(chapter: str) -> None:
+    waiting = number(r"up to\s+(\d+) MB", chapter) * number(r"MB(?: wait)? for each of (\d+)", chapter)
+    assert waiting * 10**6 < number(r"`maxmemory (\d+)gb`", chapter) * 2**30
 
 
 def test_the_memory_of_nginx_is_that_of_its_sockets() -> None:

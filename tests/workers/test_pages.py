@@ -12,6 +12,7 @@ from itertools import permutations
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import NoReturn
 
 import pytest
 from prometheus_client import Counter, Histogram
@@ -173,7 +174,10 @@ async def test_a_worker_whose_folder_is_gone_shows_itself_until_there_is_one_aga
         shutil.rmtree(folder)
         # A worker begins without a folder, too.
         bob = await stack.enter_async_context(part(folder, 2, "bob"))
-        assert (await ann.page())["sends_total", "1"] == 3.0
+        # Less than before would look as if all had been counted anew.
+        found = await ann.page()
+        assert found["people", "1"] == 5.0
+        assert not [name for name, _ in found if name.endswith("_total")]
         assert ("people", "1") not in await bob.page()
         folder.mkdir(mode=0o700)
         assert await happens(lambda: len(list(folder.glob("*.socket"))) == 2, 30.0)
@@ -189,6 +193,42 @@ async def test_a_worker_writes_nothing_into_a_folder_of_others(folder: Path) -> 
         folder.chmod(0o777)
         assert ("daveslist_worker_up", "1") in await ann.page()
         assert list(folder.iterdir()) == []
+        # Nor does it read what is there: this would never end.
+        os.mkfifo(folder / "incidents")
+        assert ("daveslist_worker_up", "1") in await ann.page()
+        (folder / "incidents").unlink()
     assert list(folder.iterdir()) == []
     with pytest.raises(PermissionError):
         make_folder(folder)
+
+
+async def test_a_worker_comes_back_from_a_folder_that_it_may_not_enter(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with part(folder, 1, "ann") as ann:
+        shutil.rmtree(folder)
+        looks = 0
+
+        def refused(path: Path) -> NoReturn:
+            nonlocal looks
+            looks += 1
+            raise PermissionError(path)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "stat", refused)
+            patched.setattr(Path, "lstat", refused)
+            assert await happens(lambda: looks > 1, 30.0)
+        folder.mkdir(mode=0o700)
+        assert await happens(lambda: len(list(folder.glob("*.socket"))) == 1, 30.0)
+        assert (await ann.page())["daveslist_worker_up", "1"] == 1.0
+
+
+async def test_a_page_without_a_file_of_the_parent_shows_no_counts_of_it(folder: Path) -> None:
+    async with part(folder, 1, "ann") as ann:
+        ann.sends.labels("text").inc(3)
+        (folder / "incidents").unlink()
+        found = await ann.page()
+        assert found["sends_total", "1"] == 3.0
+        assert ("daveslist_faults_total", "parent") not in found
+        (folder / "incidents").write_text("nonsense")
+        assert ("daveslist_worker_up", "1") in await ann.page()

@@ -116,7 +116,8 @@ async def test_a_reload_for_which_no_process_can_be_started_leaves_the_workers(g
     # Nobody reads the parent's log all the time: any worker shows that.
     found = await counted(gateway, FAILURES)
     assert values(found, FAILURES) == {"1": 1.0, "2": 0.0}
-    assert values(found, "daveslist_faults_total")["parent"] >= 2.0
+    # It has a metric of its own, and is no fault of the program.
+    assert values(found, "daveslist_faults_total")["parent"] == 0.0
     gateway.signal(signal.SIGHUP)
     assert await happens(lambda: bool(logged(gateway, "the workers are replaced")), SOON)
     assert await gateway.stop() == 0

@@ -101,7 +101,8 @@ export class LiveListing {
 
   /** A page that is hidden by then asks when it is shown. */
   #askSoon() {
-    const pause = Math.max(0, this.#toldAt + ASK_EVERY_MS - Date.now());
+    // Somebody may have set the clock back.
+    const pause = Math.min(ASK_EVERY_MS, Math.max(0, this.#toldAt + ASK_EVERY_MS - Date.now()));
     this.#soon ??= setTimeout(() => {
       this.#soon = null;
       this.#toldAt = Date.now();

@@ -90,9 +90,9 @@ async def stage(world: World) -> AsyncIterator[Stage]:
 
 
 @asynccontextmanager
-async def soon(gateway: Node) -> AsyncIterator[None]:
-    """What is awaited in the block comes within `SOON`."""
-    patience = Patience(SOON, {os.getpid(), gateway.pid})
+async def soon(gateway: Node, more: float = 0.0) -> AsyncIterator[None]:
+    """What is awaited in the block comes within `SOON` and so many seconds more."""
+    patience = Patience(SOON + more, {os.getpid(), gateway.pid})
     yield
     assert patience.left, f"more than {patience.allowed:.1f} s"
 
@@ -205,6 +205,7 @@ async def test_viewers_of_a_listing_hear_of_changes_and_a_block_after_a_lost_api
         async with soon(stage.gateway):
             for socket in (anns, eves):
                 assert await socket.event("listing_updated") == {"id": listing_id}
+        async with soon(stage.gateway, SPREAD_SECONDS):
             await eves.take(lambda frame: frame[3] == "presence_diff" and ann in frame[4]["leaves"])
             await anns.take(lambda frame: frame[3] == "presence_state" and frame[4] == {})
 
