@@ -94,9 +94,11 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
             raise await banned(services, refused.user_id) from None
 
     async def answer_to(request: web.Request) -> web.StreamResponse:
+        # Counted before Postgres is asked anything, so that a refused request costs little.
         if is_read:
-            # Counted before Postgres is asked anything, so that a refused read costs little.
             services.rate_limits.read(request)
+        elif route.action is not Action.SERVICE_READ:
+            services.rate_limits.attempt(request)
         actor = await admit(request)
         if limiter is not None:
             await limiter(request, services, actor)

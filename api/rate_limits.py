@@ -66,6 +66,7 @@ class RateLimits:
         self._account_pictures = Limit("picture-account", settings.pictures_per_account_minute)
         self._exports = Limit("export-account", settings.exports_per_account_minute)
         self._reads = Limit("read-address", settings.reads_per_minute)
+        self._attempts = Limit("attempt-address", settings.reads_per_minute)
         self._searches = Limit("search-address", settings.searches_per_minute)
         self._profiles = Limit("profile-account", settings.profiles_per_minute)
         self._read_counts = LocalCounts() if settings.rate_limits else None
@@ -125,6 +126,13 @@ class RateLimits:
     def read(self, request: web.Request) -> None:
         """Count a request that reads, by its address."""
         self._take_here(self._reads, request)
+
+    def attempt(self, request: web.Request) -> None:
+        """Count a request that wants to change something, by its address, also if its user may not.
+
+        Those that may are counted again, by `write` and the like, which allow less.
+        """
+        self._take_here(self._attempts, request)
 
     def search(self, request: web.Request) -> None:
         """Count a search from the request's address."""

@@ -166,8 +166,11 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ),
         ("PATCH", "/api/listings/{id}"): Operation(example={"status": "sold", "price": 9000}),
         ("PUT", "/api/listings/{id}/hidden"): Operation(
-            needs_body=False, example={"reason": "looks like fraud", "until": "2099-01-01T00:00:00Z"}
+            needs_body=False,
+            problems=(problems.Conflict,),
+            example={"reason": "looks like fraud", "until": "2099-01-01T00:00:00Z"},
         ),
+        ("DELETE", "/api/listings/{id}/hidden"): Operation(problems=(problems.Conflict,)),
         ("PUT", "/api/listings/{id}/renewed"): Operation(problems=(problems.RenewedRecently,)),
         # trash
         ("POST", "/api/trash/{id}/restore"): Operation(

@@ -23,6 +23,8 @@ async def find(call: Call) -> Page[answers.BlockedProfile]:
 async def block(call: Call) -> answers.PublicProfile:
     """Block this user: neither of you can write to the other, or reply to the other's listings."""
     user_id = call.path_id()
+    # The answer is a profile.
+    call.services.rate_limits.profile(call.user.user_id)
     user = await call.services.users.public(user_id)
     call.query()
     if user_id == call.user.user_id:

@@ -13,9 +13,10 @@ from api.schemas.pages import PageQuery
 
 async def find(call: Call) -> Page[answers.Device]:
     """The devices on which somebody is logged in, latest first. Only for admins."""
-    user_id, query = call.path_id(), call.query(PageQuery)
-    before = decode_cursor(query.cursor, tuple[datetime, str])
+    user_id = call.path_id()
     await call.services.users.public(user_id)
+    query = call.query(PageQuery)
+    before = decode_cursor(query.cursor, tuple[datetime, str])
     found = await call.services.sessions.of_user(user_id, before=before, limit=query.limit + 1)
     return page(found, query.limit, answers.device, lambda one: (one.created_at, one.id))
 

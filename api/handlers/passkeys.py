@@ -13,6 +13,7 @@ from api.schemas.passkeys import PasskeyBody, PasskeyLoginBody, PasskeyOptionsBo
 from api.schemas.second_factor import PasswordBody
 from api.second_step import check_code_if_on
 from shared.domain.passkeys import PasskeyRefused
+from shared.domain.text import is_storable
 from shared.domain.users import PasswordChanged
 from shared.security_events import SecurityEvent
 
@@ -74,7 +75,7 @@ async def login(call: Call) -> answers.LoggedIn:
     services = call.services
     await services.rate_limits.login(call.request)
     named = body.credential.get("id")
-    passkey = await services.passkeys.find(named if isinstance(named, str) and named.isascii() else "")
+    passkey = await services.passkeys.find(named if isinstance(named, str) and is_storable(named) else "")
     count, challenge = services.ceremonies.logged_in(_origin(call), passkey, body.credential)
     user, password_hash = (
         await services.users.by_id(passkey.user_id),

@@ -19,6 +19,7 @@ from shared.access.policy import Action, may
 from shared.domain.ids import MAX_ID
 from shared.domain.listings import CategoryNotFound
 from shared.domain.mails import MailKind
+from shared.domain.users import Role
 from shared.repositories.trash import TrashedListing
 
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
@@ -44,12 +45,16 @@ _SHOWN_AGAIN = {"is_hidden": False, "reason": None, "until": None}
 async def restore(call: Call) -> Json[answers.Listing]:
     """Take a listing out of the trash.
 
-    Moderators can do this with every listing, other people with what they deleted themselves, as long as
+    Moderators can do this with every listing of others, everybody with what they deleted themselves, as long as
     `GET /api/trash` has it.
     """
     listing_id, services, only_of = call.path_id(), call.services, only_own(call, Action.TRASH_RESTORE)
     try:
-        await services.trash.require(listing_id, only_of=only_of)
+        seller_id = await services.trash.require(listing_id, only_of=only_of)
+        if only_of is None and seller_id == call.user.user_id and call.user.role is not Role.ADMIN:
+            # What others have deleted of their own, moderators do not decide about.
+            only_of = seller_id
+            await services.trash.require(listing_id, only_of=only_of)
         if only_of is not None:
             call.require_confirmed()
         body = await call.optional_body(RestoreBody)

@@ -80,14 +80,14 @@ class Connection(aiopg.Connection):
         server: Server,
         timeout: float,
         *,
-        statement_timeout: float,
+        settings: Sequence[str],
         pooling: Pooling | None = None,
         is_pooled: bool | None = None,
     ) -> Connection:
         """Connect within the timeout, in seconds. Raises DatabaseUnavailable.
 
-        The server cancels a statement after `statement_timeout`. `is_pooled` says whether a pooler is in between; None:
-        it is noticed, because a pooler does not tell clients the process id of a session.
+        `settings` are those of session.py. `is_pooled` says whether a pooler is in between; None: it is noticed,
+        because a pooler does not tell clients the process id of a session.
         """
         try:
             connection = cls(server, timeout)
@@ -105,9 +105,9 @@ class Connection(aiopg.Connection):
             if is_pooled is None:
                 is_pooled = process_id != connection._conn.get_backend_pid()
             if is_pooled:
-                connection._pooling = pooling or Pooling(statement_timeout)
+                connection._pooling = pooling or Pooling(settings)
             else:
-                await connection.run(session.for_session(statement_timeout), None, timeout)
+                await connection.run(session.for_session(settings), None, timeout)
         except BaseException:
             connection._close()
             raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from shared.logs import log_of
+from shared.postgres import session
 from shared.postgres.address import Server, resolved
 from shared.postgres.connection import Connection
 from shared.postgres.errors import DatabaseUnavailable
@@ -30,9 +31,12 @@ class Opener:
         self._kind = kind
         self._url = settings.database_url
         self._timeout = settings.database_timeout_seconds
-        self._statement_timeout = self._timeout if statement_timeout is None else statement_timeout
+        self._settings = session.settings(
+            self._timeout if statement_timeout is None else statement_timeout,
+            staff_needs_second_factor=settings.second_factor_for_staff,
+        )
         self._is_pooled = _IS_POOLED[settings.database_pooler]
-        self._pooling = Pooling(self._statement_timeout)
+        self._pooling = Pooling(self._settings)
         self.has_choice = False
         """Whether the URL names several servers."""
         self.current: Server | None = None
@@ -53,7 +57,7 @@ class Opener:
                 connection = await self._kind.open(
                     server,
                     left / (len(servers) - tried),
-                    statement_timeout=self._statement_timeout,
+                    settings=self._settings,
                     pooling=self._pooling,
                     is_pooled=self._is_pooled,
                 )

@@ -11,6 +11,7 @@ All other settings are given to each transaction. Nothing else stays on a sessio
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from uuid import uuid4
 
 from shared.postgres import session
@@ -26,8 +27,9 @@ _MOST_SESSIONS = 1000
 class Pooling:
     """What all connections of one pool know of the sessions behind the pooler."""
 
-    def __init__(self, statement_timeout_seconds: float) -> None:
-        self.settings = session.for_transaction(statement_timeout_seconds)
+    def __init__(self, settings: Sequence[str]) -> None:
+        """`settings` are those of session.py."""
+        self.settings = session.for_transaction(settings)
         self.begin = f"; {self.settings}; EXECUTE {_MARK}"
         self._names: dict[str, tuple[str, str]] = {}
         self._sessions: dict[str, set[str]] = {}

@@ -1,9 +1,11 @@
-"""The settings of Postgres that every statement runs with. Pure.
+"""The settings of Postgres, and one of this project, that every statement runs with. Pure.
 
 They are not sent when a connection begins (libpq's `options`), because PgBouncer refuses a client that does so.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 ZONE = "SET timezone TO 'UTC'"
 """PgBouncer notices this one, and gives it to every session that it lends to this client."""
@@ -23,15 +25,21 @@ _SETTINGS = (
 )
 
 
-def for_session(statement_timeout_seconds: float) -> str:
-    """Returns SQL for a session of our own. The server cancels a statement after the timeout."""
-    return "; ".join(f"SET {setting}" for setting in _all(statement_timeout_seconds))
+STAFF_NEEDS_SECOND_FACTOR = "daveslist.staff_needs_second_factor"
+"""`on` where staff without a second factor may do only what users may; not set elsewhere."""
 
 
-def for_transaction(statement_timeout_seconds: float) -> str:
+def settings(statement_timeout_seconds: float, *, staff_needs_second_factor: bool = False) -> tuple[str, ...]:
+    """Returns what `SET` gets for all settings. The server cancels a statement after the timeout."""
+    of_access = (f"{STAFF_NEEDS_SECOND_FACTOR} TO on",) if staff_needs_second_factor else ()
+    return (*_SETTINGS, f"statement_timeout TO {int(statement_timeout_seconds * 1000)}", *of_access)
+
+
+def for_session(settings: Sequence[str]) -> str:
+    """Returns SQL for a session of our own."""
+    return "; ".join(f"SET {setting}" for setting in settings)
+
+
+def for_transaction(settings: Sequence[str]) -> str:
     """Returns SQL for the begin of each transaction in a session that is lent to others afterwards."""
-    return "; ".join(f"SET LOCAL {setting}" for setting in _all(statement_timeout_seconds))
-
-
-def _all(statement_timeout_seconds: float) -> tuple[str, ...]:
-    return (*_SETTINGS, f"statement_timeout TO {int(statement_timeout_seconds * 1000)}")
+    return "; ".join(f"SET LOCAL {setting}" for setting in settings)

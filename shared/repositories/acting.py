@@ -25,10 +25,12 @@ _LOCK = Statement(
 def acting(user: str, action: Action) -> str:
     """Returns a query for a WITH clause. It locks the user's row, and has no row if the user may not do the action now.
 
-    `user` is SQL for the id. Columns: `id`, and `may_any`, true if the user may do it to what belongs to others too.
+    `user` is SQL for the id. Columns: `id`; `may_any`, true if the user may do it to what belongs to others too; and
+    `is_admin`.
     """
     is_welcome = f"{_IS_WELCOME} AND NOT u.has_warning" if action in PUBLISHING else _IS_WELCOME
-    return f"""SELECT u.id, u.role IN ({_roles(action, Grant.ANY)}) AS may_any FROM users u
+    return f"""SELECT u.id, u.role IN ({_roles(action, Grant.ANY)}) AS may_any,
+            u.role = '{Role.ADMIN.value}' AS is_admin FROM users u
         WHERE u.id = {user} AND {is_welcome} AND u.role IN ({_roles(action, Grant.ANY, Grant.OWN)}) FOR SHARE"""
 
 

@@ -18,12 +18,12 @@ from shared.domain.alerts import MAX_COUNTED, WITHOUT_LISTING, AlertKind
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.blocked_pairs import is_blocked
 from shared.repositories.listings import JSON, TIME_FORMAT
-from shared.repositories.visibility import roles_that_see_hidden, visible_to
+from shared.repositories.visibility import sees_hidden, visible_to
 
 # Whoever gets alerts is registered, and so may see private listings. The role decides whether they may see hidden ones.
 _JOINED = """alerts a JOIN users u ON u.id = a.user_id JOIN listings l ON l.id = a.listing_id
     JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id"""
-SEES_HIDDEN = f"u.role IN ({roles_that_see_hidden()})"
+SEES_HIDDEN = sees_hidden("u")
 """The condition on the recipient `u`, as an argument of `visible_to`."""
 _WITHOUT_LISTING = ", ".join(f"'{kind.value}'" for kind in WITHOUT_LISTING)
 _SHOWN = f"""NOT {is_blocked("a.user_id", "l.seller_id")}

@@ -17,7 +17,7 @@ from shared.postgres import Database, Statement
 from shared.repositories.contacts import is_in_inbox, state
 from shared.repositories.listings import PICTURES
 from shared.repositories.message_columns import COLUMNS, WIDTH
-from shared.repositories.visibility import FOR_ANYONE, roles_that_see_hidden, visible_to
+from shared.repositories.visibility import FOR_ANYONE, sees_hidden, visible_to
 
 RECENT = 500
 """The latest conversations are first searched in this many of the latest messages, then among all partners."""
@@ -29,7 +29,7 @@ _SHOWN = f"""{COLUMNS}, p.other_id, u.name,
        nullif({state("$1", "p.other_id")}, 'accepted'),
        about.id, about.title, about.price, about.status, about.thumbnail_url, about.is_for_anyone"""
 # Who writes is registered, and so may see private listings. The role decides whether they may see hidden ones.
-_SEES_HIDDEN = f"EXISTS (SELECT FROM users f WHERE f.id = $1 AND f.role IN ({roles_that_see_hidden()}))"
+_SEES_HIDDEN = f"EXISTS (SELECT FROM users f WHERE f.id = $1 AND {sees_hidden('f')})"
 _JOINED = f"""page p JOIN messages m ON m.id = p.message_id LEFT JOIN users u ON u.id = p.other_id
     LEFT JOIN LATERAL (
         SELECT l.id, l.title, l.price, l.status, {PICTURES} -> 0 ->> 'thumbnail_url' AS thumbnail_url,

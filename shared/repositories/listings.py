@@ -22,6 +22,7 @@ from shared.domain.ids import MAX_ID
 from shared.domain.indexed import INDEXED, indexed
 from shared.domain.listings import CategoryNotFound, ListingChange, ListingNotFound, NewListing, RenewedRecently, Sort
 from shared.domain.mails import MailKind
+from shared.domain.sanctions import OwnSanction
 from shared.domain.times import rfc3339, rfc3339_or_none
 from shared.domain.users import NewAccountLimited, NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
@@ -151,6 +152,10 @@ _IS_ALLOWED = "(actor.may_any OR listings.seller_id = actor.id)"
 _IS_REFUSED = f"""NOT EXISTS (SELECT FROM actor)
     OR EXISTS (SELECT FROM actor, listings WHERE listings.id = $1 AND NOT {_IS_ALLOWED})"""
 """True if the actor of the WITH clause may not do the act to the listing `$1`."""
+_IS_OWN_CASE = """(listings.seller_id = actor.id AND listings.hidden_by <> actor.id AND NOT actor.is_admin
+    AND (listings.hidden_until IS NULL OR listings.hidden_until > now()))"""
+"""True if another one has hidden the listing of the actor: moderators do not decide about themselves."""
+_IS_ANOTHERS = f"EXISTS (SELECT FROM actor, listings WHERE listings.id = $1 AND {_IS_OWN_CASE})"
 
 # An act and its audit record, if it has one, are one statement: one round trip, and both take effect or neither.
 _TRASH = Statement(
@@ -181,11 +186,11 @@ _HIDE = Statement(
     "listing_hide",
     f"""WITH actor AS MATERIALIZED ({acting("$3", Action.LISTING_HIDE)}), hidden AS (
             UPDATE listings SET hidden_at = now(), hidden_until = $2, hidden_by = $3, hidden_reason = $4
-            FROM actor WHERE listings.id = $1 AND trashed_at IS NULL AND {_IS_ALLOWED}
+            FROM actor WHERE listings.id = $1 AND trashed_at IS NULL AND {_IS_ALLOWED} AND {_IS_OWN_CASE} IS NOT TRUE
             RETURNING listings.id, listings.seller_id, listings.title
         ), recorded AS ({RECORD} SELECT $3, 'listing_hide', 'listing', id, $4, $5 FROM hidden),
         mailed AS ({_mail("'is_hidden', true, 'reason', $4, 'until', $5 -> 'until'", "hidden", "$3", "$6")})
-        SELECT EXISTS (SELECT FROM hidden), {_IS_REFUSED}""",
+        SELECT EXISTS (SELECT FROM hidden), {_IS_REFUSED}, {_IS_ANOTHERS}""",
     ("bigint", "timestamptz", "bigint", "text", "jsonb", "boolean"),
 )
 _SHOW = Statement(
@@ -194,10 +199,11 @@ _SHOW = Statement(
             UPDATE listings SET hidden_at = NULL, hidden_until = NULL, hidden_by = NULL, hidden_reason = NULL
             FROM actor
             WHERE listings.id = $1 AND trashed_at IS NULL AND hidden_at IS NOT NULL AND {_IS_ALLOWED}
+                AND {_IS_OWN_CASE} IS NOT TRUE
             RETURNING listings.id, listings.seller_id, listings.title
         ), recorded AS ({RECORD} SELECT $2, 'listing_show', 'listing', id, NULL, '{{}}' FROM shown),
         mailed AS ({_mail("'is_hidden', false, 'reason', NULL, 'until', NULL", "shown", "$2", "$3")})
-        SELECT EXISTS (SELECT FROM shown), {_IS_REFUSED}""",
+        SELECT EXISTS (SELECT FROM shown), {_IS_REFUSED}, {_IS_ANOTHERS}""",
     ("bigint", "bigint", "boolean"),
 )
 
@@ -430,14 +436,15 @@ class ListingRepository:
     async def hide(self, listing_id: int, *, until: datetime | None, reason: str | None, by: int) -> None:
         """Hide a listing, or change until when and why.
 
-        Raises NoLongerAllowed, or ListingNotFound if it is now in the trash.
+        Raises NoLongerAllowed, OwnSanction if another one has hidden this listing of the moderator, or ListingNotFound
+        if it is now in the trash.
         """
         details = details_json({"until": rfc3339_or_none(until)})
         if not await self._act(_HIDE, listing_id, until, by, reason, details, self._has_mail):
             raise ListingNotFound
 
     async def show(self, listing_id: int, *, by: int) -> bool:
-        """Unhide a listing. Returns whether it was hidden. Raises NoLongerAllowed."""
+        """Unhide a listing. Returns whether it was hidden. Raises NoLongerAllowed, or OwnSanction as `hide` does."""
         return await self._act(_SHOW, listing_id, by, self._has_mail)
 
     async def renew(self, listing_id: int, *, days: int, pause_seconds: float, by: int) -> None:
@@ -454,11 +461,13 @@ class ListingRepository:
         raise RenewedRecently(*row)
 
     async def _act(self, statement: Statement, *parameters: Any) -> bool:
-        """Returns whether the act changed the listing. Raises NoLongerAllowed."""
+        """Returns whether the act changed the listing. Raises NoLongerAllowed, or OwnSanction by a third column."""
         row = await self._database.fetch_one(statement, *parameters)
-        is_done, is_refused = row or (False, False)
+        is_done, is_refused, *is_own_case = row or (False, False)
         if is_refused:
             raise NoLongerAllowed
+        if any(is_own_case):
+            raise OwnSanction
         return bool(is_done)
 
 

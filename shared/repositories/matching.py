@@ -34,7 +34,15 @@ from shared.repositories.alerts import SEES_HIDDEN
 from shared.repositories.bans import is_banned
 from shared.repositories.blocked_pairs import is_blocked
 from shared.repositories.listing_conditions import Conditions, filtered, visible
-from shared.repositories.visibility import HAS_ENDED, IN_TRASH, IS_HIDDEN, Viewer, visible_to, visible_until_its_end
+from shared.repositories.visibility import (
+    HAS_ENDED,
+    IN_TRASH,
+    IS_HIDDEN,
+    Viewer,
+    effective_role,
+    visible_to,
+    visible_until_its_end,
+)
 
 MOST_ASKED = 200
 """The most searches whose conditions are in one statement."""
@@ -78,7 +86,7 @@ _CANDIDATES = Statement(
             SELECT l.seller_id, l.category_id, l.status, l.year, l.price, l.mileage, l.search || ''::tsvector AS search
             FROM listings l WHERE l.id = ANY ($1) AND l.trashed_at IS NULL AND NOT {HAS_ENDED}
         )
-        SELECT s.id, u.role, s.query::text, s.words::text, s.created_at
+        SELECT s.id, {effective_role("u")}, s.query::text, s.words::text, s.created_at
         FROM saved_searches s JOIN users u ON u.id = s.user_id
         WHERE u.deleted_at IS NULL AND NOT {is_banned("u")} AND EXISTS (
             SELECT FROM changed l WHERE l.seller_id <> s.user_id

@@ -13,10 +13,10 @@ from shared.repositories.bans import is_banned
 from shared.repositories.contacts import READ_IN_SECRET
 from shared.repositories.message_columns import NOT_TO_READ
 from shared.repositories.turns import TURN
-from shared.repositories.visibility import roles_that_see_hidden, visible_to
+from shared.repositories.visibility import sees_hidden, visible_to
 
 # Every sender is registered, and so may see private listings. The role decides whether they may see hidden ones.
-_SEES_HIDDEN = f"EXISTS (SELECT FROM users f WHERE f.id = from_id AND f.role IN ({roles_that_see_hidden()}))"
+_SEES_HIDDEN = f"EXISTS (SELECT FROM users f WHERE f.id = from_id AND {sees_hidden('f')})"
 _LISTING_IS_SEEN = f"""EXISTS (
     SELECT FROM listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
     WHERE l.id = listing_id AND {visible_to("from_id", "true", _SEES_HIDDEN)})"""

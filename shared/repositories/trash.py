@@ -60,7 +60,9 @@ _LOCK = Statement(
         WHERE {_IN_TRASH} FOR UPDATE OF l FOR SHARE OF s""",
     ("bigint", "bigint", "integer"),
 )
-_IS_THERE = Statement("trash_is_there", f"SELECT FROM {JOINED} WHERE {_IN_TRASH}", ("bigint", "bigint", "integer"))
+_IS_THERE = Statement(
+    "trash_is_there", f"SELECT l.seller_id FROM {JOINED} WHERE {_IN_TRASH}", ("bigint", "bigint", "integer")
+)
 _RESTORE = Statement(
     "trash_restore",
     """UPDATE listings SET category_id = $2, trashed_at = NULL, trashed_by = NULL, trashed_reason = NULL
@@ -103,10 +105,12 @@ class TrashRepository:
             rows = await self._database.fetch(_FIND_OWN, *before, limit, self._own_days, only_of)
         return [TrashedListing(*row) for row in rows]
 
-    async def require(self, listing_id: int, *, only_of: int | None = None) -> None:
-        """Check that the listing is in the trash. Raises ListingNotFound if it is not."""
-        if await self._database.fetch_one(_IS_THERE, listing_id, only_of, self._own_days) is None:
+    async def require(self, listing_id: int, *, only_of: int | None = None) -> int:
+        """Returns the seller of a listing in the trash. Raises ListingNotFound if it is not there."""
+        row = await self._database.fetch_one(_IS_THERE, listing_id, only_of, self._own_days)
+        if row is None:
             raise ListingNotFound
+        return int(row[0])
 
     async def restore(self, listing_id: int, category_id: int | None, *, by: int, only_of: int | None) -> None:
         """Put a listing back into its category, or into another one. A hidden listing stays hidden.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from shared.access.actor import KIND_OF_ROLE, Actor
 from shared.access.policy import GRID, Action, Grant, may
 from shared.domain.users import Role
+from shared.postgres.session import STAFF_NEEDS_SECOND_FACTOR
 from shared.repositories.bans import is_banned
 
 IS_HIDDEN = "(l.hidden_at IS NOT NULL AND (l.hidden_until IS NULL OR l.hidden_until > now()))"
@@ -53,10 +54,19 @@ class Viewer:
         return self.user_id, self.sees_private, self.sees_hidden
 
 
-def roles_that_see_hidden() -> str:
-    """Returns the roles that see hidden listings as SQL literals, for statements about many people."""
+def effective_role(user: str) -> str:
+    """Returns the role whose rights the user of this table or alias has, as SQL, for statements about many people.
+
+    Where staff needs a second factor, those without one may do only what users may (shared/access/admission.py).
+    """
+    needs = f"current_setting('{STAFF_NEEDS_SECOND_FACTOR}', true) = 'on'"
+    return f"(CASE WHEN {needs} AND NOT {user}.has_second_factor THEN '{Role.USER.value}' ELSE {user}.role END)"
+
+
+def sees_hidden(user: str) -> str:
+    """Returns whether the user of this table or alias sees hidden listings, as SQL."""
     roles = [role for role in Role if GRID[Action.LISTING_READ_HIDDEN][KIND_OF_ROLE[role]] is Grant.ANY]
-    return ", ".join(f"'{role.value}'" for role in roles)
+    return f"{effective_role(user)} IN ({', '.join(repr(role.value) for role in roles)})"
 
 
 TYPES = ("bigint", "boolean", "boolean")

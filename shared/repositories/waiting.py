@@ -21,7 +21,7 @@ from shared.postgres import Database, Statement, Transaction
 from shared.repositories.bans import is_banned
 from shared.repositories.blocked_pairs import is_blocked
 from shared.repositories.contacts import is_in_inbox
-from shared.repositories.visibility import roles_that_see_hidden, visible_to
+from shared.repositories.visibility import sees_hidden, visible_to
 
 ALERTS = 0
 """The `other_id` of alerts."""
@@ -179,7 +179,7 @@ _PUSH = Statement(
     (*_SAME_TYPES, "integer"),
 )
 # The listing that a conversation is about: that of the last message that names one, if the person may see it.
-_SEES_HIDDEN = f"EXISTS (SELECT FROM users f WHERE f.id = t.user_id AND f.role IN ({roles_that_see_hidden()}))"
+_SEES_HIDDEN = f"EXISTS (SELECT FROM users f WHERE f.id = t.user_id AND {sees_hidden('f')})"
 _ABOUT = f"""LEFT JOIN LATERAL (
         SELECT l.title FROM (
             (SELECT m.id, m.listing_id FROM messages m

@@ -118,7 +118,13 @@ async def test_a_wrong_answer_logs_nobody_in(site: Api) -> None:
         for name in good["response"]
         for value in ("", "\u00e9", 5, "AAAA")
     ]
-    odd += [{**good, "type": "x"}, {**good, "id": "\u00e9"}, {**good, "rawId": "AAAA"}]
+    odd += [
+        {**good, "type": "x"},
+        {**good, "id": "\u00e9"},
+        {**good, "id": "\0"},
+        {**good, "id": "\ud800"},
+        {**good, "rawId": "AAAA"},
+    ]
     for credential in odd:
         await log_in(site, credential, 401)
     await log_in(site, good)

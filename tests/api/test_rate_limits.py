@@ -9,6 +9,8 @@ import pytest
 
 from tests.api.attempts import ANY_PROXY, log_in, refused, registration
 from tests.api.conftest import PASSWORD, Api, MakeApi
+from tests.api.rows import Rows
+from tests.api.trips import counted_trips
 
 pytestmark = pytest.mark.usefixtures("at_rest")
 
@@ -78,6 +80,22 @@ async def test_reads_from_one_address_are_limited_over_all_accounts_and_routes(m
         assert (await api.client.get(path)).status == 200, path
 
 
+async def test_attempts_of_those_who_may_not_are_limited_before_postgres_is_asked(
+    make_api: MakeApi, monkeypatch: pytest.MonkeyPatch, rows: Rows
+) -> None:
+    api = await make_api(reads_per_minute=8)
+    someone, banned = await api.register(), await api.register()
+    await rows.execute("UPDATE users SET banned_at = now() WHERE id = %s", banned.id)
+    for _ in range(3):
+        await api.call("POST", "/api/categories", 403, who=someone, json={"name": "Mine"})
+        await api.call("POST", "/api/messages", 403, who=banned, json={"to": someone.id, "message": "Hi"})
+    for path, who in (("/api/categories", someone), ("/api/messages", banned), ("/api/messages", None)):
+        with counted_trips(monkeypatch) as trips:
+            await refused(api, "POST", path, headers=who.headers if who else {}, json={})
+        assert trips == []
+    await api.call("GET", "/api/me", 200, who=someone)
+
+
 async def test_searches_are_limited_more_tightly_than_other_reads(make_api: MakeApi) -> None:
     api = await make_api(searches_per_minute=2)
     for path in ("/api/listings?q=toyota", "/api/listings?sort=price"):
@@ -93,6 +111,8 @@ async def test_an_account_cannot_collect_profiles(make_api: MakeApi) -> None:
         await api.call("GET", f"/api/users/{other.id if status == 200 else 99}", status, who=someone)
     await refused(api, "GET", "/api/users/1", headers=someone.headers)
     await api.call("GET", "/api/users/1", 200, who=other)
+    # A block is answered with a profile, too.
+    await refused(api, "PUT", f"/api/users/{other.id}/block", headers=someone.headers)
 
 
 async def test_writes_from_one_address_are_limited_over_all_accounts(make_api: MakeApi) -> None:

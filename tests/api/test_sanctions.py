@@ -584,3 +584,31 @@ async def test_a_moderator_reads_no_notes_about_themselves(api: Api, rows: Rows)
         # What one has written oneself, one may take back.
         own = await api.call("POST", path, 201, who=ada, json={"text": "Not true."})
         await api.call("DELETE", f"/api/notes/{own['id']}", 204, who=ada)
+
+
+async def test_a_moderator_does_not_lift_what_others_decided_about_the_own_listing(api: Api, rows: Rows) -> None:
+    _, mo, ada = await people(api)
+    other = await api.register("Max", Role.MODERATOR)
+    listing_id = await rows.listing(mo.id)
+    path, trash = f"/api/listings/{listing_id}", f"/api/trash/{listing_id}/restore"
+    # What they did themselves, they may undo.
+    await api.call("PUT", f"{path}/hidden", 200, who=mo, json={"reason": "sold"})
+    await api.call("DELETE", f"{path}/hidden", 204, who=mo)
+    await api.call("PUT", f"{path}/hidden", 200, who=ada, json={"reason": "fraud"})
+    before = await api.call("GET", path, 200, who=ada)
+    problem = await api.call("DELETE", f"{path}/hidden", 409, who=mo)
+    assert problem["detail"] == "It is about yourself."
+    soon = (datetime.now().astimezone() + timedelta(seconds=1)).isoformat()
+    await api.call("PUT", f"{path}/hidden", 409, who=mo, json={"until": soon})
+    assert await api.call("GET", path, 200, who=ada) == before
+    await api.call("DELETE", f"{path}/hidden", 204, who=other)
+    # An admin decides about everything.
+    own = await rows.listing(ada.id)
+    await api.call("PUT", f"/api/listings/{own}/hidden", 200, who=other)
+    await api.call("DELETE", f"/api/listings/{own}/hidden", 204, who=ada)
+
+    await api.call("DELETE", path, 204, who=ada)
+    await api.call("POST", trash, 404, who=mo)
+    await api.call("POST", trash, 200, who=other)
+    await api.call("DELETE", path, 204, who=mo)
+    await api.call("POST", trash, 200, who=mo)

@@ -243,6 +243,30 @@ async def test_the_staff_has_its_rights_only_with_a_second_factor_if_the_site_wa
     await api.call("GET", "/api/audit", 403, who=admin)
 
 
+@pytest.mark.parametrize("is_needed", [True, False])
+async def test_staff_that_needs_a_second_factor_sees_hidden_listings_only_with_one(
+    make_api: MakeApi, rows: Rows, is_needed: bool
+) -> None:
+    api = await make_api(second_factor_for_staff=is_needed)
+    seller, moderator = await api.register(), await api.register(role=Role.MODERATOR)
+    listing = await rows.listing(seller.id)
+    about = {"to": seller.id, "message": "Is it there?", "listing_id": listing}
+    await api.call("POST", "/api/messages", 201, who=moderator, json=about)
+    await rows.execute("INSERT INTO alerts (user_id, kind, listing_id) VALUES (%s, 'sold', %s)", moderator.id, listing)
+    await rows.execute("UPDATE listings SET hidden_at = now() WHERE id = %s", listing)
+
+    async def seen() -> tuple[int, int, bool, int]:
+        alerts = await api.call("GET", "/api/alerts", 200, who=moderator)
+        [conversation] = (await api.call("GET", "/api/conversations", 200, who=moderator))["data"]
+        read = await api.client.get(f"/api/listings/{listing}", headers=moderator.headers)
+        sent = await api.client.post("/api/messages", json=about, headers=moderator.headers)
+        return read.status, len(alerts["data"]), conversation["listing"] is not None, sent.status
+
+    assert await seen() == ((404, 0, False, 422) if is_needed else (200, 1, True, 201))
+    await rows.execute("UPDATE users SET has_second_factor = true WHERE id = %s", moderator.id)
+    assert await seen() == (200, 1, True, 201)
+
+
 async def test_seeds_are_encrypted_anew_before_an_old_secret_goes(
     make_api: MakeApi, phone: Phone, settings: Settings, rows: Rows
 ) -> None:

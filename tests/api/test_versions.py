@@ -144,3 +144,18 @@ async def test_only_the_version_that_was_seen_is_deleted(api: Api, ann: Person, 
     assert await tag(api, path, admin) == now
     assert await delete(now) == (204, None)
     assert (await delete(now))[0] == 404
+
+
+async def test_what_others_count_up_makes_no_other_version_of_a_listing(api: Api, ann: Person) -> None:
+    bob = await api.register("Bob")
+    seen = await tag(api, LISTING, ann)
+    await api.call("PUT", f"{LISTING}/favourite", 204, who=bob)
+    await api.call("POST", f"{LISTING}/replies", 201, who=bob, json={"text": "Still there?"})
+    now = await tag(api, LISTING, ann)
+    # It is another answer, but not another listing.
+    assert now != seen
+    async with api.client.get(LISTING, headers={**ann.headers, "If-None-Match": seen}) as response:
+        assert response.status == 200
+    assert (await patch(api, ann, LISTING, {"content": 'A "favourite_count":1, of mine'}, seen))[0] == 200
+    assert (await patch(api, ann, LISTING, {"content": 'A "favourite_count":2, of mine'}, seen))[0] == 412
+    assert (await patch(api, ann, LISTING, {"price": 5}, now))[0] == 412

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from shared.domain.ids import MAX_ID
 from shared.postgres.address import resolved
-from shared.postgres.session import for_session
+from shared.postgres.session import for_session, settings
 from shared.repositories.listings import READ_FOR_ANYONE, front_page_statement
 from tests.bench import bare_server
 
@@ -20,7 +20,7 @@ FRONT_PAGE = front_page_statement(LIMIT + 1)
 
 async def _prepare(connection: aiopg.Connection) -> None:
     async with connection.cursor() as cursor:
-        await cursor.execute(for_session(5.0))
+        await cursor.execute(for_session(settings(5.0)))
         for statement in (FRONT_PAGE, READ_FOR_ANYONE):
             await cursor.execute(f"PREPARE {statement.name} ({', '.join(statement.types)}) AS {statement.sql}")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from gateway.channels.listing import SPREAD_SECONDS
 from tests.end_to_end.faults.conftest import World
 from tests.support.client import PASSWORD, Person, Rest, Socket
 from tests.support.database import query
