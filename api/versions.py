@@ -27,7 +27,7 @@ _COUNTS = re.compile(rb'"(?:favourite_count|reply_count)":[0-9]+,?')
 
 
 def tag_of(data: bytes) -> str:
-    """Returns the strong entity tag of an answer with these bytes, in quotes: two hashes, of what can be changed and of all."""
+    """Returns the strong entity tag of an answer with these bytes: hashes of what can be changed, and of all."""
     return f'"{_hash(_COUNTS.sub(b"", data))}.{_hash(data)}"'
 
 
