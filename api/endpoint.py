@@ -58,6 +58,9 @@ class Route:
     """Whether a request with an Idempotency-Key may be repeated (api/repeats.py)."""
 
 
+_COUNTED_BY_HANDLERS = frozenset({Action.SERVICE_READ, Action.SESSION_CREATE})
+"""Log-ins and refreshes are counted by devices and sessions too: nobody else uses up what those have."""
+
 Limiter = Callable[[web.Request, Services, Actor | None], Awaitable[None]]
 
 
@@ -97,7 +100,7 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
         # Counted before Postgres is asked anything, so that a refused request costs little.
         if is_read:
             services.rate_limits.read(request)
-        elif route.action is not Action.SERVICE_READ:
+        elif route.action not in _COUNTED_BY_HANDLERS:
             services.rate_limits.attempt(request)
         actor = await admit(request)
         if limiter is not None:

@@ -66,7 +66,7 @@ class RateLimits:
         self._account_pictures = Limit("picture-account", settings.pictures_per_account_minute)
         self._exports = Limit("export-account", settings.exports_per_account_minute)
         self._reads = Limit("read-address", settings.reads_per_minute)
-        self._attempts = Limit("attempt-address", settings.reads_per_minute)
+        self._attempts = Limit("attempt-address", max(settings.reads_per_minute, settings.writes_per_minute))
         self._searches = Limit("search-address", settings.searches_per_minute)
         self._profiles = Limit("profile-account", settings.profiles_per_minute)
         self._read_counts = LocalCounts() if settings.rate_limits else None

@@ -371,8 +371,8 @@ class Settings:
     exports_per_account_minute: int = 3
     """Copies of everything that is stored about a person, which one account reads."""
     reads_per_minute: int = 3000
-    """Requests that read, from one address; and as many others, also of those who may not. Each API counts these,
-    searches and profiles by itself, so that a read does not wait for Redis."""
+    """Requests that read, from one address; and as many others, or `WRITES_PER_MINUTE` if that is more, also of those
+    who may not. Each API counts these, searches and profiles by itself, so that a read does not wait for Redis."""
     searches_per_minute: int = 120
     """Searches for listings, from one address."""
     profiles_per_minute: int = 120

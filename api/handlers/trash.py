@@ -45,22 +45,19 @@ _SHOWN_AGAIN = {"is_hidden": False, "reason": None, "until": None}
 async def restore(call: Call) -> Json[answers.Listing]:
     """Take a listing out of the trash.
 
-    Moderators can do this with every listing of others, everybody with what they deleted themselves, as long as
-    `GET /api/trash` has it.
+    Moderators can do this with every listing, but not with one of their own that another one has deleted; other people
+    with what they deleted themselves, as long as `GET /api/trash` has it.
     """
     listing_id, services, only_of = call.path_id(), call.services, only_own(call, Action.TRASH_RESTORE)
     try:
-        seller_id = await services.trash.require(listing_id, only_of=only_of)
-        if only_of is None and seller_id == call.user.user_id and call.user.role is not Role.ADMIN:
-            # What others have deleted of their own, moderators do not decide about.
-            only_of = seller_id
-            await services.trash.require(listing_id, only_of=only_of)
+        await services.trash.require(listing_id, only_of=only_of)
         if only_of is not None:
             call.require_confirmed()
         body = await call.optional_body(RestoreBody)
         async with services.database.transaction() as transaction:
             within, by = services.within(transaction), call.user.user_id
-            await within.trash.restore(listing_id, body.category_id, by=by, only_of=only_of)
+            is_admin = call.user.role is Role.ADMIN
+            await within.trash.restore(listing_id, body.category_id, by=by, only_of=only_of, is_admin=is_admin)
             await within.outbox.add_to_seller(MailKind.MODERATED, listing_id, _SHOWN_AGAIN, by=by)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None

@@ -13,11 +13,13 @@ from shared.access.policy import GRID, PUBLISHING, Action, Grant, may
 from shared.domain.users import NoLongerAllowed, Role
 from shared.postgres import Statement, Transaction
 from shared.repositories.bans import is_banned
+from shared.repositories.visibility import effective_role
 
 _IS_WELCOME = f"u.deleted_at IS NULL AND NOT {is_banned('u')}"
 _LOCK = Statement(
     "acting_lock",
-    f"SELECT u.role FROM users u WHERE u.id = $1 AND {_IS_WELCOME} AND NOT ($2 AND u.has_warning) FOR SHARE",
+    f"""SELECT {effective_role("u")} FROM users u
+        WHERE u.id = $1 AND {_IS_WELCOME} AND NOT ($2 AND u.has_warning) FOR SHARE""",
     ("bigint", "boolean"),
 )
 
@@ -29,9 +31,10 @@ def acting(user: str, action: Action) -> str:
     `is_admin`.
     """
     is_welcome = f"{_IS_WELCOME} AND NOT u.has_warning" if action in PUBLISHING else _IS_WELCOME
-    return f"""SELECT u.id, u.role IN ({_roles(action, Grant.ANY)}) AS may_any,
+    role = effective_role("u")
+    return f"""SELECT u.id, {role} IN ({_roles(action, Grant.ANY)}) AS may_any,
             u.role = '{Role.ADMIN.value}' AS is_admin FROM users u
-        WHERE u.id = {user} AND {is_welcome} AND u.role IN ({_roles(action, Grant.ANY, Grant.OWN)}) FOR SHARE"""
+        WHERE u.id = {user} AND {is_welcome} AND {role} IN ({_roles(action, Grant.ANY, Grant.OWN)}) FOR SHARE"""
 
 
 async def require(transaction: Transaction, user_id: int, action: Action, *, owner_id: int | None = None) -> None:

@@ -31,6 +31,7 @@ from shared.repositories.listings import ListingRepository
 from shared.repositories.locks import lock
 from shared.repositories.outbox import Outbox
 from shared.repositories.users import UserRepository, lock_people
+from shared.repositories.visibility import effective_role
 
 _COLUMNS = """s.id, s.kind, s.user_id, u.name, s.listing_id, l.title, s.by_id, g.name, s.reason, s.given_at, s.until,
     coalesce(s.ended_at, CASE WHEN s.until <= now() THEN s.until END), s.read_at,
@@ -87,7 +88,7 @@ _OPEN = Statement(
 )
 _ANOTHER = Statement(
     "sanction_another_decides",
-    f"""SELECT EXISTS (SELECT FROM users u WHERE u.role = ANY ($3) AND u.id <> $1 AND u.id <> $2
+    f"""SELECT EXISTS (SELECT FROM users u WHERE {effective_role("u")} = ANY ($3) AND u.id <> $1 AND u.id <> $2
                        AND u.deleted_at IS NULL AND NOT {is_banned("u")})""",
     ("bigint", "bigint", "text[]"),
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.access.policy import Action
 from shared.domain.listings import CategoryNeeded, ListingNotFound, SellerGone
+from shared.domain.sanctions import OwnSanction
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import require
 from shared.repositories.audit import record
@@ -56,13 +57,12 @@ _IN_TRASH = f"""l.id = $1 AND {IN_TRASH}
 """`$2` is a person who may only do it to their own listings; null for others."""
 _LOCK = Statement(
     "trash_lock",
-    f"""SELECT l.category_id, c.deleted_at IS NOT NULL, s.deleted_at IS NOT NULL FROM {JOINED}
-        WHERE {_IN_TRASH} FOR UPDATE OF l FOR SHARE OF s""",
+    f"""SELECT l.category_id, c.deleted_at IS NOT NULL, s.deleted_at IS NOT NULL, l.seller_id,
+               CASE WHEN l.trashed_at IS NOT NULL THEN l.trashed_by ELSE c.deleted_by END
+        FROM {JOINED} WHERE {_IN_TRASH} FOR UPDATE OF l FOR SHARE OF s""",
     ("bigint", "bigint", "integer"),
 )
-_IS_THERE = Statement(
-    "trash_is_there", f"SELECT l.seller_id FROM {JOINED} WHERE {_IN_TRASH}", ("bigint", "bigint", "integer")
-)
+_IS_THERE = Statement("trash_is_there", f"SELECT FROM {JOINED} WHERE {_IN_TRASH}", ("bigint", "bigint", "integer"))
 _RESTORE = Statement(
     "trash_restore",
     """UPDATE listings SET category_id = $2, trashed_at = NULL, trashed_by = NULL, trashed_reason = NULL
@@ -105,24 +105,27 @@ class TrashRepository:
             rows = await self._database.fetch(_FIND_OWN, *before, limit, self._own_days, only_of)
         return [TrashedListing(*row) for row in rows]
 
-    async def require(self, listing_id: int, *, only_of: int | None = None) -> int:
-        """Returns the seller of a listing in the trash. Raises ListingNotFound if it is not there."""
-        row = await self._database.fetch_one(_IS_THERE, listing_id, only_of, self._own_days)
-        if row is None:
+    async def require(self, listing_id: int, *, only_of: int | None = None) -> None:
+        """Check that the listing is in the trash. Raises ListingNotFound if it is not."""
+        if await self._database.fetch_one(_IS_THERE, listing_id, only_of, self._own_days) is None:
             raise ListingNotFound
-        return int(row[0])
 
-    async def restore(self, listing_id: int, category_id: int | None, *, by: int, only_of: int | None) -> None:
+    async def restore(
+        self, listing_id: int, category_id: int | None, *, by: int, only_of: int | None, is_admin: bool
+    ) -> None:
         """Put a listing back into its category, or into another one. A hidden listing stays hidden.
 
-        Raises ListingNotFound, SellerGone, CategoryNeeded, CategoryNotFound, NoLongerAllowed.
+        What another one has deleted of a moderator's own, only `is_admin` restores alone. Raises ListingNotFound,
+        OwnSanction, SellerGone, CategoryNeeded, CategoryNotFound, NoLongerAllowed.
         """
         async with self._database.transaction() as transaction:
             await require(transaction, by, Action.TRASH_RESTORE, owner_id=only_of)
             row: tuple[Any, ...] | None = await transaction.fetch_one(_LOCK, listing_id, only_of, self._own_days)
             if row is None:
                 raise ListingNotFound
-            own_category_id, category_is_gone, seller_is_gone = row
+            own_category_id, category_is_gone, seller_is_gone, seller_id, deleted_by = row
+            if seller_id == by != deleted_by and not is_admin:
+                raise OwnSanction
             if category_id is None and category_is_gone:
                 raise CategoryNeeded
             into = own_category_id if category_id is None else category_id

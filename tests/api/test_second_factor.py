@@ -11,11 +11,13 @@ import pytest
 
 from api import second_step
 from api.commands import second_factor_off
+from shared.access.policy import Action
 from shared.access.vault import Locked, Vault
 from shared.domain.second_factor import hash_of
-from shared.domain.users import Role
+from shared.domain.users import NoLongerAllowed, Role
 from shared.events.control import CONTROL, DISCONNECT, ROLE_CHANGED
 from shared.postgres import Database
+from shared.repositories.acting import require
 from shared.repositories.second_factors import SecondFactorRepository, lock_anew, vault_of
 from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Api, Broadcasts, MakeApi, Person, person
@@ -265,6 +267,29 @@ async def test_staff_that_needs_a_second_factor_sees_hidden_listings_only_with_o
     assert await seen() == ((404, 0, False, 422) if is_needed else (200, 1, True, 201))
     await rows.execute("UPDATE users SET has_second_factor = true WHERE id = %s", moderator.id)
     assert await seen() == (200, 1, True, 201)
+
+
+async def test_staff_without_the_second_factor_that_it_needs_is_nobody_who_could_decide(
+    make_api: MakeApi, rows: Rows, settings: Settings
+) -> None:
+    api = await make_api(second_factor_for_staff=True)
+    bob, moderator = await api.register(), await api.register(role=Role.MODERATOR)
+    admin = await api.register(role=Role.ADMIN)
+    await rows.execute("UPDATE users SET has_second_factor = true WHERE id = %s", admin.id)
+    warning = await api.call("POST", f"/api/users/{bob.id}/warnings", 201, who=admin, json={"reason": "Be kind."})
+    [own] = (await api.call("GET", "/api/me/sanctions", 200, who=bob))["data"]
+    body = {"token": own["objection_token"], "text": "I was."}
+    await api.call("POST", "/api/objections", 201, json=body)
+    decision, decided = {"outcome": "kept", "answer": "No."}, f"/api/objections/{warning['id']}/decision"
+    await api.call("PUT", decided, 403, who=moderator, json=decision)
+    await api.call("PUT", decided, 200, who=admin, json=decision)
+    # An act that was admitted before the factor went is refused as well.
+    database = Database(replace(settings, second_factor_for_staff=True))
+    async with database.transaction() as transaction:
+        with pytest.raises(NoLongerAllowed):
+            await require(transaction, moderator.id, Action.LISTING_HIDE)
+        await require(transaction, admin.id, Action.LISTING_HIDE)
+    await database.close()
 
 
 async def test_seeds_are_encrypted_anew_before_an_old_secret_goes(
