@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from enum import Enum
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -52,18 +53,22 @@ class Passwords:
         )
         self._max_waiting = settings.max_waiting_passwords
         self._waiting = 0
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def hash(self, password: str) -> str:
         """Returns the hash of a password."""
-        return await self._run(lambda: hash_now(password))
+        return await self._run(lambda: hash_now(password), nullcontext())
 
-    async def verify(self, password_hash: str | None, password: str) -> Match | None:
+    async def verify(self, password_hash: str | None, password: str, *, turn: str) -> Match | None:
         """Returns how the password fits, None if it is wrong. For an unknown user (no hash) it takes as long.
+
+        Those with the same `turn` are compared one after the other: many guesses at one account at once leave the other
+        threads to other people.
 
         It compares the password as it is prepared now, and then as typed, as it was stored before there was this form.
         How often it compares a wrong one depends only on what was typed, and not on the account.
         """
-        found = await self._run(lambda: _match(password_hash or _NOBODYS, password))
+        found = await self._run(lambda: _match(password_hash or _NOBODYS, password), self._turn(turn))
         return found if password_hash is not None else None
 
     def is_outdated(self, password_hash: str, match: Match) -> bool:
@@ -74,12 +79,17 @@ class Passwords:
         """Drop the passwords that still wait, without waiting for the threads."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, work: Callable[[], Result]) -> Result:
+    def _turn(self, name: str) -> asyncio.Lock:
+        # It lives as long as somebody holds it or waits for it.
+        return self._turns.setdefault(name, asyncio.Lock())
+
+    async def _run(self, work: Callable[[], Result], turn: AbstractAsyncContextManager[None]) -> Result:
         if self._waiting >= self._max_waiting:
             raise Unavailable("Too many log-ins at once.")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+            async with turn:
+                return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         finally:
             self._waiting -= 1
 

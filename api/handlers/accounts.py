@@ -261,12 +261,13 @@ def _tokens(services: Services, user: User, session_id: str, generation: int, se
 async def check_password(call: Call, password: str) -> str:
     """Returns the hash that the password was compared with. Raises WrongPassword."""
     services = call.services
+    session_id = call.user.session_id
     password_hash = await services.users.password_hash(call.user.user_id)
 
     async def check() -> bool:
-        return await services.passwords.verify(password_hash, password) is not None
+        return await services.passwords.verify(password_hash, password, turn=f"session {session_id}") is not None
 
-    if not await services.rate_limits.guess_in_session(call.user.session_id, check):
+    if not await services.rate_limits.guess_in_session(session_id, check):
         raise WrongPassword
     return password_hash
 

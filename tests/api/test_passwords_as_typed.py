@@ -141,7 +141,7 @@ async def test_a_wrong_password_takes_as_long_for_an_unknown_account_in_any_writ
     for _ in range(5):
         for stored, taken in times.items():
             started = time.process_time()
-            assert not await checker.verify(stored, typed)
+            assert not await checker.verify(stored, typed, turn="")
             taken.append(time.process_time() - started)
     checker.close()
     assert 0.5 < min(times[None]) / min(times[known]) < 2
@@ -153,7 +153,7 @@ async def test_both_writings_are_compared_also_for_an_unknown_account(settings: 
     for stored in (hash_now("something else"), None):
         for typed in (TYPED, ON_A_MAC):
             compared.clear()
-            await checker.verify(stored, typed)
+            await checker.verify(stored, typed, turn="")
             seen[stored is None, typed] = list(compared)
     checker.close()
     assert seen == {
