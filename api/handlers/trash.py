@@ -19,7 +19,6 @@ from shared.access.policy import Action, may
 from shared.domain.ids import MAX_ID
 from shared.domain.listings import CategoryNotFound
 from shared.domain.mails import MailKind
-from shared.domain.users import Role
 from shared.repositories.trash import TrashedListing
 
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
@@ -56,8 +55,7 @@ async def restore(call: Call) -> Json[answers.Listing]:
         body = await call.optional_body(RestoreBody)
         async with services.database.transaction() as transaction:
             within, by = services.within(transaction), call.user.user_id
-            is_admin = call.user.role is Role.ADMIN
-            await within.trash.restore(listing_id, body.category_id, by=by, only_of=only_of, is_admin=is_admin)
+            await within.trash.restore(listing_id, body.category_id, by=by, only_of=only_of)
             await within.outbox.add_to_seller(MailKind.MODERATED, listing_id, _SHOWN_AGAIN, by=by)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None

@@ -63,7 +63,10 @@ class Listing(AuthenticatedChannel):
         return Ok()
 
     async def handle_info(self, message: Any) -> InfoResult:
-        if isinstance(message, Notice):
+        if isinstance(message, Notice) and message.event == control.CATCH_UP:
+            # A notice about blocks may have been lost.
+            self._read_blocks_later()
+        elif isinstance(message, Notice):
             try:
                 await self._read_blocks_again()
             except DatabaseUnavailable:
@@ -134,10 +137,9 @@ class Listing(AuthenticatedChannel):
         return self.actor.role is Role.USER or self.actor.user_id == self.listing.seller_id
 
     def reads_again(self, notice: Notice) -> bool:
-        if notice.event == control.CATCH_UP:
-            # A notice about blocks may have been lost.
-            self._read_blocks_later()
-        return notice.event == control.BLOCKS_CHANGED and bool(notice.payload["user_id"] == self.actor.user_id)
+        if notice.event == control.BLOCKS_CHANGED:
+            return bool(notice.payload["user_id"] == self.actor.user_id)
+        return notice.event == control.CATCH_UP
 
     # Who may stay
 

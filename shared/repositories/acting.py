@@ -37,14 +37,15 @@ def acting(user: str, action: Action) -> str:
         WHERE u.id = {user} AND {is_welcome} AND {role} IN ({_roles(action, Grant.ANY, Grant.OWN)}) FOR SHARE"""
 
 
-async def require(transaction: Transaction, user_id: int, action: Action, *, owner_id: int | None = None) -> None:
+async def require(transaction: Transaction, user_id: int, action: Action, *, owner_id: int | None = None) -> Role:
     """Check that the user may still do the action to what belongs to this owner, and keep it so until the commit.
 
-    Raises NoLongerAllowed.
+    Returns the role that allows it. Raises NoLongerAllowed.
     """
     row = await transaction.fetch_one(_LOCK, user_id, action in PUBLISHING)
-    if row is None or not may_still(user_id, Role(row[0]), action, owner_id):
+    if row is None or not may_still(user_id, role := Role(row[0]), action, owner_id):
         raise NoLongerAllowed
+    return role
 
 
 def may_still(user_id: int, role: Role, action: Action, owner_id: int | None = None) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from shared.access.policy import Action
 from shared.domain.listings import CategoryNeeded, ListingNotFound, SellerGone
 from shared.domain.sanctions import OwnSanction
+from shared.domain.users import Role
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import require
 from shared.repositories.audit import record
@@ -110,21 +111,19 @@ class TrashRepository:
         if await self._database.fetch_one(_IS_THERE, listing_id, only_of, self._own_days) is None:
             raise ListingNotFound
 
-    async def restore(
-        self, listing_id: int, category_id: int | None, *, by: int, only_of: int | None, is_admin: bool
-    ) -> None:
+    async def restore(self, listing_id: int, category_id: int | None, *, by: int, only_of: int | None) -> None:
         """Put a listing back into its category, or into another one. A hidden listing stays hidden.
 
-        What another one has deleted of a moderator's own, only `is_admin` restores alone. Raises ListingNotFound,
+        What another one has deleted of their own, admins restore, and moderators do not. Raises ListingNotFound,
         OwnSanction, SellerGone, CategoryNeeded, CategoryNotFound, NoLongerAllowed.
         """
         async with self._database.transaction() as transaction:
-            await require(transaction, by, Action.TRASH_RESTORE, owner_id=only_of)
+            role = await require(transaction, by, Action.TRASH_RESTORE, owner_id=only_of)
             row: tuple[Any, ...] | None = await transaction.fetch_one(_LOCK, listing_id, only_of, self._own_days)
             if row is None:
                 raise ListingNotFound
             own_category_id, category_is_gone, seller_is_gone, seller_id, deleted_by = row
-            if seller_id == by != deleted_by and not is_admin:
+            if seller_id == by != deleted_by and role is not Role.ADMIN:
                 raise OwnSanction
             if category_id is None and category_is_gone:
                 raise CategoryNeeded
