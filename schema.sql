@@ -8,7 +8,7 @@
 -- - ADD COLUMN: null or with a constant default; neither UNIQUE nor CHECK nor GENERATED, which read or write every row.
 -- - A constraint: ADD CONSTRAINT ... NOT VALID, behind DROP CONSTRAINT IF EXISTS: both are one step. Then VALIDATE it.
 -- - An index: CREATE INDEX IF NOT EXISTS, on one line up to the name of its table.
--- - Values for old rows: UPDATE ... WHERE id IN (SELECT ... LIMIT 1000 FOR UPDATE), which is repeated until it finds none.
+-- - Values for old rows: UPDATE ... WHERE id IN (SELECT ... LIMIT 250 FOR UPDATE), which is repeated until it finds none.
 --   It stands below the default or the trigger that gives new rows their value: rows are added between two steps.
 -- Processes of the version before run meanwhile and afterwards: what they write must stay right, by a default or a trigger.
 
@@ -72,7 +72,7 @@ CREATE OR REPLACE TRIGGER users_name_account BEFORE INSERT ON users FOR EACH ROW
 CREATE OR REPLACE TRIGGER users_rename_account BEFORE UPDATE OF email ON users FOR EACH ROW
     WHEN (old.email IS DISTINCT FROM new.email) EXECUTE FUNCTION name_email_account();
 UPDATE users SET email_account = lower(email) WHERE id IN (
-    SELECT id FROM users WHERE email_account IS NULL AND email IS NOT NULL LIMIT 1000 FOR UPDATE);
+    SELECT id FROM users WHERE email_account IS NULL AND email IS NOT NULL LIMIT 250 FOR UPDATE);
 -- When somebody was given another name, which can be reported again then.
 ALTER TABLE users ADD COLUMN IF NOT EXISTS renamed_at timestamptz;
 CREATE OR REPLACE FUNCTION note_new_name() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -453,7 +453,7 @@ CREATE OR REPLACE TRIGGER listings_fill_facts
 ALTER TABLE listings ALTER COLUMN facts DROP EXPRESSION IF EXISTS;
 UPDATE listings SET facts = listing_facts(fuel, transmission, body, drive, colour, condition,
         title_status, doors, owners, power_kw, engine_cc)
-    WHERE id IN (SELECT id FROM listings WHERE facts IS NULL LIMIT 1000 FOR UPDATE);
+    WHERE id IN (SELECT id FROM listings WHERE facts IS NULL LIMIT 250 FOR UPDATE);
 
 -- One index for words and facts: a search for a rare combination of frequent ones reads only what they have in common.
 -- Entries of some tens of listings are collected and then merged at once, which makes a new listing a fifth cheaper. The list
@@ -585,7 +585,7 @@ CREATE OR REPLACE TRIGGER pictures_fill_shown BEFORE INSERT OR UPDATE OF id, wid
     FOR EACH ROW EXECUTE FUNCTION fill_shown();
 ALTER TABLE pictures ALTER COLUMN shown DROP EXPRESSION IF EXISTS;
 UPDATE pictures SET shown = shown_picture(id, width, height, thumbnail_width, medium_width)
-    WHERE id IN (SELECT id FROM pictures WHERE shown IS NULL LIMIT 1000 FOR UPDATE);
+    WHERE id IN (SELECT id FROM pictures WHERE shown IS NULL LIMIT 250 FOR UPDATE);
 
 -- Files that no row of `pictures` or `upload_parts` names, to be deleted from `since` on. The files of a new picture are entered before they
 -- are stored, with a time in the future; the transaction that inserts the picture's row takes them out again. When a
@@ -1291,7 +1291,7 @@ UPDATE held_messages SET may_go = true WHERE message_id IN (
     SELECT h.message_id FROM held_messages h JOIN holds o ON o.id = h.hold_id
     WHERE NOT h.may_go AND (o.decision = 'let_go' OR EXISTS (
         SELECT FROM messages m WHERE m.from_id = h.to_id AND m.to_id = h.from_id AND m.held_at IS NULL))
-    LIMIT 1000 FOR UPDATE OF h);
+    LIMIT 250 FOR UPDATE OF h);
 
 -- The moderators' queue -------------------------------------------------------------------------------------------------
 
