@@ -160,7 +160,9 @@ class Pages:
         # Without a folder the metrics are missing, but the worker serves. The parent makes it anew.
         with contextlib.suppress(OSError):
             check_folder(self._folder)
-            self._server = await asyncio.start_unix_server(self._answer, self._socket)
+            # In two steps: whoever ends this in between knows what to close.
+            self._server = await asyncio.start_unix_server(self._answer, self._socket, start_serving=False)
+            await self._server.start_serving()
 
     async def collect(self) -> list[Metric]:
         """Returns the metrics of all workers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -183,6 +184,20 @@ async def test_a_worker_whose_folder_is_gone_shows_itself_until_there_is_one_aga
         assert await happens(lambda: len(list(folder.glob("*.socket"))) == 2, 30.0)
         assert (await bob.page())["sends_total", "1"] == 3.0
         assert await ann.page() == await bob.page()
+
+
+async def test_a_worker_that_ends_while_it_begins_to_answer_closes_its_socket(folder: Path) -> None:
+    ann = Part(folder, 1, "ann")
+    beginning = asyncio.create_task(ann.pages.start())
+    while not (folder / "ann.socket").exists():  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    os.link(folder / "ann.socket", folder / "another-name")
+    beginning.cancel()
+    await asyncio.gather(beginning, return_exceptions=True)
+    await ann.pages.stop()
+    ann.close()
+    with socket.socket(socket.AF_UNIX) as client, pytest.raises(ConnectionRefusedError):
+        client.connect(str(folder / "another-name"))
 
 
 async def test_a_worker_writes_nothing_into_a_folder_of_others(folder: Path) -> None:
