@@ -1459,7 +1459,7 @@ CREATE INDEX IF NOT EXISTS pushes_due ON pushes (due_at);
 -- A standby that becomes the primary may lack the last rows of the primary before, which people have seen all the same. Their numbers
 -- must not be given again: a client would take a new message for the lost one with its number, and the token of a lost account
 -- would belong to the next one. Each promotion begins a new timeline of Postgres. The first insert on it leaves numbers out.
--- `left_out` is how many, more than can be lost.
+-- `left_out` is how many, more than can be lost. Tables whose numbers nobody sees are not here.
 --
 -- A server may not tell its timeline, as Amazon Aurora, whose servers share what is stored: the next primary lacks nothing, and no
 -- number has to be left out.
@@ -1480,7 +1480,11 @@ CREATE TABLE IF NOT EXISTS number_timelines (
 INSERT INTO number_timelines
     SELECT those.*, present_timeline()
     FROM (VALUES ('users', 'id', 10000), ('listings', 'id', 10000), ('messages', 'id', 1000000),
-                 ('deleted_messages', 'number', 1000000), ('alerts', 'id', 1000000)) AS those
+                 ('deleted_messages', 'number', 1000000), ('alerts', 'id', 1000000), ('passkeys', 'id', 10000),
+                 ('categories', 'id', 10000), ('pictures', 'id', 10000), ('message_pictures', 'id', 10000),
+                 ('uploads', 'id', 10000), ('replies', 'id', 10000), ('reports', 'id', 10000),
+                 ('saved_searches', 'id', 10000), ('favourites', 'id', 10000), ('audit', 'id', 10000),
+                 ('sanctions', 'id', 10000), ('notes', 'id', 10000), ('findings', 'id', 10000), ('holds', 'id', 10000)) AS those
     ON CONFLICT DO NOTHING;
 -- Any change of a row only notes the timeline that there is, so those who may change it can do nothing else.
 CREATE OR REPLACE FUNCTION leave_numbers_out() RETURNS trigger LANGUAGE plpgsql
@@ -1515,6 +1519,34 @@ CREATE OR REPLACE TRIGGER messages_keep_numbers_ahead BEFORE INSERT ON messages
 CREATE OR REPLACE TRIGGER deleted_messages_keep_numbers_ahead BEFORE INSERT ON deleted_messages
     FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
 CREATE OR REPLACE TRIGGER alerts_keep_numbers_ahead BEFORE INSERT ON alerts
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER passkeys_keep_numbers_ahead BEFORE INSERT ON passkeys
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER categories_keep_numbers_ahead BEFORE INSERT ON categories
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER pictures_keep_numbers_ahead BEFORE INSERT ON pictures
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER uploads_keep_numbers_ahead BEFORE INSERT ON uploads
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER replies_keep_numbers_ahead BEFORE INSERT ON replies
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER reports_keep_numbers_ahead BEFORE INSERT ON reports
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER saved_searches_keep_numbers_ahead BEFORE INSERT ON saved_searches
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER favourites_keep_numbers_ahead BEFORE INSERT ON favourites
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER audit_keep_numbers_ahead BEFORE INSERT ON audit
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER sanctions_keep_numbers_ahead BEFORE INSERT ON sanctions
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER notes_keep_numbers_ahead BEFORE INSERT ON notes
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER findings_keep_numbers_ahead BEFORE INSERT ON findings
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER message_pictures_keep_numbers_ahead BEFORE INSERT ON message_pictures
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
+CREATE OR REPLACE TRIGGER holds_keep_numbers_ahead BEFORE INSERT ON holds
     FOR EACH STATEMENT EXECUTE FUNCTION keep_numbers_ahead();
 
 COMMIT;

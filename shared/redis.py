@@ -71,9 +71,12 @@ def is_sentinel(url: str) -> bool:
 
 def url_fault(url: str) -> str | None:
     """Returns why the URL cannot be used, without its password; None if it can."""
+    if "#" in url:
+        # Whatever is behind it would not be read.
+        return "it has a #, which must be written %23"
     if is_sentinel(url) and (fault := _sentinel_fault(url)):
         return fault
-    for name, value in parse_qsl(url.partition("?")[2].partition("#")[0], keep_blank_values=True):
+    for name, value in parse_qsl(url.partition("?")[2], keep_blank_values=True):
         if name in _FIXED and f"{name}={value}" != _PROTOCOL:
             return f"its option {name} is fixed"
     try:
@@ -119,7 +122,8 @@ def with_password(url: str, password: str, sentinel_password: str = "") -> str:
     if password and ":" not in user:
         url = f"{parts['scheme']}://{user}:{quote(password, safe='')}@{url[parts.start('hosts') :]}"
     if sentinel_password and is_sentinel(url) and "sentinel_password=" not in (parts["query"] or ""):
-        url += f"{'&' if parts['query'] else '?'}sentinel_password={quote(sentinel_password, safe='')}"
+        joint = "?" if parts["query"] is None else "&" if parts["query"] else ""
+        url += f"{joint}sentinel_password={quote(sentinel_password, safe='')}"
     return url
 
 

@@ -47,6 +47,9 @@ def parsed(database_url: str) -> dict[str, str]:
     if parts.get("target_session_attrs", "any") not in _PRIMARIES:
         raise InvalidDatabaseUrl(f"DATABASE_URL: its target_session_attrs is not one of {', '.join(_PRIMARIES)}")
     hosts = parts.get("hostaddr") or parts.get("host", "")
+    if "," in hosts and "" in hosts.split(","):
+        # For libpq it would be the socket of this machine, where another Postgres may take the writes.
+        raise InvalidDatabaseUrl("DATABASE_URL: one of its hosts is empty")
     for name in ("host", "port"):
         if "," in parts.get(name, "") and parts[name].count(",") != hosts.count(","):
             raise InvalidDatabaseUrl(f"DATABASE_URL: it has another number of {name}s than of addresses")

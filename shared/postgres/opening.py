@@ -16,6 +16,9 @@ from shared.postgres.errors import DatabaseUnavailable
 from shared.postgres.pooling import Pooling
 from shared.settings import Settings
 
+MOST_SECONDS = 15.0
+"""A connection takes no longer, however long statements may take: a frozen server gets its share of this alone."""
+
 _IS_POOLED = {"on": True, "off": False, "": None}
 
 log = log_of(__name__)
@@ -30,9 +33,9 @@ class Opener:
         """`kind` is the class of the connections. `statement_timeout` is `database_timeout_seconds` unless given."""
         self._kind = kind
         self._url = settings.database_url
-        self._timeout = settings.database_timeout_seconds
+        self._timeout = min(settings.database_timeout_seconds, MOST_SECONDS)
         self._settings = session.settings(
-            self._timeout if statement_timeout is None else statement_timeout,
+            settings.database_timeout_seconds if statement_timeout is None else statement_timeout,
             staff_needs_second_factor=settings.second_factor_for_staff,
         )
         self._is_pooled = _IS_POOLED[settings.database_pooler]

@@ -169,6 +169,8 @@ URLS = [
     ("REDIS_URL", "redis+sentinel://:SECRET@h/cars/one"),
     ("REDIS_URL", "redis+sentinel://:SECRET@h/cars/1/2"),
     ("REDIS_URL", "redis+sentinel://h/cars?sentinel_password=SECRET&nonsense=1"),
+    ("REDIS_URL", "redis+sentinel://:SECRET@h/cars#x"),
+    ("REDIS_URL", "redis://:SECRET#x@h"),
 ]
 
 
@@ -328,6 +330,7 @@ def test_passwords_complete_an_address_of_sentinels(hosts: str) -> None:
     assert with_redis_password(url, "other", "another") == url
     bare = with_redis_password(f"rediss+sentinel://{hosts}/cars", "", "b")
     assert bare == f"rediss+sentinel://{hosts}/cars?sentinel_password=b"
+    assert with_redis_password(f"redis+sentinel://{hosts}/cars?", "", "b") == bare.replace("rediss", "redis")
     assert with_redis_password("redis://redis", "a", "b") == "redis://:a@redis"
 
 

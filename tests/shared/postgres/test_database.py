@@ -9,9 +9,10 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from psycopg2.extensions import make_dsn
 
-from shared.postgres import Database, DatabaseUnavailable, Statement, schema
-from shared.postgres.address import InvalidDatabaseUrl
+from shared.postgres import Database, DatabaseUnavailable, Statement, opening, schema
+from shared.postgres.address import InvalidDatabaseUrl, parsed
 from shared.postgres.schema import apply_schema, is_schema_applied
 from shared.settings import Settings
 from tests.support.roles import as_owner
@@ -244,6 +245,20 @@ async def test_a_server_that_never_answers_is_unavailable_after_the_timeout(sett
         results = await asyncio.gather(*(database.fetch(ONE) for _ in range(5)), return_exceptions=True)
         assert all(isinstance(result, DatabaseUnavailable) for result in results)
         assert asyncio.get_running_loop().time() - started < 10.0
+        await database.close()
+
+
+async def test_a_frozen_host_keeps_nobody_for_long_who_lets_statements_take_an_hour(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "MOST_SECONDS", 0.6)
+    parts = parsed(settings.database_url)
+    with silent_server() as port:
+        where = {"host": f"127.0.0.1,{parts['host']}", "port": f"{port},{parts.get('port', 5432)}"}
+        url = make_dsn(**{**parts, **where})
+        async with asyncio.timeout(10.0):
+            database = await Database.connect(replace(settings, database_url=url, database_timeout_seconds=3600.0))
+            assert await database.fetch(Statement("", "SHOW statement_timeout")) == [("1h",)]
         await database.close()
 
 
