@@ -41,6 +41,8 @@ ASK_SECONDS = 1.0
 """A sentinel that has not answered for so long counts as away."""
 WATCH_SECONDS = 1.0
 """While a connection is open, the sentinels are asked this often whether another server has become the master."""
+LATE_SECONDS = 0.2
+"""Then a sentinel may answer so much later than most of the others. After that, its connection is opened anew."""
 
 
 class NoMaster(RedisConnectionError):
@@ -123,7 +125,7 @@ class Sentinels:
             while self._followers:
                 await asyncio.sleep(WATCH_SECONDS)
                 asked_at = loop.time()
-                master = self._named(await self._ask(connections))
+                master = self._named(await self._ask(connections, LATE_SECONDS))
                 if master is None:
                     continue
                 if self._last != master.address:
@@ -142,10 +144,11 @@ class Sentinels:
             for connection in connections:
                 await connection.disconnect(nowait=True)
 
-    async def _ask(self, connections: Sequence[Connection]) -> Counter[Address | None]:
+    async def _ask(self, connections: Sequence[Connection], late_seconds: float = 0.0) -> Counter[Address | None]:
         """Returns how many sentinels name which master; None stands for an unknown service.
 
-        Stops to listen when most have said the same.
+        When most have said the same, it waits `late_seconds` for the others, and closes the connections of those that
+        have not answered.
         """
         votes: Counter[Address | None] = Counter()
         self._refusals.clear()
@@ -156,6 +159,8 @@ class Sentinels:
                 for one in done:
                     if one.exception() is None:
                         votes[one.result()] += 1
+            if asked and late_seconds:
+                _, asked = await asyncio.wait(asked, timeout=late_seconds)
         finally:
             for one in asked:
                 one.cancel()

@@ -44,23 +44,20 @@ class PlaceRepository:
 
     def __init__(self, database: Database | Transaction) -> None:
         self._database = database
-        self._known: set[int] = set()
-        """Places that are in the table. No row of it is ever deleted, so each place is looked up once."""
 
     async def id_of(self, location: object) -> int | None:
         """Returns the id of the place that a listing's location names, which is then in the table; None if none."""
         place = find_place(location) if isinstance(location, str) else None
         if place is None:
             return None
-        if place.id not in self._known:
-            await self.add(place)
+        # Each time: after a failover to a server that lacks the last rows, what was there a moment ago may be gone.
+        await self.add(place)
         return place.id
 
     async def add(self, place: Place) -> None:
         """Add the place, if it is new."""
         values = place.id, place.name, place.region, place.country, place.latitude, place.longitude
         await self._database.execute(_ADD, *values)
-        self._known.add(place.id)
 
 
 async def place_listings(database: Database) -> int:

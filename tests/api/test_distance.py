@@ -48,6 +48,15 @@ async def test_the_nearest_come_first_with_their_distance(api: Api, cars: dict[A
     assert [one["id"] for one in newest] == sorted((one["id"] for one in page), reverse=True)
 
 
+async def test_a_place_that_a_failover_has_lost_is_there_again_with_the_next_listing(
+    api: Api, rows: Rows, seller: Person
+) -> None:
+    await new_listing(api, rows, seller, location="Austin, TX")
+    await rows.execute("DELETE FROM places")
+    await new_listing(api, rows, seller, location="Austin, TX")
+    assert len(await found(api, {"near": "Austin", "within": "1km"})) == 2
+
+
 async def test_only_listings_within_the_distance_are_found(api: Api, cars: dict[Any, int]) -> None:
     for within, expected in {
         "1km": NEAREST[:1], "117km": NEAREST[:1], "120km": NEAREST[:2], "70mi": NEAREST[:1], "75 mi": NEAREST[:2],

@@ -239,6 +239,47 @@ async def over_tls(certificate: ssl.SSLContext, to: int) -> AsyncIterator[int]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+@asynccontextmanager
+async def slow_sentinel(seconds: float, connections: list[str]) -> AsyncIterator[Address]:
+    """A sentinel that needs so long for each answer, and notes whoever connects."""
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append("opened")
+        while await reader.read(65536):
+            await asyncio.sleep(seconds)
+            writer.write(b"*2\r\n$3\r\none\r\n$1\r\n1\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield "127.0.0.1", server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+async def test_a_sentinel_that_answers_later_than_the_others_keeps_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shared.redis_sentinels.WATCH_SECONDS", 0.01)
+    monkeypatch.setattr("shared.redis_sentinels.LATE_SECONDS", 30.0)
+    heard: asyncio.Queue[Master] = asyncio.Queue()
+
+    class Follower:
+        def hear(self, master: Master, asked_at: float) -> None:
+            heard.put_nowait(master)
+
+    connections: list[str] = []
+    async with AsyncExitStack() as stack:
+        all_of_them = [await stack.enter_async_context(slow_sentinel(seconds, connections)) for seconds in (0, 0, 0.02)]
+        sentinels, follower = Sentinels(all_of_them, SERVICE, Connection, {}), Follower()
+        sentinels.follow(follower)
+        for _ in range(10):
+            assert (await heard.get()).address == ONE
+        await sentinels.unfollow(follower)
+    assert len(connections) == 3
+
+
 async def test_sentinels_and_servers_may_speak_tls(sentinels: SentinelServers, tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

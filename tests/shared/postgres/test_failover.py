@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from development.child import happens
 from development.postgres import EmbeddedPostgres
 from shared.postgres import Database, DatabaseUnavailable, Statement
 from shared.postgres.address import InvalidDatabaseUrl, parsed, resolved, with_password
@@ -24,6 +25,8 @@ from tests.support.waiting import PATIENCE_SECONDS
 ADD = Statement("add", "INSERT INTO numbers VALUES ($1)", ("integer",))
 ADD_ONCE = Statement("add_once", "INSERT INTO numbers VALUES ($1) ON CONFLICT DO NOTHING", ("integer",))
 READ = Statement("read", "SELECT count(*) FROM numbers")
+WAITING_FOR_A_STANDBY = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+SYNCHRONOUS = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
 SLOWLY = Statement("slowly", "SELECT pg_sleep(0.1)")
 NUMBERS = "CREATE TABLE numbers (number integer PRIMARY KEY); GRANT ALL ON numbers TO PUBLIC"
 TIMEOUT = 1.0
@@ -104,6 +107,34 @@ async def test_what_a_synchronous_standby_has_confirmed_is_there_after_the_prima
         print(f"{before} acknowledged before the kill, {len(acknowledged)} in all, {len(stored)} stored")
         assert stored == set(acknowledged)
         await database.close()
+
+
+@pytest.mark.servers
+async def test_writes_that_wait_for_a_standby_end_by_the_command_of_the_operating_guide(fresh_postgres: Path) -> None:
+    # As the guide sets it: what a server gets with its command goes before ALTER SYSTEM.
+    async with replication(fresh_postgres, is_synchronous=False) as pair:
+        ask(pair.primary, NUMBERS)
+        ask(pair.primary, "ALTER SYSTEM SET synchronous_standby_names = '*'")
+        ask(pair.primary, "SELECT pg_reload_conf()")
+        assert await happens(lambda: ask(pair.primary, SYNCHRONOUS) == [(1,)], PATIENCE_SECONDS)
+        url = pair.url()
+        freeze(pair.standby.pid)
+        try:
+            database = await Database.connect(
+                Settings(database_url=url, database_pool_size=POOL, database_timeout_seconds=TIMEOUT)
+            )
+            assert [await succeeds(database.execute(ADD, n)) for n in range(3)] == [False] * 3
+            # Nobody reads what no standby has. Reads go on as long as Postgres takes connections.
+            assert await database.fetch(READ) == [(0,)]
+            assert ask(pair.primary, WAITING_FOR_A_STANDBY) == [(3,)]
+            ask(pair.primary, "ALTER SYSTEM SET synchronous_standby_names = ''")
+            ask(pair.primary, "SELECT pg_reload_conf()")
+            await in_time(lambda: database.execute(ADD_ONCE, 0), 20.0)
+            assert await happens(lambda: ask(pair.primary, WAITING_FOR_A_STANDBY) == [(0,)], PATIENCE_SECONDS)
+            assert await database.fetch(READ) == [(3,)]
+            await database.close()
+        finally:
+            thaw(pair.standby.pid)
 
 
 @pytest.mark.servers
