@@ -95,7 +95,11 @@ def _run(options: argparse.Namespace) -> int:
         # Who waits for a worker's death does before what takes long. A wrong setting is told when there is work.
         with suppress(InvalidSettings):
             document_of(Settings.from_environment())
-        if (worker := assigned(options.worker)) is None:
+        try:
+            worker = assigned(options.worker)
+        except OSError as error:
+            return _fail(str(error), 1)
+        if worker is None:
             return 0
     try:
         if options.command == SCHEMA:

@@ -38,7 +38,7 @@ def readable(entry: Mapping[str, object], clock: str, process: str, *, has_colou
     if is_request:
         status = entry["status"]
         code = _OF_STATUS.get(status // 100, _RED) if isinstance(status, int) else _RED
-        parts += [f"{shown(entry['method'])} {shown(entry['path'])}", painted(str(status), _BOLD, code)]
+        parts += [f"{_word(entry['method'])} {_word(entry['path'])}", painted(str(status), _BOLD, code)]
         parts.append(f"{entry['ms']} ms")
         if isinstance(status, int) and status >= 500:
             parts.append(f"request_id={shown(entry['request_id'])}")
@@ -65,13 +65,18 @@ def _who(entry: Mapping[str, object], is_request: bool) -> str:
     return shown(entry.get("address") or "-") if is_request else "-"
 
 
+def _word(value: object) -> str:
+    # A path with a blank would look as if its status and its time came earlier.
+    return shown(value).replace(" ", "%20")
+
+
 def _value(value: object) -> str:
     if not isinstance(value, str):
         return shown(json.dumps(value, default=str, ensure_ascii=False))
     text = shown(value)
     if text and not any(mark in text for mark in ' "='):
         return text
-    return '"' + text.replace('"', '\\"') + '"'
+    return '"' + shown(value.replace("\\", "\\\\")).replace('"', '\\"') + '"'
 
 
 def _safe(text: str) -> str:

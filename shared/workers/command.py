@@ -17,14 +17,19 @@ def add_options(parser: argparse.ArgumentParser, **default: Any) -> None:
         help="serve with N processes on one port",
         **default,
     )
-    # The number of a file descriptor.
-    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS, **default)
+    parser.add_argument("--worker", type=_descriptor, help=argparse.SUPPRESS, **default)
 
 
 def workers_of(options: argparse.Namespace, usual: int) -> int:
     """Returns how many workers there are to be; `usual` is the setting."""
     given: int | None = options.workers
     return usual if given is None else given
+
+
+def _descriptor(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:9]) > 2 and len(text) < 10):
+        raise argparse.ArgumentTypeError("only for the parent of several workers, which --workers starts")
+    return int(text)
 
 
 def _count(text: str) -> int:

@@ -189,7 +189,11 @@ class Pages:
         return [*page(answers, [*counts.values(), faults], self._worker.count), *incidents.metrics(of_parent)]
 
     def _own(self) -> Answer:
-        return Answer(self._node_id, self._worker.number, self._worker.is_replaced, _families(self._collect()))
+        families = _families(self._collect())
+        if not self._worker.shows_all:
+            # Its predecessor, which still serves, has gauges of the same names in the same place.
+            families = _cumulative(families)
+        return Answer(self._node_id, self._worker.number, self._worker.is_replaced, families)
 
     async def _answer(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         own = self._own()

@@ -125,7 +125,13 @@ class Parent:
         if first.has_ended.is_set() or self._stop.is_set():
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-            return await self._end() if self._stop.is_set() else max(first.process.returncode, 1)
+            if self._stop.is_set():
+                return await self._end()
+            if first.process.returncode < 0:
+                # It could not say so itself.
+                log.error("the first worker has ended at its start", pid=first.process.pid, ended=first.how_it_ended)
+            return max(first.process.returncode, 1)
+        sockets.are_listened_on([place.sockets for place in self._places])
         keeping = [asyncio.create_task(self._keep(place)) for place in self._places]
         reloading = asyncio.create_task(self._reload_when_asked())
         working = [reloading, watching, *keeping]

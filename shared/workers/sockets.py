@@ -26,7 +26,23 @@ def bind(host: str, port: int, count: int) -> list[list[socket.socket]]:
     except OSError:
         close(bound)
         raise
+    _let_rebind(bound, False)
     return bound
+
+
+def are_listened_on(bound: list[list[socket.socket]]) -> None:
+    """Call this when a worker listens: from then on the kernel refuses others by that.
+
+    What is accepted has the option too, without which its last minute would keep the port from the next parent.
+    """
+    _let_rebind(bound, True)
+
+
+def _let_rebind(bound: list[list[socket.socket]], value: bool) -> None:
+    # While nobody listens, another parent could bind the port, and share it later.
+    for sockets in bound:
+        for each in sockets:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, value)
 
 
 def pause(sockets: list[socket.socket]) -> bool:

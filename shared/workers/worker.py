@@ -62,6 +62,8 @@ class Worker:
         """Whether there was a worker to replace, which accepts connections on the same sockets, when this one began."""
         self.is_replaced = False
         """Whether a successor already accepts connections on the same sockets."""
+        self.shows_all = not is_successor
+        """Whether the place is this worker's: before, its predecessor's gauges are shown, and not its own."""
         self.is_orphan = False
         """Whether the parent has died."""
         self._link = link
@@ -115,6 +117,7 @@ class Worker:
                 self.is_replaced = True
                 stop()
             elif EMPTY in told:
+                self.shows_all = True
                 self._let_go_soon()
 
     def is_listening(self) -> None:
@@ -124,6 +127,7 @@ class Worker:
 
     def is_ready(self) -> None:
         """Tell the parent that this worker can serve: the worker that it replaces may end."""
+        self.shows_all = True
         self._tell(READY)
 
     def _tell(self, message: bytes) -> None:
@@ -148,6 +152,9 @@ def assigned(descriptor: int) -> Worker | None:
     link.setblocking(False)
     work = json.loads(told)
     sockets = [socket.socket(fileno=each) for each in descriptors]
+    for each in sockets:
+        # A child of this worker would keep the port open, and not accept what comes.
+        each.set_inheritable(False)
     folder = Path(work["folder"])
     # A parent of 1.0.0 does not say it. A successor must not shut the sockets on which its predecessor still listens.
     is_successor = work.get("is_successor", True)

@@ -13,6 +13,7 @@ import yaml
 
 from shared.access.push_key import new_push_key
 from shared.settings import InvalidSettings, Settings
+from shared.workers.parent import CLEANING_SECONDS
 from tests.deployment.composefile import VARIABLE, Missing, NotKnown, environment, merged, read
 from tests.support.secret import JWT_SECRET
 
@@ -349,7 +350,7 @@ def test_nginx_does_not_wait_for_open_sockets_when_it_stops() -> None:
 @pytest.mark.parametrize("name", PROCESSES)
 def test_a_process_has_time_to_stop(name: str, secrets: Path) -> None:
     settings = settings_of(name, secrets)
-    assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) >= settings.shutdown_seconds + 5
+    assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > settings.shutdown_seconds + CLEANING_SECONDS
 
 
 def test_postgres_allows_enough_connections_for_all_processes() -> None:

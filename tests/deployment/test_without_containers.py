@@ -22,6 +22,7 @@ from aiohttp import web
 from development.child import happens
 from development.postgres import ROLE
 from shared.settings import Settings
+from shared.workers.parent import CLEANING_SECONDS
 from tests.deployment.composefile import read
 from tests.deployment.nginx import CONFIGURATION, find_nginx, running_nginx
 from tests.deployment.units import FOLDER, Unit, unit
@@ -70,7 +71,7 @@ def test_the_two_units_differ_only_in_what_they_run() -> None:
 @pytest.mark.parametrize("of", UNITS, ids=lambda each: each.name)
 def test_a_unit_fits_the_settings_and_the_deployment_in_containers(of: Unit) -> None:
     defaults = Settings()
-    assert float(of.one["TimeoutStopSec"]) > defaults.shutdown_seconds
+    assert float(of.one["TimeoutStopSec"]) > defaults.shutdown_seconds + CLEANING_SECONDS
     assert f"/var/lib/{of.one['StateDirectory']}" == settings_of_the_guide()["DATA_DIRECTORY"]
     assert shlex.split(of.one["ExecReload"]) == ["/bin/kill", "-HUP", "$MAINPID"]
     service = read(CHECKOUT / "compose.yaml")["services"]["api-1"]

@@ -63,6 +63,16 @@ def test_a_request_has_the_time_who_what_the_status_and_how_long() -> None:
     )
 
 
+def test_a_path_cannot_look_like_a_status() -> None:
+    entry = {**REQUEST, "path": "/api/admin 200 0.4 ms request_id=abc", "status": 404}
+    assert line(entry).endswith(" GET /api/admin%20200%200.4%20ms%20request_id=abc 404 3.14 ms")
+    assert line({**REQUEST, "method": "GET /a 200"}).endswith(" GET%20/a%20200 /api/listings 200 3.14 ms")
+
+
+def test_a_field_cannot_end_its_quotes() -> None:
+    assert line({**EVENT, "a": 'x\\" b="'}).endswith(r' a="x\\\" b=\""')
+
+
 def test_an_event_has_who_and_its_fields() -> None:
     entry = {**EVENT, "event": "channel crashed", "user_id": 9, "channel": "PrivateChat", "why": 'a "b"', "n": [1, "x"]}
     assert line(entry) == (

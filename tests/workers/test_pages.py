@@ -37,9 +37,9 @@ def folder() -> Iterator[Path]:
 class Part:
     """One worker, without its process."""
 
-    def __init__(self, folder: Path, number: int, node_id: str) -> None:
+    def __init__(self, folder: Path, number: int, node_id: str, *, is_successor: bool = False) -> None:
         self.link, self._theirs = socket.socketpair()
-        self.worker = Worker(self._theirs, number, 2, folder, [])
+        self.worker = Worker(self._theirs, number, 2, folder, [], is_successor=is_successor)
         self.sends = Counter("sends", "Messages", ["kind"], registry=None)
         self.seconds = Histogram("seconds", "Times", buckets=(1.0, 2.0), registry=None)
         self.pages = Pages(self.worker, node_id, self._collect)
@@ -64,8 +64,8 @@ class Part:
 
 
 @asynccontextmanager
-async def part(folder: Path, number: int, node_id: str) -> AsyncIterator[Part]:
-    made = Part(folder, number, node_id)
+async def part(folder: Path, number: int, node_id: str, *, is_successor: bool = False) -> AsyncIterator[Part]:
+    made = Part(folder, number, node_id, is_successor=is_successor)
     await made.pages.start()
     try:
         yield made
@@ -126,6 +126,17 @@ async def test_a_worker_that_drains_beside_its_successor_is_told_apart(folder: P
         assert found["sends_total", "1"] == 7.0
         assert (found["people", "1"], found["people", "1-leaving"]) == (5.0, 5.0)
         assert found["daveslist_worker_up", "2"] == 0.0
+
+
+async def test_a_successor_shows_only_counts_until_the_place_is_its_own(folder: Path) -> None:
+    async with part(folder, 1, "ann"), part(folder, 1, "cat", is_successor=True) as cat:
+        cat.sends.labels("text").inc(4)
+        for is_ready in (False, True):
+            if is_ready:
+                cat.worker.is_ready()
+            shown = [each for metric in await cat.pages.collect() for each in metric.samples]
+            assert sum(each.name == "people" for each in shown) == 1 + is_ready
+            assert [each.value for each in shown if each.name == "sends_total"] == [4.0]
 
 
 async def test_the_files_of_workers_that_ended_long_ago_become_one(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from shared.settings import MOST_WORKERS
 from shared.workers import sockets, worker
 from shared.workers.parent import LONGEST_WAIT_SECONDS, seconds_to_wait
 from shared.workers.sockets import bind
-from shared.workers.worker import EMPTY, LEAVE, Worker
+from shared.workers.worker import EMPTY, LEAVE, Worker, assign, assigned
 from tests.support.ports import free_port
 
 HOST = "127.0.0.1"
@@ -130,6 +131,44 @@ def test_a_port_on_which_somebody_listens_is_refused_also_if_it_could_be_shared(
     assert refused.value.errno == errno.EADDRINUSE
     with bound(port, MOST_WORKERS) as many:
         assert len(many) == MOST_WORKERS
+
+
+def test_a_port_that_another_parent_has_is_refused_also_before_its_workers_listen() -> None:
+    port = free_port()
+    with bound(port, 2), pytest.raises(OSError) as refused, bound(port, 2):  # noqa: PT011
+        pass
+    assert refused.value.errno == errno.EADDRINUSE
+
+
+def test_connections_that_a_worker_has_just_ended_keep_the_port_from_nobody() -> None:
+    port = free_port()
+    made = bind(HOST, port, 2)
+    sockets.are_listened_on(made)
+    [[one], _] = made
+    one.listen(8)
+    with socket.create_connection((HOST, port), timeout=10) as client:
+        accepted, _ = one.accept()
+        # Whoever closes first remembers the connection for a minute.
+        accepted.close()
+        assert client.recv(1) == b""
+    sockets.close(made)
+    with bound(port, 2) as again:
+        assert len(again) == 2
+
+
+def test_what_a_worker_starts_does_not_get_its_sockets(tmp_path: Path) -> None:
+    parents, own = socket.socketpair()
+    hangup = signal.getsignal(signal.SIGHUP)
+    with contextlib.ExitStack() as stack:
+        stack.callback(signal.signal, signal.SIGHUP, hangup)
+        given = stack.enter_context(bound(free_port(), 1))
+        stack.enter_context(parents)
+        assign(parents, number=1, count=1, folder=tmp_path, sockets=given, is_successor=False)
+        made = assigned(own.detach())
+        assert made is not None
+        assert [one.get_inheritable() for one in (made._link, *made.sockets)] == [False, False]
+        for one in (made._link, *made.sockets):
+            one.close()
 
 
 def test_a_worker_that_ends_at_its_start_again_and_again_waits_longer_and_longer() -> None:

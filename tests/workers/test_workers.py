@@ -222,6 +222,25 @@ async def test_a_wrong_setting_ends_all_with_one_line(processes: Processes, modu
     assert (name if "PYTHON" not in name else "OTEL_*: ") in line
 
 
+@pytest.mark.parametrize("module", ["api", "gateway"])
+@pytest.mark.parametrize(("given", "status", "reason"), [("2", 2, "--workers"), ("3000", 1, "bad file descriptor")])
+async def test_the_option_of_a_worker_is_not_for_people(module: str, given: str, status: int, reason: str) -> None:
+    done = await asyncio.to_thread(NURSERY.run, module, "--worker", given, environment=base_environment())
+    assert done.returncode == status
+    assert reason in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+
+
+async def test_a_host_that_is_not_found_is_said(processes: Processes) -> None:
+    host = {"GATEWAY_HOST": "no-such-host.invalid"}
+    given = {**base_environment(), **environment_of(processes.settings), **host}
+    for arguments in ((), ("--workers", "2")):
+        done = await asyncio.to_thread(NURSERY.run, "gateway", *arguments, environment=given)
+        assert done.returncode == 1
+        assert "unknown error" not in done.stderr
+        assert "cannot listen on no-such-host.invalid:" in done.stderr
+
+
 async def test_another_parent_cannot_share_the_port_and_sigterm_ends_all_workers(processes: Processes) -> None:
     gateway = await processes.gateway()
     given = {**base_environment(), **environment_of(processes.settings), "GATEWAY_PORT": str(gateway.port)}
