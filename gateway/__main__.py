@@ -52,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _serve(link: int | None) -> int:
     import uvloop
 
+    from gateway.runtime import event_lines
     from gateway.server import serve
     from shared.logs import configure_logs
     from shared.start import settings_to_start_with
@@ -61,7 +62,8 @@ def _serve(link: int | None) -> int:
     if link is not None and (worker := assigned(link)) is None:
         return 0
     settings = settings_to_start_with()
-    configure_logs(settings, f"gateway:{settings.gateway_port}{'' if worker is None else f' {worker.number}'}")
+    name = f"gateway:{settings.gateway_port}{'' if worker is None else f' {worker.number}'}"
+    configure_logs(settings, name, for_people=event_lines.__name__)
     uvloop.run(serve(settings, worker))
     return 0
 

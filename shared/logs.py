@@ -196,10 +196,11 @@ def _shorten(record: logging.LogRecord, event: str, error: BaseException) -> Non
     record.fields = {"error": type(error).__name__}
 
 
-def configure_logs(settings: Settings, process: str = "") -> None:
+def configure_logs(settings: Settings, process: str = "", *, for_people: str = "") -> None:
     """Make all loggers of the process write lines, from the level of the settings on.
 
-    `process` is what lines for people call this process: several may share a terminal.
+    `process` is what lines for people call this process: several may share a terminal. `for_people` is a module whose
+    lines of level DEBUG belong to those for people.
     """
     if not isinstance(sys.stderr, RedactedStream):
         stream = sys.stderr
@@ -215,6 +216,7 @@ def configure_logs(settings: Settings, process: str = "") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
+    is_for_people = isinstance(handler.formatter, ReadableLines)
     # Handlers that libraries added when they were imported would bypass the redaction.
     for logger in list(logging.root.manager.loggerDict.values()):
         if isinstance(logger, logging.Logger):
@@ -222,5 +224,7 @@ def configure_logs(settings: Settings, process: str = "") -> None:
             logger.propagate = True
             logger.disabled = False
             logger.setLevel(logging.NOTSET)
+    if for_people and is_for_people and root.isEnabledFor(logging.INFO):
+        logging.getLogger(for_people).setLevel(logging.DEBUG)
     logging.captureWarnings(True)
     logging.raiseExceptions = False

@@ -27,6 +27,7 @@ from gateway.protocol.messages import (
 )
 from gateway.protocol.serializer import Serializer
 from gateway.protocol.session import Joined, State
+from gateway.runtime import event_lines
 from gateway.runtime.allowance import Allowance
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.callback_queue import CallbackQueue, QueueHost
@@ -96,6 +97,7 @@ class ChannelServer(CallbackQueue[Host]):
         "_looks",
         "_message",
         "_subscribed",
+        "_tells",
         "_then",
         "channel",
         "held",
@@ -120,6 +122,7 @@ class ChannelServer(CallbackQueue[Host]):
         self._looks = 0
         self._message: Message | None = None
         self._subscribed = False
+        self._tells = event_lines.are_shown()
         self._also_subscribed: str | None = None
         self._then: Successor | None = None
 
@@ -324,7 +327,10 @@ class ChannelServer(CallbackQueue[Host]):
             connection.allowance.left -= len(frame or b"")
             connection.send(frame)
         labels = (type(self.channel).__name__, result.status)
-        connection.endpoint.counts.joins.observe(labels, perf_counter() - started)
+        seconds = perf_counter() - started
+        connection.endpoint.counts.joins.observe(labels, seconds)
+        what = "joined" if type(result) is Ok else "join refused"
+        event_lines.tell(what, connection, topic=self.topic, ms=round(1000 * seconds, 1))
         if self.replaced is not None:
             self._send_end(self.replaced, PHX_CLOSE, {})
             self.replaced = None
@@ -340,6 +346,8 @@ class ChannelServer(CallbackQueue[Host]):
         if error is not None:
             self._crash(message, error)
             return
+        if self._tells:
+            event_lines.tell("handled", self.connection, topic=self.topic, push=message.event)
         try:
             if result is not None and not self._answered(message, result):
                 return

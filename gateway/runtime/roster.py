@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from gateway.protocol.close_codes import DISCONNECTED, RESTARTING, SLOW, Close
+from gateway.runtime import event_lines
 from gateway.runtime.callbacks import Notice
 from gateway.runtime.counts import Counts
 from gateway.runtime.registry import Registry
 from shared.access.actor import Actor
 from shared.domain.users import Role
 from shared.events import control
-from shared.logs import log_of
 from shared.settings import Settings
-
-log = log_of(__name__)
 
 SLICES = 16
 """All connections are checked in this many turns of the loop: one turn with thousands would delay everything else."""
@@ -138,7 +135,7 @@ class Roster:
 
     def add(self, client: Client) -> None:
         """Add a new connection, and apply recent events of its user."""
-        _log("connected", client)
+        event_lines.tell("connected", client)
         self._slices[client.number % SLICES][client] = None
         self._users.add(client.actor.user_id, client)
         self.admitted(client)
@@ -147,7 +144,7 @@ class Roster:
 
     def remove(self, client: Client) -> None:
         """Remove a connection that has ended."""
-        _log("disconnected", client)
+        event_lines.tell("disconnected", client)
         self._counts.disconnects.inc()
         self._slices[client.number % SLICES].pop(client, None)
         self._users.remove(client.actor.user_id, client)
@@ -309,8 +306,3 @@ async def _release(client: Client) -> None:
     except TimeoutError:
         pass
     client.close(RESTARTING)
-
-
-def _log(event: str, client: Client) -> None:
-    if log.is_on(logging.DEBUG):
-        log.debug(event, **client.log_fields)
