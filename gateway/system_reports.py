@@ -60,6 +60,9 @@ class SystemReports:
                 nodes = await self._nodes.listed(lease_seconds=self._endpoint.settings.node_lease_seconds)
             except DatabaseUnavailable as error:
                 log.info("the processes are not known", reason=str(error))
+            except Exception:
+                # A fault here must not end all later rounds.
+                log.exception("the processes are not known")
             else:
                 self._endpoint.deliver(Broadcast.of(SYSTEM, NODES, nodes_payload(nodes)))
             await asyncio.sleep(EVERY_SECONDS)

@@ -34,8 +34,10 @@ _LISTED = Statement(
     """SELECT id, CASE WHEN starts_with(id, $1) THEN 'api' ELSE 'gateway' END, version,
               extract(epoch FROM started_at)::float8, alive_until > now(),
               heard_at >= alive_until - make_interval(secs => $2)
-       FROM nodes ORDER BY 2, started_at, id LIMIT $3""",
-    ("text", "double precision", "integer"),
+       FROM (SELECT * FROM nodes WHERE alive_until > now() - make_interval(secs => $4)
+             ORDER BY alive_until > now() DESC, alive_until DESC LIMIT $3) AS latest
+       ORDER BY 2, started_at, id""",
+    ("text", "double precision", "integer", "double precision"),
 )
 _LEAVE = Statement("node_leave", "UPDATE nodes SET alive_until = least(alive_until, now()) WHERE id = $1", ("text",))
 # A gateway reports its link and its lease in one statement, so both times are the same if its link is up.
@@ -86,8 +88,11 @@ class NodeRepository:
         return dict(await self._database.fetch(_GATEWAYS, API_PREFIX, lease_seconds))
 
     async def listed(self, *, lease_seconds: float) -> list[Node]:
-        """Returns the processes that run or ended a short time ago, APIs first, the oldest of each kind first."""
-        rows = await self._database.fetch(_LISTED, API_PREFIX, lease_seconds, MOST_LISTED)
+        """Returns the processes that run or ended a short time ago, APIs first, the oldest of each kind first.
+
+        If there are more than MOST_LISTED, those are left out that ended first.
+        """
+        rows = await self._database.fetch(_LISTED, API_PREFIX, lease_seconds, MOST_LISTED, FORGOTTEN_SECONDS)
         return [Node(*row) for row in rows]
 
     async def leave(self, node_id: str) -> None:

@@ -68,6 +68,7 @@ def event(name: str, calm: float, loud: float) -> Case:
 
 CASES = {
     "ProcessGone": Case(values={'up{job="api"}': (1, 0)}),
+    "ProcessesRestart": Case(gains={'process_start_time_seconds{job="gateway", instance="a"}': (0, 1)}),
     "WorkerGone": Case(values={'daveslist_worker_up{worker="2"}': (1, 0)}),
     "WorkersDie": Case(gains={'daveslist_worker_deaths_total{job="gateway", instance="a"}': (0, 1)}),
     "ReloadsFail": Case(gains={'daveslist_worker_reload_failures_total{job="api", worker="1"}': (0, 1)}),

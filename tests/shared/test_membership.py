@@ -11,7 +11,7 @@ import pytest
 
 from shared.membership import Membership
 from shared.postgres import Database, Statement
-from shared.repositories.nodes import FORGOTTEN_SECONDS, NodeRepository, NodeState
+from shared.repositories.nodes import FORGOTTEN_SECONDS, MOST_LISTED, NodeRepository, NodeState
 from shared.settings import Settings
 from tests.support.broker import SwitchedBroker
 from tests.support.waiting import PATIENCE_SECONDS
@@ -129,3 +129,19 @@ async def test_a_process_that_started_before_the_schema_was_applied_reports_afte
         async with two.membership:
             assert (await two.sees("one")).dead_seconds < 0
     assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_what_runs_is_listed_also_if_more_have_ended_than_are_listed(
+    database: Database, nodes: NodeRepository
+) -> None:
+    add = """INSERT INTO nodes (id, alive_until, heard_at, unheard, started_at)
+        SELECT %s || n, now() - make_interval(secs => %s), now(), 0, now() - interval '1 day'
+        FROM generate_series(1, %s) AS n"""
+    added = Statement("", add)
+    await database.execute(added, "api-died-", 60.0, MOST_LISTED)
+    await database.execute(added, "api-died-long-ago-", 2 * FORGOTTEN_SECONDS, 1)
+    await database.execute(added, "gateway-", -60.0, 2)
+    listed = [one.id for one in await nodes.listed(lease_seconds=LEASE_SECONDS)]
+    assert listed[-2:] == ["gateway-1", "gateway-2"]
+    assert len(listed) == MOST_LISTED
+    assert "api-died-long-ago-1" not in listed

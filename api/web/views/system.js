@@ -24,6 +24,7 @@ export class System extends View {
   devices = null;
   /** The sessions of connections for which the list was read again, since it did not have them. */
   #lookedFor = new Set();
+  #disconnecting = new Set();
 
   start() {
     this.system.start();
@@ -203,10 +204,19 @@ export class System extends View {
   }
 
   async #disconnect(one) {
+    // A second press, while the first one is under way, would find no such device any more.
+    if (this.#disconnecting.has(one.id)) return;
+    this.#disconnecting.add(one.id);
     await this.acts.do(async () => {
-      await api.delete(`/api/users/${this.person.id}/sessions/${encodeURIComponent(one.id)}`);
+      try {
+        await api.delete(`/api/users/${this.query.get("user")}/sessions/${encodeURIComponent(one.id)}`);
+      } catch (error) {
+        // Somebody else has disconnected it meanwhile.
+        if (error.status !== 404) throw error;
+      }
       this.devices.remove(one);
     }, "That device is disconnected and logged out.");
+    this.#disconnecting.delete(one.id);
   }
 }
 

@@ -425,7 +425,7 @@ async def test_an_admin_sees_what_runs_and_disconnects_a_device(site: Site, open
     await page.get_by_role("button", name="Show").click()
     device = page.locator("[data-session]").filter(has_text="Connected by WebSocket")
     await expect(device).to_have_count(1, timeout=AT_ONCE_MS)
-    await device.get_by_role("button", name="Disconnect").click()
+    await device.get_by_role("button", name="Disconnect").dblclick()
     await expect(page.get_by_text("That device is disconnected and logged out.")).to_be_visible()
     await expect(device).to_have_count(0)
     await expect(elsewhere.get_by_role("heading", name="Log in")).to_be_visible(timeout=AT_ONCE_MS)
