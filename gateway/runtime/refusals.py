@@ -16,6 +16,8 @@ NO_TOKEN: Final = "no token"
 WRONG_ORIGIN: Final = "origin not allowed"
 TOO_MANY_WEBSOCKETS: Final = "too many websockets"
 """The user has as many open WebSockets on this node as one user may have."""
+POSTGRES_AWAY: Final = "postgres away"
+"""Nobody can say whether the token is still good. The client may try again."""
 
 REASONS_OF_USERS: Final = (
     TOO_MANY_WEBSOCKETS,
@@ -23,7 +25,7 @@ REASONS_OF_USERS: Final = (
 )
 """The reasons that concern the user whom the token names: the log says who that is."""
 
-REFUSALS: Final = (UNKNOWN_VERSION, WRONG_SUBPROTOCOL, NO_TOKEN, WRONG_ORIGIN, *REASONS_OF_USERS)
+REFUSALS: Final = (UNKNOWN_VERSION, WRONG_SUBPROTOCOL, NO_TOKEN, WRONG_ORIGIN, POSTGRES_AWAY, *REASONS_OF_USERS)
 
 EVENTS: Final[Mapping[str, SecurityEvent]] = MappingProxyType(
     {Banned.reason: SecurityEvent.ACCESS_REFUSED, TOO_MANY_WEBSOCKETS: SecurityEvent.LIMITED}

@@ -23,7 +23,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.node_calls import NodeCalls
-from gateway.runtime.refusals import NO_TOKEN, UNKNOWN_VERSION, WRONG_ORIGIN
+from gateway.runtime.refusals import NO_TOKEN, POSTGRES_AWAY, UNKNOWN_VERSION, WRONG_ORIGIN
 from gateway.transports.handshake import origin_is_allowed, serializer_of
 from gateway.transports.longpoll_body import frames_of
 from gateway.transports.longpoll_holder import Holder, LocalSessions, RemoteSessions, serve_sessions
@@ -189,7 +189,7 @@ class LongPollTransport:
         except Refused as refused:
             return self._refused(request, refused.reason, refused.user_id)
         except DatabaseUnavailable:
-            return {"status": FAILED}
+            return {**self._refused(request, POSTGRES_AWAY), "status": FAILED}
         if self._endpoint.is_draining:
             return {"status": FAILED}
         session = self._sessions.open(serializer, actor, as_of, is_successor=bool(tokens.session))

@@ -12,6 +12,7 @@ from gateway.protocol.serializer import Serializer
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.refusals import (
     NO_TOKEN,
+    POSTGRES_AWAY,
     TOO_MANY_WEBSOCKETS,
     UNKNOWN_VERSION,
     WRONG_ORIGIN,
@@ -85,7 +86,7 @@ class WebSockets:
         except Refused as refused:
             return self._refused(asked, refused.reason, user_id=refused.user_id)
         except DatabaseUnavailable:
-            return _UNAVAILABLE
+            return self._refused(asked, POSTGRES_AWAY, _UNAVAILABLE.status)
         return Admitted(serializer, actor, as_of, hdrs.SEC_WEBSOCKET_PROTOCOL in asked.headers)
 
     def open(

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from gateway.runtime.refusals import POSTGRES_AWAY
 from shared.access.actor import Actor
 from shared.domain.users import Role
 from shared.postgres import DatabaseUnavailable
@@ -423,6 +424,7 @@ async def test_a_failure_of_the_look_up_is_answered(start_lab: StartLab, error: 
         early.send(upgrade())
         assert status in await early.read_head()
     await lab.until_quiet()
+    assert counted(lab.endpoint.counts.refused) == ({POSTGRES_AWAY: 2} if b"503" in status else {})
 
 
 async def test_users_who_were_looked_up_together_are_counted_one_by_one(start_lab: StartLab) -> None:
