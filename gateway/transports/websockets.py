@@ -86,7 +86,7 @@ class WebSockets:
         except Refused as refused:
             return self._refused(asked, refused.reason, user_id=refused.user_id)
         except DatabaseUnavailable:
-            return self._refused(asked, POSTGRES_AWAY, _UNAVAILABLE.status)
+            return self._refused(asked, POSTGRES_AWAY, 503)
         return Admitted(serializer, actor, as_of, hdrs.SEC_WEBSOCKET_PROTOCOL in asked.headers)
 
     def open(
